@@ -1,0 +1,51 @@
+"""The contracts between the core and everything replaceable: Protocols and frozen dataclasses."""
+
+from clawdeploy.core.contracts.auth import AuthProvider, CredentialRecord, Credentials, CredentialStore, Identity
+from clawdeploy.core.contracts.blueprint import Blueprint, Bot
+from clawdeploy.core.contracts.channel import Channel, CredentialField
+from clawdeploy.core.contracts.container import (
+    MISSING,
+    ContainerSpec,
+    ContainerState,
+    Limits,
+    Observation,
+    Probe,
+    SecretFile,
+    SeededFile,
+    Volume,
+)
+from clawdeploy.core.contracts.instance import Instance, Operation, Status, Wish
+from clawdeploy.core.contracts.platform import Access, Platform, Route
+from clawdeploy.core.contracts.runtime import EngineInfo, Runtime
+from clawdeploy.core.contracts.secret import Secret
+
+__all__ = [
+    "MISSING",
+    "Access",
+    "AuthProvider",
+    "Blueprint",
+    "Bot",
+    "Channel",
+    "ContainerSpec",
+    "ContainerState",
+    "CredentialField",
+    "CredentialRecord",
+    "CredentialStore",
+    "Credentials",
+    "EngineInfo",
+    "Identity",
+    "Instance",
+    "Limits",
+    "Observation",
+    "Operation",
+    "Platform",
+    "Probe",
+    "Route",
+    "Runtime",
+    "Secret",
+    "SecretFile",
+    "SeededFile",
+    "Status",
+    "Volume",
+    "Wish",
+]

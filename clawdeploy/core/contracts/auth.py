@@ -1,0 +1,86 @@
+"""Who is calling, and how that is remembered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from clawdeploy.core.contracts.secret import Secret
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a caller sent: header names in lower case, cookies by name. No query, no body."""
+
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Credentials(headers={sorted(self.headers)}, cookies={sorted(self.cookies)})"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A caller who proved who they are.
+
+    ``ambient`` says that the browser sends the credential by itself (a cookie), so that a
+    change has to pass the origin check; a bearer token is not ambient.
+    """
+
+    user_id: str
+    provider: str
+    ambient: bool
+    credential_id: str | None = None
+
+
+class AuthProvider(Protocol):
+    """Tells who is calling from headers and cookies."""
+
+    name: str
+
+    def authenticate(self, credentials: Credentials) -> Identity | None:
+        """Return who it is, or ``None`` for "not mine, ask the next provider".
+
+        Raises ``InvalidCredentials`` for "mine, and bad": the call ends with 401 even if
+        another provider would accept something else in it.
+        """
+
+
+@dataclass(frozen=True)
+class CredentialRecord:
+    """A credential as it is kept: everything about it except its value."""
+
+    id: str
+    kind: str
+    user_id: str
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class CredentialStore(Protocol):
+    """Keeps credentials that we issue (links, sessions, tokens) as hashes, by kind."""
+
+    def issue(
+        self, kind: str, user_id: str, *, prefix: str = "", label: str = "", lifetime: timedelta | None = None
+    ) -> tuple[Secret, CredentialRecord]:
+        """Make a new random credential. Its value is returned here and nowhere else.
+
+        Raises ``InvalidInput`` for a user id or label that is empty, too long or unprintable.
+        """
+
+    def find(self, kind: str, value: str) -> CredentialRecord | None:
+        """Return the record of a live credential and note its use, or ``None``."""
+
+    def redeem(self, kind: str, value: str) -> CredentialRecord | None:
+        """Use up a single-use credential: of many simultaneous calls exactly one gets it."""
+
+    def list(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
+        """Return live credentials of a kind, newest first."""
+
+    def revoke(self, kind: str, credential_id: str, user_id: str | None = None) -> bool:
+        """End a credential now; says whether there was one (of that user, if given)."""
+
+    def prune(self) -> int:
+        """Forget credentials that expired; returns how many."""

@@ -1,0 +1,127 @@
+"""What a container should be (``ContainerSpec``) and what it was seen to be (``Observation``)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from clawdeploy.core.contracts.secret import Secret
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one container may use: bytes of memory (swap included), CPUs, processes."""
+
+    memory_bytes: int
+    cpus: float
+    pids: int
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume of one instance, mounted at ``path``; it outlives the container.
+
+    ``name`` is short ("data"); the runtime adds what makes it unique.
+    """
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class SeededFile:
+    """A file written into the container once, before its first start, and never again.
+
+    ``path`` is absolute inside the container and may lie in a volume.
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """A file that holds a secret: read-only in the container, in memory only on the host.
+
+    ``path`` is absolute inside the container. It is written again before every start.
+    """
+
+    path: str
+    content: Secret
+
+
+@dataclass(frozen=True)
+class Probe:
+    """When a container counts as ready: ``GET path`` on its port answers with ``2xx`` or ``3xx``.
+
+    ``deadline`` is how many seconds after its start it may take, ``timeout`` how many seconds
+    one attempt may take.
+    """
+
+    path: str = "/"
+    deadline: float = 30.0
+    timeout: float = 2.0
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """Everything a runtime needs to make one container, except whose it is and its host port.
+
+    ``images`` are names of images that serve, best first: the first that is on the host is
+    used, and when none is, the first one is pulled. ``stop_timeout`` is how many seconds the
+    process may take to end after it was asked to. ``capabilities`` are the only ones it keeps.
+    """
+
+    images: tuple[str, ...]
+    container_port: int
+    limits: Limits
+    probe: Probe = Probe()
+    stop_timeout: float = 10.0
+    command: tuple[str, ...] | None = None
+    working_directory: str | None = None
+    user: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+    seeded_files: tuple[SeededFile, ...] = ()
+    secret_files: tuple[SecretFile, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    read_only: bool = False
+    tmpfs: tuple[str, ...] = ()
+
+
+class ContainerState(StrEnum):
+    """What the engine says about a container, in the engine's own words."""
+
+    MISSING = "missing"
+    CREATED = "created"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    PAUSED = "paused"
+    EXITED = "exited"
+    REMOVING = "removing"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the runtime saw of one instance's container at one moment.
+
+    A missing container is an observation, not an exception. ``exit_code``, ``out_of_memory``,
+    ``restart_count`` and ``engine_error`` are filled by ``Runtime.observe`` and left at their
+    defaults by ``Runtime.observe_all``, which is one engine call for all containers.
+    """
+
+    state: ContainerState
+    container_id: str | None = None
+    host_port: int | None = None
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    restart_count: int = 0
+    started_at: datetime | None = None
+    engine_error: str = ""
+
+
+MISSING = Observation(ContainerState.MISSING)

@@ -1,0 +1,38 @@
+"""What a plugin sees of the running whole."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from clawdeploy.core.config import Config
+from clawdeploy.core.contracts.auth import CredentialStore
+from clawdeploy.core.events import Event
+
+Access = Literal["public", "user", "admin"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """An HTTP resource: a Falcon resource object at a URI template.
+
+    ``access``: ``public`` for anyone, ``user`` for signed-in callers, ``admin`` for callers
+    with the sync secret.
+    """
+
+    template: str
+    resource: object
+    access: Access = "user"
+
+
+class Platform(Protocol):
+    """The services that plugins may use."""
+
+    @property
+    def config(self) -> Config:
+        """The settings, read only."""
+
+    @property
+    def credentials(self) -> CredentialStore:
+        """Issued credentials of every kind."""
+
+    def publish(self, event: Event) -> None:
+        """Tell observers what has happened; call it after the change was stored."""

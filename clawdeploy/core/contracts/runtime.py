@@ -1,0 +1,85 @@
+"""Where containers run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from clawdeploy.core.contracts.container import ContainerSpec, Observation, Probe
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine says about itself: its name for people ("Docker 27.3") and its address."""
+
+    name: str
+    address: str
+
+
+class Runtime(Protocol):
+    """An engine that runs containers.
+
+    Every method raises only ``RuntimeUnavailable``, ``ImageMissing``, ``ImageUnavailable``,
+    ``NameTaken``, ``PortTaken`` or ``RuntimeFailure`` from ``clawdeploy.core.errors``, and
+    returns in bounded time. Everything a runtime makes is labelled with the installation and
+    the instance, and it never acts upon anything that does not carry its own labels.
+    ``clawdeploy.core.testing`` ships the suite that an implementation has to pass.
+    """
+
+    name: str
+
+    def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
+        """Make the container, not started yet, and return the engine's id for it.
+
+        Idempotent: a container of ours that already exists for the instance is adopted.
+        Raises ``ImageMissing`` when none of ``spec.images`` is on the host, ``NameTaken`` when
+        a container that is not ours holds the name.
+        """
+
+    def pull(self, image: str) -> None:
+        """Get an image onto the host; may take minutes. Raises ``ImageUnavailable``."""
+
+    def start(self, container_id: str, instance_id: str, spec: ContainerSpec) -> None:
+        """Start or resume the container; one that runs already is fine.
+
+        Writes the secret files of ``spec`` first. Raises ``PortTaken``.
+        """
+
+    def stop(self, container_id: str, timeout: float) -> None:
+        """End the process, by force after ``timeout`` seconds; ended or missing is fine.
+
+        It stays stopped, also when the engine was about to restart it.
+        """
+
+    def remove(self, container_id: str) -> None:
+        """Remove the container, running or not; missing is fine. Volumes stay."""
+
+    def discard(self, instance_id: str) -> None:
+        """Remove what an instance leaves besides its container: volumes and secret files."""
+
+    def observe(self, instance_id: str) -> Observation:
+        """Say what is true of the instance's container now, in full detail."""
+
+    def observe_all(self) -> Mapping[str, Observation]:
+        """Say what is true of all containers of this installation, by instance id.
+
+        One engine call, however many there are; an instance that is not in it has none.
+        """
+
+    def probe(self, observation: Observation, probe: Probe) -> bool:
+        """Ask the running container itself once whether it is ready."""
+
+    def logs(self, container_id: str, tail: int, since: datetime | None = None) -> str:
+        """Return at most ``tail`` last lines (bounded in bytes too), as decoded text.
+
+        Raises ``NoContainer`` when the container is not there any more.
+        """
+
+    def ping(self) -> EngineInfo:
+        """Prove that the engine answers. Raises ``RuntimeUnavailable``."""
+
+    def has_image(self, images: tuple[str, ...]) -> bool:
+        """Say whether one of the images is on the host, so that nothing must be pulled."""
+
+    def close(self) -> None:
+        """Give back connections; the runtime is not used afterwards."""

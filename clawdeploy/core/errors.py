@@ -1,0 +1,152 @@
+"""What can go wrong, each kind with a stable machine-readable code.
+
+Nothing here knows HTTP: ``web/errors.py`` holds the one table from kind to answer.
+Every message is written for the person who gets it and never holds a secret.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class ClawDeployError(Exception):
+    """Base of everything ClawDeploy raises on purpose.
+
+    ``code`` is stable and documented in ``docs/api.md``; ``detail`` is a sentence for a person.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    summary: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.summary)
+        self.detail = detail or self.summary
+
+
+class ConfigurationError(ClawDeployError):
+    """A setting is unknown, malformed or contradicts another; start-up stops."""
+
+    code = "configuration_error"
+    summary = "The settings are not usable"
+
+
+class PluginError(ClawDeployError):
+    """A plugin cannot be loaded, or two plugins offer something under one name."""
+
+    code = "plugin_error"
+    summary = "A plugin failed"
+
+
+class WrongKey(ClawDeployError):
+    """The secret key does not open this database; nothing was touched."""
+
+    code = "wrong_key"
+    summary = "The secret key does not belong to this database"
+
+
+class DatabaseUnavailable(ClawDeployError):
+    """The database did not answer, is locked, full or read-only."""
+
+    code = "database_unavailable"
+    summary = "The database is not available right now"
+
+
+class InvalidInput(ClawDeployError):
+    """Input was understood but is not acceptable.
+
+    ``errors`` maps a JSON field name to the sentences that say what is wrong with it.
+    """
+
+    code = "invalid_input"
+    summary = "Some fields are not valid"
+
+    def __init__(self, errors: Mapping[str, Sequence[str]], detail: str = "") -> None:
+        super().__init__(detail)
+        self.errors: dict[str, list[str]] = {field: list(said) for field, said in errors.items()}
+
+
+class NotSignedIn(ClawDeployError):
+    """The call carried no credential that any auth provider knows."""
+
+    code = "not_signed_in"
+    summary = "Sign in first"
+
+
+class InvalidCredentials(ClawDeployError):
+    """A credential was presented and is expired, revoked or wrong."""
+
+    code = "invalid_credentials"
+    summary = "This credential is not valid, or not valid any more"
+
+
+class SignInLinkInvalid(ClawDeployError):
+    """A one-time sign-in link was used already, has expired or never existed."""
+
+    code = "sign_in_link_invalid"
+    summary = "This sign-in link does not work any more"
+
+
+class InstanceNotFound(ClawDeployError):
+    """There is no such instance, or it belongs to somebody else; nobody can tell which."""
+
+    code = "instance_not_found"
+    summary = "Instance not found"
+
+
+class NoContainer(ClawDeployError):
+    """The instance has no container that the call could act upon."""
+
+    code = "no_container"
+    summary = "This bot has no container"
+
+
+class OperationInProgress(ClawDeployError):
+    """Another operation on the same instance is not finished yet."""
+
+    code = "operation_in_progress"
+    summary = "Another operation on this bot is in progress"
+
+
+class EngineError(ClawDeployError):
+    """Base of what a runtime raises; no library's own error escapes a runtime."""
+
+
+class RuntimeUnavailable(EngineError):
+    """The engine refused the connection, did not answer in time or answered nonsense."""
+
+    code = "runtime_unavailable"
+    summary = "Docker does not answer"
+
+
+class ImageMissing(EngineError):
+    """None of the images that would serve is on the host; the first may be pulled."""
+
+    code = "image_missing"
+    summary = "The image is not on this server yet"
+
+
+class ImageUnavailable(EngineError):
+    """The image is not on the host and cannot be pulled either."""
+
+    code = "image_unavailable"
+    summary = "The image cannot be downloaded"
+
+
+class NameTaken(EngineError):
+    """A container that is not ours holds the name."""
+
+    code = "name_taken"
+    summary = "Another container holds this bot's name"
+
+
+class PortTaken(EngineError):
+    """Another program holds the host port."""
+
+    code = "port_taken"
+    summary = "Another program uses this bot's port"
+
+
+class RuntimeFailure(EngineError):
+    """The engine answered and refused, for a reason of its own."""
+
+    code = "runtime_failure"
+    summary = "Docker refused the operation"

@@ -1,0 +1,182 @@
+"""The core's own settings. Plugins register theirs beside them."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import clawdeploy
+from clawdeploy.core.config import Setting
+
+
+def text(value: str) -> str:
+    """Take the text as it is."""
+    return value
+
+
+def names(value: str) -> tuple[str, ...]:
+    """Split a comma-separated list, dropping empty parts."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def flag(value: str) -> bool:
+    """Read yes or no."""
+    lowered = value.lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("say yes or no")
+
+
+def whole_number(low: int, high: int) -> Any:
+    """Make a parser for a whole number from ``low`` to ``high``."""
+
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not low <= int(value[:12]) <= high:
+            raise ValueError(f"it must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def port_range(value: str) -> tuple[int, int]:
+    """Read ``10000-20000`` as an inclusive range of host ports."""
+    first, dash, last = value.partition("-")
+    if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+        raise ValueError("it must look like 10000-20000")
+    low, high = int(first), int(last)
+    if not 1024 <= low <= high <= 65535:
+        raise ValueError("both ends must be from 1024 to 65535, the smaller one first")
+    return low, high
+
+
+def address(value: str) -> str:
+    """Read an IP address to bind to."""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("it must be an IP address such as 127.0.0.1") from None
+
+
+def origin(value: str) -> str:
+    """Read a web origin: scheme and host, and a port if it is not the usual one."""
+    parts = urlsplit(value.rstrip("/"))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise ValueError("it must look like https://bots.example.org, without a path")
+    if parts.username or parts.password:
+        raise ValueError("it must not hold a user name or a password")
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
+
+
+def database_url(value: str) -> str:
+    """Read a database URL; only SQLite and PostgreSQL are known."""
+    if urlsplit(value).scheme not in ("sqlite", "postgres", "postgresql"):
+        raise ValueError("it must start with sqlite:/// or postgresql://")
+    return value
+
+
+def default_data_folder() -> Path:
+    """Say where data lives when nobody says.
+
+    A checkout keeps its data beside itself, so that two checkouts never share bots; an
+    installed package has no folder of its own and uses the user's data folder (XDG Base
+    Directory Specification).
+    """
+    checkout = Path(clawdeploy.__file__).resolve().parent.parent
+    if (checkout / "setup.cfg").is_file():
+        return checkout / "data"
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "clawdeploy"
+
+
+HOST = Setting("CLAWDEPLOY_HOST", address, "127.0.0.1", "Address the web server listens on.")
+PORT = Setting("CLAWDEPLOY_PORT", whole_number(1, 65535), 8080, "Port the web server listens on.")
+DATA_DIR = Setting(
+    "CLAWDEPLOY_DATA_DIR",
+    Path,
+    default_data_folder(),
+    "Folder for the SQLite database and the key file. `data` in a checkout, "
+    "`~/.local/share/clawdeploy` for an installed package.",
+)
+DATABASE_URL = Setting(
+    "CLAWDEPLOY_DATABASE_URL",
+    database_url,
+    "",
+    "Database, `postgresql://user:password@host/name` or `sqlite:////path/file.db`. Without it a SQLite file in the "
+    "data folder is used. `DATABASE_URL` is read when this is not set.",
+    secret=True,
+    fallback="DATABASE_URL",
+)
+PUBLIC_ORIGIN = Setting(
+    "CLAWDEPLOY_PUBLIC_ORIGIN",
+    origin,
+    "",
+    "Address under which browsers reach this server, such as `https://bots.example.org`. Links are made from it, "
+    "and with https cookies are Secure.",
+)
+WORKERS = Setting("CLAWDEPLOY_WORKERS", whole_number(1, 64), 2, "Number of server processes.")
+RUNTIME = Setting("CLAWDEPLOY_RUNTIME", text, "docker", "Name of the runtime that containers run on.")
+BLUEPRINT = Setting("CLAWDEPLOY_BLUEPRINT", text, "standin", "Name of the blueprint that is deployed by default.")
+PORT_RANGE = Setting(
+    "CLAWDEPLOY_PORT_RANGE", port_range, (10000, 20000), "Host ports that bots get, both ends included."
+)
+BIND_ADDRESS = Setting(
+    "CLAWDEPLOY_BIND_ADDRESS",
+    address,
+    "127.0.0.1",
+    "Host address that bots' ports are bound to. Anything but 127.0.0.1 makes bots reachable from outside and from "
+    "each other: Docker's port mapping passes by the host's firewall.",
+)
+WAIT_SECONDS = Setting(
+    "CLAWDEPLOY_WAIT_SECONDS",
+    whole_number(0, 300),
+    20,
+    "Seconds that a request waits for the outcome of its change before it answers while the work goes on.",
+)
+SYNC_SECONDS = Setting(
+    "CLAWDEPLOY_SYNC_SECONDS", whole_number(1, 3600), 30, "Seconds between two periodic state syncs."
+)
+SYNC_SECRET = Setting(
+    "CLAWDEPLOY_SYNC_SECRET",
+    text,
+    "",
+    "Value of the `X-Sync-Secret` header that `POST /api/admin/sync` asks for. Without it the call does not exist.",
+    secret=True,
+)
+SECRET_KEYS: Setting[tuple[str, ...]] = Setting(
+    "CLAWDEPLOY_SECRET_KEYS",
+    names,
+    (),
+    "Keys that encrypt bots' secrets, comma-separated: the first encrypts, all decrypt. Without it a key file is "
+    "made in the data folder on first start.",
+    secret=True,
+)
+DISABLED_PLUGINS: Setting[tuple[str, ...]] = Setting(
+    "CLAWDEPLOY_DISABLED_PLUGINS", names, (), "Names of plugins that are not loaded, comma-separated."
+)
+STRICT_PLUGINS = Setting(
+    "CLAWDEPLOY_STRICT_PLUGINS", flag, False, "Whether a failing third-party plugin stops start-up."
+)
+
+CORE_SETTINGS: tuple[Setting[Any], ...] = (
+    HOST,
+    PORT,
+    DATA_DIR,
+    DATABASE_URL,
+    PUBLIC_ORIGIN,
+    WORKERS,
+    RUNTIME,
+    BLUEPRINT,
+    PORT_RANGE,
+    BIND_ADDRESS,
+    WAIT_SECONDS,
+    SYNC_SECONDS,
+    SYNC_SECRET,
+    SECRET_KEYS,
+    DISABLED_PLUGINS,
+    STRICT_PLUGINS,
+)

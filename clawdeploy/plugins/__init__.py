@@ -1,0 +1,1 @@
+"""Everything replaceable: the plugins that ship with ClawDeploy."""

@@ -1,0 +1,1 @@
+"""Mako templates, installed as ``clawdeploy.templates``."""
