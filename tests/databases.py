@@ -1,0 +1,165 @@
+"""A real PostgreSQL for tests: one throw-away server for the whole run, a fresh database for each test.
+
+Tests ask for ``postgres_url``. The server starts when the first test asks for it and is gone, with
+its files, when the run ends. A missing PostgreSQL is a failure, never a skip.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+OLDEST_VERSION = 15
+SUPERUSER = "clawdeploy_tests"
+
+# Nothing here has to survive a power cut, and not waiting for the disk makes the tests several times faster.
+SERVER_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+}
+
+
+class PostgresServer:
+    """A PostgreSQL server of our own, listening on a loopback port, with its files in ``folder``.
+
+    ``programs`` is the folder of ``initdb`` and ``pg_ctl``; ``account`` the system user that runs
+    them, ``None`` for the current one.
+    """
+
+    def __init__(self, folder: Path, programs: Path, account: pwd.struct_passwd | None) -> None:
+        self._folder = folder
+        self._programs = programs
+        self._account = account
+        self._password = secrets.token_hex(16)
+        self._port = 0
+        self._made = 0
+
+    def start(self) -> None:
+        """Make the cluster and start it; returns when it accepts connections."""
+        password_file = self._folder / "password"
+        password_file.write_text(self._password)
+        if self._account:
+            for path in (self._folder, password_file):
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        data = str(self._folder / "data")
+        self._run("initdb", "-D", data, "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={password_file}",
+                  "--encoding=UTF8", "--no-locale", "--no-sync")  # fmt: skip
+        self._port = _free_port()
+        options = " ".join(f"-c {name}={value}" for name, value in SERVER_SETTINGS.items())
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "start", "-w", "-t", "60", "-D", data, "-l", log, "-o", f"-p {self._port} {options}")
+
+    def stop(self) -> None:
+        """Stop the server at once, throwing away what it was doing."""
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._folder / "data"))
+
+    def create_database(self, template: str = "template0") -> str:
+        """Make a database, a copy of ``template``, and return its URL."""
+        self._made += 1
+        name = f"test_{self._made}"
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self._url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database made here, ending the connections that are still open."""
+        self._execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{self._port}/{database}"
+
+    def _execute(self, statement: str) -> None:
+        with closing(psycopg2.connect(self._url("postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        as_account: dict[str, Any] = {}
+        if self._account:
+            as_account = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+        # Output goes to a file: the started server inherits it, and a pipe would stay open until the server ends.
+        with tempfile.TemporaryFile("w+") as said:
+            done = subprocess.run(
+                [self._programs / program, *arguments],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                check=False,
+                **as_account,
+            )
+            if done.returncode:
+                said.seek(0)
+                log = self._folder / "log"
+                pytest.fail(f"{program} failed:\n{said.read()}\n{log.read_text() if log.exists() else ''}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give the throw-away server itself, for tests that make several databases or copy a prepared one."""
+    # Not pytest's own temporary folder: only the user who runs pytest can enter that one.
+    folder = Path(tempfile.mkdtemp(prefix="clawdeploy-postgres-"))
+    server = PostgresServer(folder, _programs(), _unprivileged_account())
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the URL of a fresh, empty PostgreSQL database that is gone after the test."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+def _programs() -> Path:
+    """Find the folder with the newest PostgreSQL server programs, or fail the test."""
+    found = {
+        int(path.parent.parent.name): path.parent
+        for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")
+        if path.parent.parent.name.isdigit()
+    }
+    if found and max(found) >= OLDEST_VERSION:
+        return found[max(found)]
+    on_path = shutil.which("initdb")
+    if on_path and (Path(on_path).resolve().parent / "pg_ctl").exists():
+        return Path(on_path).resolve().parent
+    pytest.fail(
+        f"There is no PostgreSQL server {OLDEST_VERSION} or newer on this machine: ./scripts/test installs it, "
+        "or run: apt-get install postgresql",
+        pytrace=False,
+    )
+
+
+def _unprivileged_account() -> pwd.struct_passwd | None:
+    """Say who runs the server: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    names = {account.pw_name: account for account in pwd.getpwall()}
+    return names.get("postgres") or names["nobody"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
