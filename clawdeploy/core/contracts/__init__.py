@@ -15,7 +15,7 @@ from clawdeploy.core.contracts.container import (
     Volume,
 )
 from clawdeploy.core.contracts.instance import Instance, Operation, Status, Wish
-from clawdeploy.core.contracts.platform import Access, Platform, Route
+from clawdeploy.core.contracts.platform import Access, Opener, Platform, Route
 from clawdeploy.core.contracts.runtime import EngineInfo, Runtime
 from clawdeploy.core.contracts.secret import Secret
 
@@ -37,6 +37,7 @@ __all__ = [
     "Instance",
     "Limits",
     "Observation",
+    "Opener",
     "Operation",
     "Platform",
     "Probe",

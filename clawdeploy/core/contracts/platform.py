@@ -36,3 +36,20 @@ class Platform(Protocol):
 
     def publish(self, event: Event) -> None:
         """Tell observers what has happened; call it after the change was stored."""
+
+
+class Opener(Protocol):
+    """What a command finds in ``click.Context.obj``: settings and platform, opened when first asked for.
+
+    A command that only explains itself must not need a database.
+    """
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for events: ``"cli"``."""
+
+    def config(self) -> Config:
+        """Return the settings; raises ``ConfigurationError``."""
+
+    def platform(self) -> Platform:
+        """Open the database and return the services; the same object each time."""
