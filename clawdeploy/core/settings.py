@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import clawdeploy
-from clawdeploy.core.config import Setting
+from clawdeploy.core.config import Config, Setting
 
 
 def text(value: str) -> str:
@@ -180,3 +180,14 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     DISABLED_PLUGINS,
     STRICT_PLUGINS,
 )
+
+
+def browser_origin(config: Config) -> str:
+    """Return the origin under which a browser reaches this server: the public one, else host and port.
+
+    A server that listens on all addresses is reached on the loopback address of this machine.
+    """
+    if config[PUBLIC_ORIGIN]:
+        return config[PUBLIC_ORIGIN]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config[HOST], config[HOST])  # noqa: S104 - nothing is bound here
+    return origin(f"http://[{host}]:{config[PORT]}" if ":" in host else f"http://{host}:{config[PORT]}")

@@ -1,0 +1,145 @@
+"""API tokens: ``Authorization: Bearer cd_...`` for programs, made and revoked on the command line."""
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from clawdeploy.core.contracts import AuthProvider, CredentialRecord, Credentials, CredentialStore, Identity, Opener
+from clawdeploy.core.errors import InvalidCredentials
+from clawdeploy.core.events import CredentialIssued, CredentialRevoked
+from clawdeploy.core.hookspecs import hookimpl
+
+KIND = "api_token"
+PREFIX = "cd_"
+MOST_DAYS = 3650
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class ApiTokens:
+    """Recognizes callers by a bearer token that this server issued."""
+
+    name = "api_tokens"
+
+    def __init__(self, credentials: CredentialStore) -> None:
+        self._credentials = credentials
+
+    def authenticate(self, credentials: Credentials) -> Identity | None:
+        """Return the token's user; ``None`` without a bearer token that begins with ``cd_``.
+
+        The prefix makes it ours: such a token that is unknown, expired or revoked raises
+        ``InvalidCredentials``. A bearer token of another form is left to other providers.
+        """
+        scheme, _, value = credentials.headers.get("authorization", "").strip().partition(" ")
+        value = value.strip()
+        if scheme.lower() != "bearer" or not value.startswith(PREFIX):
+            return None
+        record = self._credentials.find(KIND, value)
+        if record is None:
+            raise InvalidCredentials("This API token is unknown, has expired or was revoked.")
+        return Identity(record.user_id, self.name, ambient=False, credential_id=record.id)
+
+
+def _lifetime(context: click.Context, parameter: click.Parameter, said: str) -> timedelta | None:
+    """Read ``12h``, ``30d`` or ``never`` (``None``); a usage error says what would be right."""
+    number = re.fullmatch(r"([1-9][0-9]{0,5})([hd])", said)
+    if said == "never":
+        return None
+    if number:
+        lifetime = timedelta(hours=int(number[1])) if number[2] == "h" else timedelta(days=int(number[1]))
+        if lifetime <= timedelta(days=MOST_DAYS):
+            return lifetime
+    raise click.BadParameter(
+        f"{said!r} is neither a time such as 12h or 30d (at most {MOST_DAYS}d) nor never.", context, parameter
+    )
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke API tokens."""
+
+
+@token.command()
+@click.argument("user")
+@click.option("--name", "label", default="", help="A name to recognize the token by, such as the program's.")
+@click.option(
+    "--expires",
+    callback=_lifetime,
+    metavar="12h|30d|never",
+    default="never",
+    show_default=True,
+    help="After how many hours or days the token stops working.",
+)
+@click.pass_obj
+def create(opener: Opener, user: str, label: str, expires: timedelta | None) -> None:
+    """Make a token for USER and print it, once; only its hash is kept."""
+    platform = opener.platform()
+    secret, record = platform.credentials.issue(KIND, user, prefix=PREFIX, label=label, lifetime=expires)
+    platform.publish(CredentialIssued(record.created_at, opener.actor, KIND, record.user_id, record.id))
+    click.echo(secret.reveal())
+    until = f"It expires at {_moment(record.expires_at)}." if record.expires_at else "It does not expire."
+    click.echo(f"Keep this token: it is not shown again. {until} Its id, to revoke it: {record.id}", err=True)
+
+
+@token.command("list")
+@click.option("--user", help="Only this user's tokens.")
+@as_json
+@click.pass_obj
+def show(opener: Opener, user: str | None, as_json: bool) -> None:
+    """List the tokens that work, newest first, without their values."""
+    rows = [_row(record) for record in opener.platform().credentials.list(KIND, user)]
+    if as_json:
+        click.echo(json.dumps({"tokens": rows}, indent=2))
+    elif rows:
+        _print_table([list(rows[0]), *([value or "-" for value in row.values()] for row in rows)])
+    else:
+        click.echo("There are no tokens. Make one with: clawdeploy token create USER", err=True)
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@click.pass_obj
+def revoke(opener: Opener, token_id: str) -> None:
+    """End the token with this ID (see `token list`) at once."""
+    platform = opener.platform()
+    owners = {record.id: record.user_id for record in platform.credentials.list(KIND)}
+    if token_id not in owners or not platform.credentials.revoke(KIND, token_id):
+        raise click.ClickException(f"There is no token with the id {token_id!r}. See: clawdeploy token list")
+    platform.publish(CredentialRevoked(datetime.now(UTC), opener.actor, KIND, owners[token_id], token_id))
+    click.echo(f"The token {token_id} of {owners[token_id]} does not work any more.", err=True)
+
+
+def _row(record: CredentialRecord) -> dict[str, str | None]:
+    return {
+        "id": record.id,
+        "userId": record.user_id,
+        "name": record.label,
+        "createdAt": _moment(record.created_at),
+        "expiresAt": _moment(record.expires_at),
+        "lastUsedAt": _moment(record.last_used_at),
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@hookimpl
+def register_auth_providers(credentials: CredentialStore) -> Iterable[AuthProvider]:
+    """Offer API tokens."""
+    return [ApiTokens(credentials)]
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add ``token``."""
+    cli.add_command(token)

@@ -1,0 +1,42 @@
+"""Local sign-in for a self-hosted copy: a one-time link from the command line opens a session."""
+
+from collections.abc import Iterable
+
+import click
+
+from clawdeploy.core.config import Config
+from clawdeploy.core.contracts import AuthProvider, CredentialStore, Platform, Route
+from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.plugins.local_auth.commands import sign_in
+from clawdeploy.plugins.local_auth.sessions import LocalSessions, Sessions, cookie_name
+
+
+@hookimpl
+def register_auth_providers(config: Config, credentials: CredentialStore) -> Iterable[AuthProvider]:
+    """Offer the session cookie."""
+    return [LocalSessions(credentials, cookie_name(config))]
+
+
+@hookimpl
+def register_routes(platform: Platform) -> Iterable[Route]:
+    """Add the sign-in link, for anybody, and sign-out."""
+    # Falcon is loaded only where something is served, not for each command.
+    from clawdeploy.plugins.local_auth.resources import SignInLink, SignOut
+
+    sessions = Sessions(platform)
+    return [
+        Route("/sign-in/{token}", SignInLink(sessions), access="public"),
+        Route("/sign-out", SignOut(sessions)),
+    ]
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add ``sign-in``."""
+    cli.add_command(sign_in)
+
+
+@hookimpl
+def startup(platform: Platform) -> None:
+    """Forget credentials that expired while nobody looked."""
+    platform.credentials.prune()
