@@ -1,0 +1,187 @@
+"""The memory runtime itself."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+
+from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
+from clawdeploy.core.errors import ImageMissing, ImageUnavailable, NameTaken, NoContainer, PortTaken, RuntimeFailure
+from clawdeploy.plugins.memory_runtime.engine import ALIVE, MemoryContainer, MemoryEngine
+
+
+class MemoryRuntime:
+    """A runtime without an engine. Nothing runs, but every promise of the contract is kept.
+
+    ``ready`` says whether running containers pass their probe. ``crash``, ``vanish`` and
+    ``write`` are for tests: they do what a container or an operator would do.
+    """
+
+    name = "memory"
+
+    def __init__(
+        self,
+        installation: str = "test",
+        images: Collection[str] | None = None,
+        registry: Collection[str] = (),
+        engine: MemoryEngine | None = None,
+    ) -> None:
+        self.engine = engine or MemoryEngine(images, registry)
+        self.ready = True
+        self._installation = installation
+
+    def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
+        """See ``Runtime.create``."""
+        with self.engine.lock:
+            holder = self.engine.containers.get(instance_id)
+            if holder and holder.installation != self._installation:
+                raise NameTaken(f"A container that is not ours is called clawdeploy-{instance_id}.")
+            if holder:
+                return holder.id
+            if not self.has_image(spec.images):
+                raise ImageMissing(f"The image {spec.images[0]} is not on this server yet.")
+            files = self._seed(instance_id, spec)
+            made = MemoryContainer(uuid.uuid4().hex * 2, self._installation, instance_id, host_port, spec, files)
+            self.engine.containers[instance_id] = made
+            return made.id
+
+    def _seed(self, instance_id: str, spec: ContainerSpec) -> dict[str, bytes]:
+        """Put seeded files into new volumes and into the container's own files, which are returned."""
+        own = {file.path: file.content for file in spec.seeded_files}
+        for volume in spec.volumes:
+            inside = {path: own.pop(path) for path in list(own) if path.startswith(f"{volume.path}/")}
+            self.engine.volumes.setdefault((self._installation, instance_id, volume.path), inside)
+        return own
+
+    def pull(self, image: str) -> None:
+        """See ``Runtime.pull``."""
+        with self.engine.lock:
+            if self.engine.has(image):
+                return
+            if self.engine.images is None or image not in self.engine.registry:
+                raise ImageUnavailable(f"There is no image {image} that could be downloaded.")
+            self.engine.images.add(image)
+
+    def start(self, container_id: str, instance_id: str, spec: ContainerSpec) -> None:
+        """See ``Runtime.start``."""
+        with self.engine.lock:
+            container = self._find(container_id)
+            if container is None:
+                raise RuntimeFailure("The container to start is not there any more.")
+            secrets = {file.path: file.content.reveal().encode() for file in spec.secret_files}
+            self.engine.secrets[self._installation, instance_id] = secrets
+            if container.state not in ALIVE:
+                if self.engine.holds(container.host_port):
+                    raise PortTaken(f"Port {container.host_port} is in use by another program.")
+                container.exit_code, container.out_of_memory, container.restart_count = None, False, 0
+                container.started_at = datetime.now(UTC)
+                container.write("started")
+            container.state = ContainerState.RUNNING
+
+    def stop(self, container_id: str, timeout: float) -> None:  # noqa: ARG002 -- nothing here takes time to end
+        """See ``Runtime.stop``."""
+        with self.engine.lock:
+            container = self._find(container_id)
+            if container and container.state in ALIVE:
+                container.state, container.exit_code = ContainerState.EXITED, 0
+                container.write("stopped")
+
+    def remove(self, container_id: str) -> None:
+        """See ``Runtime.remove``."""
+        with self.engine.lock:
+            container = self._find(container_id)
+            if container:
+                del self.engine.containers[container.instance_id]
+
+    def discard(self, instance_id: str) -> None:
+        """See ``Runtime.discard``."""
+        with self.engine.lock:
+            self.engine.secrets.pop((self._installation, instance_id), None)
+            for key in [key for key in self.engine.volumes if key[:2] == (self._installation, instance_id)]:
+                del self.engine.volumes[key]
+
+    def observe(self, instance_id: str) -> Observation:
+        """See ``Runtime.observe``."""
+        with self.engine.lock:
+            container = self._of(instance_id)
+            return container.observation() if container else MISSING
+
+    def observe_all(self) -> Mapping[str, Observation]:
+        """See ``Runtime.observe_all``."""
+        with self.engine.lock:
+            return {
+                each.instance_id: Observation(each.state, each.id, each.host_port)
+                for each in self.engine.containers.values()
+                if each.installation == self._installation
+            }
+
+    def probe(self, observation: Observation, probe: Probe) -> bool:  # noqa: ARG002 -- there is nothing to ask
+        """See ``Runtime.probe``."""
+        return self.ready and observation.state is ContainerState.RUNNING
+
+    def logs(self, container_id: str, tail: int, since: datetime | None = None) -> str:
+        """See ``Runtime.logs``."""
+        with self.engine.lock:
+            container = self._find(container_id)
+            if container is None:
+                raise NoContainer()
+            lines = [line for at, line in container.lines if since is None or at >= since]
+            return "".join(f"{line}\n" for line in lines[-max(1, tail) :])
+
+    def ping(self) -> EngineInfo:
+        """See ``Runtime.ping``."""
+        return EngineInfo("Memory", "this process")
+
+    def has_image(self, images: tuple[str, ...]) -> bool:
+        """See ``Runtime.has_image``."""
+        return any(self.engine.has(image) for image in images)
+
+    def close(self) -> None:
+        """See ``Runtime.close``."""
+
+    def crash(self, instance_id: str, exit_code: int = 1, out_of_memory: bool = False) -> None:
+        """End the instance's container as if its process had failed, for good."""
+        with self.engine.lock:
+            container = self._must_have(instance_id)
+            container.state, container.exit_code = ContainerState.EXITED, exit_code
+            container.out_of_memory = out_of_memory
+
+    def loop(self, instance_id: str, restart_count: int, exit_code: int = 1) -> None:
+        """Show the instance's container as crash-looping."""
+        with self.engine.lock:
+            container = self._must_have(instance_id)
+            container.state, container.exit_code = ContainerState.RESTARTING, exit_code
+            container.restart_count = restart_count
+
+    def vanish(self, instance_id: str) -> None:
+        """Remove the instance's container behind our back."""
+        with self.engine.lock:
+            del self.engine.containers[self._must_have(instance_id).instance_id]
+
+    def write(self, instance_id: str, line: str) -> None:
+        """Let the instance's container write a line to its log."""
+        with self.engine.lock:
+            self._must_have(instance_id).write(line)
+
+    def file(self, instance_id: str, path: str) -> bytes | None:
+        """Return what the instance's container finds at a path."""
+        with self.engine.lock:
+            places = [self.engine.secrets.get((self._installation, instance_id), {})]
+            places += [files for key, files in self.engine.volumes.items() if key[1] == instance_id]
+            places.append(self._must_have(instance_id).files)
+            return next((files[path] for files in places if path in files), None)
+
+    def _of(self, instance_id: str) -> MemoryContainer | None:
+        container = self.engine.containers.get(instance_id)
+        return container if container and container.installation == self._installation else None
+
+    def _must_have(self, instance_id: str) -> MemoryContainer:
+        container = self._of(instance_id)
+        if container is None:
+            raise KeyError(instance_id)
+        return container
+
+    def _find(self, container_id: str) -> MemoryContainer | None:
+        for container in self.engine.containers.values():
+            if container.id == container_id and container.installation == self._installation:
+                return container
+        return None
