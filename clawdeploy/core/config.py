@@ -11,12 +11,13 @@ from typing import Any, Generic, TypeVar, cast
 from clawdeploy.core.errors import ConfigurationError
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 PREFIX = "CLAWDEPLOY_"
 
 
 @dataclass(frozen=True)
-class Setting(Generic[T]):
+class Setting(Generic[T_co]):
     """One setting.
 
     ``name`` is the environment variable; ``parse`` turns its text into the value and raises
@@ -25,8 +26,8 @@ class Setting(Generic[T]):
     """
 
     name: str
-    parse: Callable[[str], T]
-    default: T
+    parse: Callable[[str], T_co]
+    default: T_co
     help: str
     secret: bool = False
     fallback: str | None = None

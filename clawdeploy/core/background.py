@@ -1,0 +1,29 @@
+"""Work that goes on after a request was answered."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+logger = logging.getLogger(__name__)
+
+
+def in_background(work: Callable[[], None]) -> "Future[None]":
+    """Run work in a thread of its own and return its outcome as a future.
+
+    The thread is a daemon, so that a server can end while an image is still being downloaded: what it leaves
+    unfinished is resumed by whoever comes next.
+    """
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            logger.info("Background work ended with %s", type(error).__name__)
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=run, name="background", daemon=True).start()
+    return outcome

@@ -1,0 +1,189 @@
+"""The wiring, nothing else: from settings and plugins to a working platform."""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from clawdeploy.core.catalog import Catalog
+from clawdeploy.core.claims import Claims
+from clawdeploy.core.config import Config, Setting
+from clawdeploy.core.contracts import Credentials, EngineInfo, Identity, Route
+from clawdeploy.core.credentials import StoredCredentials
+from clawdeploy.core.database import Database
+from clawdeploy.core.deployments import Deployments
+from clawdeploy.core.errors import ConfigurationError, EngineError, NotSignedIn
+from clawdeploy.core.events import Event
+from clawdeploy.core.installation import check_key, open_installation
+from clawdeploy.core.instances import Instances
+from clawdeploy.core.lifecycle import Lifecycle
+from clawdeploy.core.models import tables
+from clawdeploy.core.plugins import PluginHost
+from clawdeploy.core.reconciler import Reconciler
+from clawdeploy.core.schemas import Schemas
+from clawdeploy.core.settings import (
+    BLUEPRINT,
+    DATA_DIR,
+    DATABASE_URL,
+    PORT_RANGE,
+    RUNTIME,
+    SYNC_SECONDS,
+)
+from clawdeploy.core.store import InstanceStore
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """Return the present moment; the one clock of the product."""
+    return datetime.now(UTC)
+
+
+class Platform:
+    """Everything wired together. Make one with :func:`bootstrap`; each test makes its own."""
+
+    def __init__(self, config: Config, host: PluginHost, database: Database, clock: Callable[[], datetime]) -> None:
+        self.config = config
+        self.host = host
+        self.database = database
+        models = tables(database.peewee)
+        installation, vault = open_installation(database, models, config, clock)
+        self.installation = installation
+        self.credentials = StoredCredentials(database, models, clock)
+        self._providers = host.auth_providers(config, self.credentials)
+        runtimes = host.runtimes(config, installation)
+        self._runtime = _chosen(runtimes, RUNTIME, config)
+        blueprints, channels = host.blueprints(config), host.channels(config)
+        _chosen(blueprints, BLUEPRINT, config)
+        self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
+        store = InstanceStore(database, models, vault, clock)
+        self._claims = Claims(store, self.publish)
+        self._deployments = Deployments(store, blueprints, channels)
+        self._lifecycle = Lifecycle(
+            store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish
+        )
+        schemas = Schemas(self.catalog)
+        self.instances = Instances(config, store, self._claims, self._lifecycle, self._runtime, schemas, host)
+        self.reconciler = Reconciler(store, models, self._claims, self._lifecycle, self._runtime)
+
+    @property
+    def database_label(self) -> str:
+        """Which database this is, for people; never a password."""
+        return self.database.label
+
+    def publish(self, event: Event) -> None:
+        """Tell observers what has happened; call it after the change was stored."""
+        self.host.publish(event)
+
+    def authenticate(self, credentials: Credentials) -> Identity:
+        """Ask the auth providers in turn who is calling; raises ``NotSignedIn`` or ``InvalidCredentials``."""
+        for provider in self._providers:
+            identity = provider.authenticate(credentials)
+            if identity is not None:
+                return identity
+        raise NotSignedIn
+
+    def routes(self) -> list[Route]:
+        """Return the HTTP resources of plugins."""
+        return self.host.routes(self)
+
+    def engine_info(self) -> EngineInfo:
+        """Return what the engine says about itself; raises an ``EngineError``."""
+        return self._runtime.ping()
+
+    def health(self) -> bool:
+        """Say whether the engine answers."""
+        try:
+            self._runtime.ping()
+        except EngineError:
+            return False
+        return True
+
+    def has_image(self) -> bool:
+        """Say whether the image of the default blueprint is on the host; raises an ``EngineError``."""
+        return self._runtime.has_image(self.catalog.blueprint_members[self.config[BLUEPRINT]].images)
+
+    def start_background(self) -> None:
+        """Begin what a serving process does by itself; call it once, after a fork and never before."""
+        self.host.startup(self)
+        self.reconciler.start(self.config[SYNC_SECONDS])
+
+    def close(self) -> None:
+        """End background work at its next pause and give back connections."""
+        self.reconciler.close()
+        self._lifecycle.close()
+        self._claims.close()
+        self._runtime.close()
+        self.database.close()
+
+
+def bootstrap(config: Config, host: PluginHost, *, clock: Callable[[], datetime] = utc_now) -> Platform:
+    """Open the database, bring it up to date, check the key and wire everything.
+
+    Contacts no engine, so that it works while Docker is away. Raises ``ConfigurationError``, ``PluginError``,
+    ``WrongKey`` or ``DatabaseUnavailable``.
+    """
+    _make_folder(config)
+    database = Database(config[DATABASE_URL], config[DATA_DIR])
+    check_key(database, config)
+    applied = database.migrate()
+    if applied:
+        logger.info("The database was brought up to date: %s", ", ".join(applied))
+    return Platform(config, host, database, clock)
+
+
+class Opener:
+    """What commands get as ``click.Context.obj``: opens the platform once, when it is needed."""
+
+    actor = "cli"
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._host: PluginHost | None = None
+        self._platform: Platform | None = None
+
+    @property
+    def host(self) -> PluginHost:
+        """The loaded plugins; raises ``PluginError`` or ``ConfigurationError``."""
+        if self._host is None:
+            self._host = PluginHost.discover(self._environment)
+        return self._host
+
+    def override(self, setting: Setting[Any], value: str) -> None:
+        """Let an option of the command line win over the environment."""
+        self._environment[setting.name] = value
+
+    def config(self) -> Config:
+        """Read all settings; raises ``ConfigurationError``."""
+        return self.host.config(self._environment)
+
+    def platform(self) -> Platform:
+        """Return the platform, opened at the first call."""
+        if self._platform is None:
+            self._platform = bootstrap(self.config(), self.host)
+        return self._platform
+
+
+def _chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:
+    name = config[setting]
+    if name not in members:
+        offered = ", ".join(sorted(members)) or "none"
+        raise ConfigurationError(f"{setting.name}={name!r} is not installed. There is: {offered}.")
+    return members[name]
+
+
+def _make_folder(config: Config) -> None:
+    folder = config[DATA_DIR]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / f".writable-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {folder} cannot be written ({error.strerror}). "
+            f"Make it writable, or set {DATA_DIR.name} to another folder."
+        ) from None

@@ -1,0 +1,68 @@
+"""What can be chosen on this server: language models, channels, blueprints."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clawdeploy.core.contracts import Blueprint, Channel
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model a bot can think with; ``help`` says where its owner gets an API key."""
+
+    name: str
+    label: str
+    provider: str
+    help: str
+
+
+LANGUAGE_MODELS = (
+    LanguageModel(
+        "claude-opus-4.5", "Claude Opus 4.5", "anthropic", "Make a key at platform.claude.com under API Keys."
+    ),
+    LanguageModel("gpt-5.2", "GPT-5.2", "openai", "Make a key at platform.openai.com under API keys."),
+    LanguageModel("gemini-3-flash", "Gemini 3 Flash", "google", "Make a key at aistudio.google.com under Get API key."),
+)
+
+
+class Catalog:
+    """The choices of this server, as the form needs them."""
+
+    def __init__(
+        self, blueprints: Mapping[str, Blueprint], channels: Mapping[str, Channel], default_blueprint: str
+    ) -> None:
+        self.blueprint_members = blueprints
+        self.channel_members = channels
+        self.default_blueprint = default_blueprint
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return the language models as JSON values."""
+        return [asdict(model) for model in LANGUAGE_MODELS]
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Return the channels with the credential fields of their forms, as JSON values."""
+        return [
+            {
+                "name": channel.name,
+                "label": channel.label,
+                "help": channel.help,
+                "credentialFields": [
+                    {"name": field.name, "label": field.label, "help": field.help}
+                    for field in channel.credential_fields
+                ],
+            }
+            for channel in self.channel_members.values()
+        ]
+
+    def blueprints(self) -> list[dict[str, Any]]:
+        """Return the blueprints, as JSON values; one of them is the default."""
+        return [
+            {
+                "name": blueprint.name,
+                "label": blueprint.label,
+                "description": blueprint.description,
+                "default": blueprint.name == self.default_blueprint,
+            }
+            for blueprint in self.blueprint_members.values()
+        ]

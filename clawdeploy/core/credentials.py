@@ -1,0 +1,107 @@
+"""Credentials that we issue: sign-in links, sessions, API tokens. Only hashes are kept.
+
+The values are 256 random bits, so a plain SHA-256 is enough: there is nothing to guess.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from clawdeploy.core.contracts import CredentialRecord, Secret
+from clawdeploy.core.database import Database
+from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.models import Tables
+
+LONGEST_VALUE = 200
+LONGEST_NAME = 100
+USE_IS_NOTED_EVERY = timedelta(minutes=1)
+
+
+class StoredCredentials:
+    """The credential store of one database; see the ``CredentialStore`` contract."""
+
+    def __init__(self, database: Database, tables: Tables, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._row = tables.credential
+        self._clock = clock
+
+    def issue(
+        self, kind: str, user_id: str, *, prefix: str = "", label: str = "", lifetime: timedelta | None = None
+    ) -> tuple[Secret, CredentialRecord]:
+        """Make a new random credential and return its value, this once, and its record."""
+        _check_name("user", user_id)
+        if label:
+            _check_name("name", label)
+        value = prefix + secrets.token_urlsafe(32)
+        now = self._clock()
+        with self._database.transaction():
+            row = self._row.create(
+                id=secrets.token_hex(6),
+                kind=kind,
+                user_id=user_id,
+                label=label,
+                digest=_digest(kind, value),
+                created_at=now,
+                expires_at=now + lifetime if lifetime else None,
+            )
+        return Secret(value), _record(row)
+
+    def find(self, kind: str, value: str) -> CredentialRecord | None:
+        """Return the record of a live credential and note its use at most once a minute."""
+        if len(value) > LONGEST_VALUE:
+            return None
+        now = self._clock()
+        with self._database.reading():
+            row = self._live(now).where(self._row.digest == _digest(kind, value), self._row.kind == kind).first()
+        if row is None:
+            return None
+        if row.last_used_at is None or now - row.last_used_at >= USE_IS_NOTED_EVERY:
+            with self._database.transaction():
+                self._row.update(last_used_at=now).where(self._row.id == row.id).execute()
+        return _record(row)
+
+    def redeem(self, kind: str, value: str) -> CredentialRecord | None:
+        """Use up a single-use credential; of simultaneous calls exactly one gets it."""
+        record = self.find(kind, value)
+        if record is None:
+            return None
+        return record if self.revoke(kind, record.id) else None
+
+    def list(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
+        """Return live credentials of a kind, newest first."""
+        with self._database.reading():
+            query = self._live(self._clock()).where(self._row.kind == kind)
+            if user_id is not None:
+                query = query.where(self._row.user_id == user_id)
+            return [_record(row) for row in query.order_by(self._row.created_at.desc(), self._row.id)]
+
+    def revoke(self, kind: str, credential_id: str, user_id: str | None = None) -> bool:
+        """End a credential now; says whether there was one."""
+        with self._database.transaction():
+            query = self._row.delete().where(self._row.id == credential_id, self._row.kind == kind)
+            if user_id is not None:
+                query = query.where(self._row.user_id == user_id)
+            return bool(query.execute())
+
+    def prune(self) -> int:
+        """Forget credentials that expired."""
+        with self._database.transaction():
+            return int(self._row.delete().where(self._row.expires_at <= self._clock()).execute())
+
+    def _live(self, now: datetime) -> Any:
+        return self._row.select().where(self._row.expires_at.is_null() | (self._row.expires_at > now))
+
+
+def _digest(kind: str, value: str) -> str:
+    return hashlib.sha256(f"{kind}:{value}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _check_name(field: str, value: str) -> None:
+    if not 1 <= len(value) <= LONGEST_NAME or not value.isprintable() or value != value.strip():
+        raise InvalidInput({field: [f"It must be 1 to {LONGEST_NAME} printable characters, without spaces around."]})
+
+
+def _record(row: Any) -> CredentialRecord:
+    return CredentialRecord(row.id, row.kind, row.user_id, row.label, row.created_at, row.expires_at, row.last_used_at)

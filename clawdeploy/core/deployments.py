@@ -1,0 +1,58 @@
+"""From a row to what its container should be: blueprint, channel and secrets brought together."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from clawdeploy.core.contracts import Blueprint, Bot, Channel, ContainerSpec, Probe
+from clawdeploy.core.errors import ClawDeployError, RuntimeFailure, WrongKey
+from clawdeploy.core.store import InstanceStore
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_STOP_TIMEOUT = 10.0
+
+
+class Deployments:
+    """Knows for each instance what is deployed for it."""
+
+    def __init__(
+        self, store: InstanceStore, blueprints: Mapping[str, Blueprint], channels: Mapping[str, Channel]
+    ) -> None:
+        self._store = store
+        self._blueprints = blueprints
+        self._channels = channels
+
+    def spec(self, row: Any) -> ContainerSpec:
+        """Return what the container for this row is like.
+
+        Raises ``RuntimeFailure`` when the blueprint or channel is not installed any more, or fails.
+        """
+        blueprint = self._blueprints.get(row.blueprint)
+        channel = self._channels.get(row.channel)
+        if blueprint is None or channel is None:
+            what = f"blueprint {row.blueprint!r}" if blueprint is None else f"channel {row.channel!r}"
+            raise RuntimeFailure(f"The {what} of this bot is not installed on this server any more.")
+        try:
+            secrets = self._store.secrets(row.id)
+        except WrongKey as error:
+            raise RuntimeFailure(error.detail) from error
+        bot = Bot(row.id, row.name, row.model, channel, row.host_port, secrets, row.config)
+        try:
+            return blueprint.container(bot)
+        except ClawDeployError:
+            raise
+        except Exception as error:
+            # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
+            logger.error("Blueprint %s failed: %s", row.blueprint, type(error).__name__)  # noqa: TRY400
+            raise RuntimeFailure(f"The blueprint {row.blueprint!r} failed ({type(error).__name__}).") from None
+
+    def probe(self, blueprint: str) -> Probe:
+        """Return the probe of a blueprint, a usual one when it is not installed any more."""
+        known = self._blueprints.get(blueprint)
+        return known.probe if known else Probe()
+
+    def stop_timeout(self, blueprint: str) -> float:
+        """Return how many seconds a bot may take to stop."""
+        known = self._blueprints.get(blueprint)
+        return known.stop_timeout if known else DEFAULT_STOP_TIMEOUT

@@ -1,0 +1,138 @@
+"""The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
+
+from collections.abc import Mapping
+from concurrent.futures import TimeoutError as StillWorking
+from typing import Any
+
+from clawdeploy.core.background import in_background
+from clawdeploy.core.claims import Claim, Claims, require_container
+from clawdeploy.core.config import Config
+from clawdeploy.core.contracts import Instance, Operation, Runtime, Status, Wish
+from clawdeploy.core.events import InstanceChanged, InstanceCreated
+from clawdeploy.core.lifecycle import Lifecycle
+from clawdeploy.core.plugins import PluginHost
+from clawdeploy.core.reasons import explain
+from clawdeploy.core.schemas import Schemas, dump_instance
+from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS
+from clawdeploy.core.store import InstanceStore, Page
+
+MOST_LOG_LINES = 10_000
+
+
+class Instances:
+    """Every method takes the owner first and sees only that owner's instances.
+
+    All raise ``DatabaseUnavailable``; those that take an id raise ``InstanceNotFound``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: InstanceStore,
+        claims: Claims,
+        lifecycle: Lifecycle,
+        runtime: Runtime,
+        schemas: Schemas,
+        host: PluginHost,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._claims = claims
+        self._lifecycle = lifecycle
+        self._runtime = runtime
+        self._schemas = schemas
+        self._host = host
+
+    def list(self, owner: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
+        """Return the owner's instances, newest first; raises ``InvalidInput`` for a cursor that is not ours."""
+        return self._store.page(owner, limit, cursor)
+
+    def get(self, owner: str, instance_id: str) -> Instance:
+        """Return one instance."""
+        return self._store.owned(owner, instance_id)
+
+    def create(self, owner: str, body: Mapping[str, Any]) -> Instance:
+        """Store a new instance, make and start its container, and return what came of it within the wait.
+
+        Raises ``InvalidInput``. That the container could not be made is not an exception: the instance says so.
+        """
+        new = self._schemas.new_instance(body)
+        fields = {
+            **new.columns,
+            "wish": Wish.RUN,
+            "operation": Operation.CREATE,
+            "status": Status.PENDING,
+            "reason": "creating_container",
+            "detail": explain("creating_container"),
+        }
+        instance, claim = self._claims.insert(owner, fields, new.secrets, self._config[PORT_RANGE])
+        self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
+        return self._carry_out(claim)
+
+    def patch(self, owner: str, instance_id: str, body: Mapping[str, Any]) -> Instance:
+        """Change fields of an instance, and start or stop it when its status is among them.
+
+        Raises ``InvalidInput``, ``OperationInProgress`` (nothing was changed then) or an ``EngineError``.
+        """
+        instance = self._store.owned(owner, instance_id)
+        changes = self._schemas.changes(body, instance)
+        claim = self._claim_status(instance, changes.wished_status)
+        if changes.columns or changes.secrets:
+            instance = self._store.change(owner, instance_id, changes.columns, changes.secrets)
+            fields = tuple(sorted([*changes.columns, *changes.secrets]))
+            self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
+        return self._carry_out(claim) if claim else instance
+
+    def start(self, owner: str, instance_id: str) -> Instance:
+        """Start the container; raises ``NoContainer``, ``OperationInProgress`` or an ``EngineError``."""
+        return self._carry_out(self._claims.take(owner, instance_id, Wish.RUN, Operation.START, with_container=True))
+
+    def stop(self, owner: str, instance_id: str) -> Instance:
+        """Stop the container; raises ``NoContainer``, ``OperationInProgress`` or an ``EngineError``."""
+        return self._carry_out(self._claims.take(owner, instance_id, Wish.STOP, Operation.STOP, with_container=True))
+
+    def delete(self, owner: str, instance_id: str) -> None:
+        """Delete the instance with its container and data.
+
+        It is gone for its owner at once. What the engine does not let us remove now is removed by a later sync.
+        Raises ``OperationInProgress``.
+        """
+        claim = self._claims.take(owner, instance_id, Wish.DELETE, Operation.DELETE, with_container=False)
+        self._wait(claim)
+
+    def logs(self, owner: str, instance_id: str, tail: int) -> str:
+        """Return the last ``tail`` lines of the container's log; raises ``NoContainer`` or an ``EngineError``."""
+        instance = self._store.owned(owner, instance_id)
+        require_container(instance.container_id, instance.detail)
+        return self._runtime.logs(instance.container_id or "", min(tail, MOST_LOG_LINES))
+
+    def dump(self, instance: Instance) -> dict[str, Any]:
+        """Return an instance as JSON values."""
+        return dump_instance(instance, self._url(instance))
+
+    def _claim_status(self, instance: Instance, status: str | None) -> Claim | None:
+        if status is None:
+            return None
+        wish, operation = (Wish.RUN, Operation.START) if status == "running" else (Wish.STOP, Operation.STOP)
+        if wish is Wish.RUN and instance.container_id is None:
+            operation = Operation.CREATE
+        return self._claims.take(instance.owner, instance.id, wish, operation, with_container=False)
+
+    def _carry_out(self, claim: Claim) -> Instance:
+        self._wait(claim)
+        return self._store.snapshot(claim.instance_id)
+
+    def _wait(self, claim: Claim) -> None:
+        """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us."""
+        outcome = in_background(lambda: self._lifecycle.carry_out(claim))
+        try:
+            outcome.result(timeout=self._config[WAIT_SECONDS])
+        except StillWorking:
+            return
+
+    def _url(self, instance: Instance) -> str | None:
+        if instance.container_id is None or instance.host_port is None:
+            return None
+        address = self._config[BIND_ADDRESS]
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)  # noqa: S104
+        return f"http://{host}:{instance.host_port}/"

@@ -1,0 +1,239 @@
+"""The loop: observe, take the next step, until the instance has settled.
+
+This is the only code that acts upon containers. The API, a resumed operation and the sync all enter it with a
+claim. It can be entered from any state, because it believes only the row and what the runtime observes.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from clawdeploy.core.claims import Claim, ClaimLost, Claims
+from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
+from clawdeploy.core.deployments import Deployments
+from clawdeploy.core.errors import (
+    EngineError,
+    ImageMissing,
+    ImageUnavailable,
+    PortTaken,
+    RuntimeFailure,
+    RuntimeUnavailable,
+)
+from clawdeploy.core.events import Event, InstanceDeleted
+from clawdeploy.core.reasons import explain
+from clawdeploy.core.steps import FAILED_OPERATIONS, Action, Situation, Step, next_step
+from clawdeploy.core.store import InstanceStore
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 1.0
+MOST_STEPS = 60
+"""More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
+MOST_PORTS = 20
+
+
+@dataclass
+class Attempt:
+    """What one run of the loop remembers besides the row."""
+
+    claim: Claim
+    steps: int = 0
+    pause: float = FIRST_PAUSE
+    pulled: bool = False
+    ports_taken: list[int] = field(default_factory=list)
+
+
+class Lifecycle:
+    """Carries out what owners wish, one claimed instance at a time."""
+
+    def __init__(
+        self,
+        store: InstanceStore,
+        claims: Claims,
+        runtime: Runtime,
+        deployments: Deployments,
+        ports: tuple[int, int],
+        publish: Callable[[Event], None],
+    ) -> None:
+        self._store = store
+        self._claims = claims
+        self._runtime = runtime
+        self._deployments = deployments
+        self._ports = ports
+        self._publish = publish
+        self._closing = threading.Event()
+
+    def carry_out(self, claim: Claim) -> None:
+        """Work on the claimed instance until it has settled.
+
+        Raises an ``EngineError`` when a start or stop could not be done and the row was put back to what it
+        was; every other failure is recorded in the row, with its reason. A ``DatabaseUnavailable`` leaves the
+        operation to whoever comes next.
+        """
+        with self._claims.kept(claim):
+            attempt = Attempt(claim)
+            try:
+                self._run(attempt)
+            except ClaimLost:
+                logger.info("Work on instance %s was taken over", claim.instance_id)
+
+    def close(self) -> None:
+        """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
+        self._closing.set()
+
+    def observed(self, row: Any, *, trust_running: bool = False) -> tuple[Observation, Situation]:
+        """Look at one instance's container now; ``trust_running`` spares the probe of one that passed before."""
+        seen = self._guarded(self._runtime.observe, row.id)
+        return seen, self.situation(row, seen, trust_running=trust_running)
+
+    def situation(self, row: Any, seen: Observation, *, trust_running: bool = False) -> Situation:
+        """Put together all that the next step of an instance depends on."""
+        ready = False
+        probe = self._deployments.probe(row.blueprint)
+        if seen.state is ContainerState.RUNNING:
+            trusted = trust_running and row.status == Status.RUNNING
+            ready = trusted or self._guarded(self._runtime.probe, seen, probe)
+        since = row.operation_since if row.operation else seen.started_at
+        overdue = since is not None and self._store.clock() - since > timedelta(seconds=probe.deadline)
+        return Situation(
+            wish=Wish(row.wish),
+            operation=Operation(row.operation) if row.operation else None,
+            observation=seen,
+            made=row.container_id is not None,
+            started=row.started,
+            ready=ready,
+            overdue=overdue,
+            failed=row.status == Status.ERROR and row.reason in FAILED_OPERATIONS,
+        )
+
+    def settle(self, claim: Claim, step: Step, seen: Observation) -> None:
+        """Record the outcome and give the claim back."""
+        fields: dict[str, Any] = {}
+        if step.action is Action.SETTLE:
+            fields = {"status": step.status, "reason": step.reason, "detail": explain(step.reason, seen)}
+            if seen.container_id:
+                fields["container_id"] = seen.container_id
+        self._claims.finish(claim, **fields)
+
+    def _run(self, attempt: Attempt) -> None:
+        try:
+            while not self._closing.is_set() and self._advance(attempt):
+                attempt.steps += 1
+        except EngineError as error:
+            self._give_up(attempt.claim, error)
+
+    def _advance(self, attempt: Attempt) -> bool:
+        """Take one step; says whether there is more to do."""
+        if attempt.steps > MOST_STEPS:
+            raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
+        row = self._claims.row(attempt.claim)
+        seen, situation = self.observed(row)
+        step = next_step(situation)
+        if step.action in (Action.SETTLE, Action.KEEP):
+            self.settle(attempt.claim, step, seen)
+            return False
+        if step.action is Action.FORGET:
+            self._forget(attempt.claim, row)
+            return False
+        if step.action is Action.WAIT:
+            self._wait(attempt, row)
+        else:
+            self._act(step.action, attempt, row, seen)
+        return True
+
+    def _act(self, action: Action, attempt: Attempt, row: Any, seen: Observation) -> None:
+        container = seen.container_id or ""
+        if action is Action.CREATE:
+            self._create(attempt, row)
+        elif action is Action.START:
+            self._start(attempt, row, container)
+        elif action is Action.STOP:
+            self._phase(attempt.claim, "stopping")
+            self._guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
+        else:
+            self._phase(attempt.claim, "removing" if row.wish == Wish.DELETE else "creating_container")
+            self._guarded(self._runtime.remove, container)
+
+    def _create(self, attempt: Attempt, row: Any) -> None:
+        spec = self._deployments.spec(row)
+        self._phase(attempt.claim, "creating_container", status=Status.CREATING)
+        try:
+            container = self._guarded(self._runtime.create, row.id, row.host_port, spec)
+        except ImageMissing as missing:
+            if attempt.pulled:
+                raise ImageUnavailable(f"{missing.detail}, although it was downloaded.") from missing
+            self._phase(attempt.claim, "pulling_image")
+            self._guarded(self._runtime.pull, spec.images[0])
+            attempt.pulled = True
+            return
+        self._phase(attempt.claim, "starting", container_id=container)
+
+    def _start(self, attempt: Attempt, row: Any, container: str) -> None:
+        self._phase(attempt.claim, "starting", status=Status.CREATING)
+        try:
+            self._guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
+        except (PortTaken, RuntimeFailure) as error:
+            # A container that never ran is worth nothing and holds the name (the engine leaves it behind).
+            if self._guarded(self._runtime.observe, row.id).state is not ContainerState.CREATED:
+                raise
+            self._guarded(self._runtime.remove, container)
+            attempt.ports_taken.append(row.host_port)
+            if not isinstance(error, PortTaken) or len(attempt.ports_taken) > MOST_PORTS:
+                self._claims.save(attempt.claim, container_id=None)
+                raise
+            self._claims.move_port(attempt.claim, self._ports, attempt.ports_taken)
+            return
+        now = self._store.clock()
+        self._phase(attempt.claim, "waiting_until_ready", started=True, operation_since=now)
+
+    def _wait(self, attempt: Attempt, row: Any) -> None:
+        """Pause before looking again; a pause is not a step, so that a slow start may take its time."""
+        if row.operation_since is not None and self._store.clock() - row.operation_since > timedelta(hours=1):
+            raise RuntimeFailure("Docker has been busy with this container for more than an hour.")
+        attempt.steps -= 1
+        self._closing.wait(attempt.pause)
+        attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
+
+    def _forget(self, claim: Claim, row: Any) -> None:
+        self._guarded(self._runtime.discard, row.id)
+        self._claims.forget(claim)
+        self._publish(InstanceDeleted(self._store.clock(), claim.actor, row.id, row.owner))
+
+    def _phase(self, claim: Claim, reason: str, **fields: Any) -> None:
+        """Say what is going on; done before every change of a container, it also proves that the claim holds."""
+        self._claims.save(claim, reason=reason, detail=explain(reason), **fields)
+
+    def _give_up(self, claim: Claim, error: EngineError) -> None:
+        """End an operation that the engine did not let us finish."""
+        row = self._claims.row(claim)
+        unreachable = isinstance(error, RuntimeUnavailable)
+        if row.wish == Wish.DELETE or row.operation is None or (unreachable and self._is_resumed(claim, row)):
+            # It stays as it is, and the next sync tries again.
+            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
+            self._claims.release(claim)
+            return
+        if claim.before is not None and (unreachable or row.wish == Wish.STOP):
+            before = claim.before
+            fields = {"wish": before.wish, "status": before.status, "reason": before.reason, "detail": before.detail}
+            self._claims.finish(claim, **fields)
+            raise error
+        self._claims.finish(claim, status=Status.ERROR, reason=error.code, detail=error.detail)
+
+    @staticmethod
+    def _is_resumed(claim: Claim, row: Any) -> bool:
+        return claim.before is None and row.owner != claim.actor
+
+    @staticmethod
+    def _guarded(call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a runtime; what it raises against its contract becomes a failure with a reason, not a stuck row."""
+        try:
+            return call(*arguments)
+        except EngineError:
+            raise
+        except Exception as error:
+            logger.exception("The runtime failed in a way that it should not")
+            raise RuntimeFailure(f"The runtime failed unexpectedly ({type(error).__name__}).") from error

@@ -1,0 +1,148 @@
+"""The tables, as peewee models. Rows never leave the core: everything else gets frozen dataclasses.
+
+The models are not tied to a database when they are defined; :func:`tables` derives a set of them for one
+database, so that two platforms in one process (as in tests) never share anything.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import peewee
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcField(peewee.BigIntegerField):
+    """A moment as whole microseconds since 1970, so that both databases order and compare it alike."""
+
+    def db_value(self, value: datetime | None) -> int | None:
+        """Store an aware ``datetime``."""
+        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+    def python_value(self, value: int | None) -> datetime | None:
+        """Return an aware ``datetime`` in UTC."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class JsonField(peewee.TextField):
+    """A JSON value as text, which both databases keep as it is."""
+
+    def db_value(self, value: object) -> str:
+        """Store any JSON value."""
+        return json.dumps(value, separators=(",", ":"))
+
+    def python_value(self, value: str) -> Any:
+        """Return the JSON value."""
+        return json.loads(value)
+
+
+class InstallationRow(peewee.Model):
+    """The one row that makes this database an installation of its own."""
+
+    id = peewee.TextField(primary_key=True)
+    key_check = peewee.TextField()
+    created_at = UtcField()
+
+    class Meta:
+        table_name = "installation"
+
+
+class InstanceRow(peewee.Model):
+    """One bot: what its owner wants, what was seen last, and who is working on it.
+
+    ``operation`` is unfinished work (``None`` when settled) and ``started`` says that the engine
+    has acknowledged the start within it. ``claim`` is the token of whoever performs it and
+    ``claim_until`` when that claim lapses by itself.
+    """
+
+    id = peewee.TextField(primary_key=True)
+    owner = peewee.TextField()
+    name = peewee.TextField()
+    model = peewee.TextField()
+    channel = peewee.TextField()
+    blueprint = peewee.TextField()
+    wish = peewee.TextField()
+    status = peewee.TextField()
+    reason = peewee.TextField(default="")
+    detail = peewee.TextField(default="")
+    status_since = UtcField()
+    operation = peewee.TextField(null=True)
+    operation_since = UtcField(null=True)
+    started = peewee.BooleanField(default=False)
+    claim = peewee.TextField(null=True)
+    claim_until = UtcField(null=True)
+    container_id = peewee.TextField(null=True)
+    host_port = peewee.IntegerField(null=True, unique=True)
+    config = JsonField(default=dict)
+    region = peewee.TextField(null=True)
+    instance_type = peewee.TextField(null=True)
+    ip_address = peewee.TextField(null=True)
+    created_at = UtcField()
+    updated_at = UtcField()
+
+    class Meta:
+        table_name = "instance"
+        indexes = ((("owner", "created_at", "id"), False),)
+
+
+class SecretRow(peewee.Model):
+    """One secret of one instance, as ciphertext that opens only for this instance and field."""
+
+    instance_id = peewee.TextField()
+    field = peewee.TextField()
+    ciphertext = peewee.TextField()
+
+    class Meta:
+        table_name = "secret"
+        primary_key = peewee.CompositeKey("instance_id", "field")
+
+
+class CredentialRow(peewee.Model):
+    """A sign-in link, session or API token; only a hash of its value is kept."""
+
+    id = peewee.TextField(primary_key=True)
+    kind = peewee.TextField()
+    user_id = peewee.TextField()
+    label = peewee.TextField(default="")
+    digest = peewee.TextField(unique=True)
+    created_at = UtcField()
+    expires_at = UtcField(null=True)
+    last_used_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "credential"
+        indexes = ((("kind", "user_id"), False),)
+
+
+class LeaseRow(peewee.Model):
+    """A job that one process of all does at a time."""
+
+    name = peewee.TextField(primary_key=True)
+    holder = peewee.TextField()
+    until = UtcField()
+
+    class Meta:
+        table_name = "lease"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The models of one database."""
+
+    installation: Any
+    instance: Any
+    secret: Any
+    credential: Any
+    lease: Any
+
+
+def tables(database: peewee.Database) -> Tables:
+    """Derive the models for one database."""
+
+    def bound(model: type[peewee.Model]) -> Any:
+        meta = type("Meta", (), {"database": database, "table_name": vars(model)["_meta"].table_name})
+        return type(model.__name__, (model,), {"__doc__": model.__doc__, "Meta": meta})
+
+    return Tables(bound(InstallationRow), bound(InstanceRow), bound(SecretRow), bound(CredentialRow), bound(LeaseRow))

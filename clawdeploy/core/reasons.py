@@ -1,0 +1,33 @@
+"""Why an instance is not simply running: a sentence for each stable reason code."""
+
+from clawdeploy.core.contracts import Observation
+
+SENTENCES = {
+    "": "",
+    "creating_container": "The container is being made.",
+    "pulling_image": "The image is being downloaded; the first time this can take some minutes.",
+    "starting": "The container is starting.",
+    "waiting_until_ready": "The bot is starting and does not answer yet.",
+    "stopping": "The bot is being stopped.",
+    "removing": "The bot is being deleted.",
+    "stopped_outside": "It was stopped on the server, not from here. Start brings it back.",
+    "started_outside": "It was started on the server, not from here. Stop ends it.",
+    "paused_outside": "It was paused on the server, not from here. Start resumes it.",
+    "crashed": "It ended by itself with exit code {exit_code}. The logs may say why.",
+    "out_of_memory": "It ran out of memory and was ended by the system.",
+    "crash_loop": "It keeps ending right after it starts ({restart_count} restarts, exit code {exit_code}). "
+    "The logs may say why.",
+    "container_missing": "Its container was removed from the server. Start makes a new one with the same settings.",
+    "not_ready": "It runs but does not answer in time. The logs may say why.",
+    "image_unavailable": "Its image cannot be downloaded.",
+    "name_taken": "Another container on the server holds its name.",
+    "port_taken": "Another program on the server uses its port.",
+    "runtime_failure": "Docker refused the operation.",
+    "runtime_unavailable": "Docker did not answer. Try again when it does.",
+}
+
+
+def explain(reason: str, seen: Observation | None = None) -> str:
+    """Return the sentence for a reason code, with what was seen of the container filled in."""
+    exit_code = "unknown" if seen is None or seen.exit_code is None else seen.exit_code
+    return SENTENCES[reason].format(exit_code=exit_code, restart_count=seen.restart_count if seen else 0)

@@ -1,0 +1,190 @@
+"""Instances in the database: rows in, frozen snapshots out. Every query of an owner goes through ``_owned``."""
+
+import base64
+import binascii
+import random
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import peewee
+
+from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
+from clawdeploy.core.database import Database
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, RuntimeFailure
+from clawdeploy.core.models import EPOCH, Tables, UtcField
+from clawdeploy.core.vault import Vault
+
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+ID_LENGTH = 16
+MOST_COLLISIONS = 20
+
+T = TypeVar("T")
+
+
+def new_id() -> str:
+    """Make an id of 80 random bits that is fit for URLs, container names and volume names."""
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(ID_LENGTH))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some instances of one owner, newest first, and the cursor of the next page if there is one."""
+
+    instances: list[Instance]
+    next_cursor: str | None
+
+
+class InstanceStore:
+    """Reads and writes instances. Methods that take an owner see only that owner's, and no deleted ones."""
+
+    def __init__(self, database: Database, tables: Tables, vault: Vault, clock: Callable[[], datetime]) -> None:
+        self.database = database
+        self.row = tables.instance
+        self._secret = tables.secret
+        self._vault = vault
+        self.clock = clock
+
+    def owned(self, owner: str, instance_id: str) -> Instance:
+        """Return one instance of the owner; raises ``InstanceNotFound``."""
+        with self.database.reading():
+            return self._snapshot(self._one(self._owned(owner), instance_id))
+
+    def page(self, owner: str, limit: int | None, cursor: str | None) -> Page:
+        """Return the owner's instances, newest first; all of them without a limit."""
+        query = self._owned(owner).order_by(self.row.created_at.desc(), self.row.id.desc())
+        if cursor is not None:
+            at, instance_id = _read_cursor(cursor)
+            query = query.where(
+                (self.row.created_at < at) | ((self.row.created_at == at) & (self.row.id < instance_id))
+            )
+        with self.database.reading():
+            rows = list(query.limit(limit + 1) if limit else query)
+            more = bool(limit) and len(rows) > (limit or 0)
+            rows = rows[:limit] if limit else rows
+            return Page(self._snapshots(rows), _write_cursor(rows[-1]) if more else None)
+
+    def insert(self, fields: Mapping[str, Any], values: Mapping[str, Secret], ports: tuple[int, int]) -> Instance:
+        """Store a new instance with its secrets and a free host port."""
+        now = self.clock()
+        moments = {"status_since": now, "operation_since": now, "created_at": now, "updated_at": now}
+
+        def write(port: int) -> Instance:
+            row = self.row.create(**fields, **moments, id=new_id(), host_port=port)
+            self._write_secrets(row.id, values)
+            return self._snapshot(row)
+
+        return self.with_free_port(ports, (), write)
+
+    def with_free_port(self, ports: tuple[int, int], taken: Collection[int], write: Callable[[int], T]) -> T:
+        """Run ``write`` in a transaction with a free host port of the range, none of those found taken.
+
+        Raises ``RuntimeFailure`` when there is no free port.
+        """
+        for _ in range(MOST_COLLISIONS):
+            try:
+                with self.database.transaction():
+                    return write(self._free_port(ports, taken))
+            except peewee.IntegrityError:
+                # Another process stored the same port first; the column is unique.
+                continue
+        raise DatabaseUnavailable("Too many bots are being made at once. Try again in a moment.")
+
+    def change(
+        self, owner: str, instance_id: str, fields: Mapping[str, Any], values: Mapping[str, Secret | None]
+    ) -> Instance:
+        """Change an instance's own fields and secrets (``None`` removes one); never its state."""
+        with self.database.transaction():
+            row = self._one(self._owned(owner), instance_id)
+            self.row.update(**fields, updated_at=self.clock()).where(self.row.id == row.id).execute()
+            self._write_secrets(row.id, values)
+            return self._snapshot(self._one(self.row.select(), instance_id))
+
+    def snapshot(self, instance_id: str) -> Instance:
+        """Return one instance, whoever owns it; only for work on behalf of its owner."""
+        with self.database.reading():
+            return self._snapshot(self._one(self.row.select(), instance_id))
+
+    def all_rows(self) -> list[Any]:
+        """Return all rows, deleted ones included; only for the reconciler."""
+        with self.database.reading():
+            return list(self.row.select().order_by(self.row.created_at))
+
+    def secrets(self, instance_id: str) -> dict[str, Secret]:
+        """Return the decrypted secrets of an instance by field name."""
+        with self.database.reading():
+            rows = list(self._secret.select().where(self._secret.instance_id == instance_id))
+        return {row.field: self._vault.open(instance_id, row.field, row.ciphertext) for row in rows}
+
+    def _owned(self, owner: str) -> Any:
+        return self.row.select().where(self.row.owner == owner, self.row.status != Status.DELETED)
+
+    def _one(self, query: Any, instance_id: str) -> Any:
+        row = query.where(self.row.id == instance_id).first()
+        if row is None:
+            raise InstanceNotFound
+        return row
+
+    def _free_port(self, ports: tuple[int, int], taken: Collection[int]) -> int:
+        """Choose at random, so that a port freed by one owner is not soon another's."""
+        low, high = ports
+        used = {
+            port for (port,) in self.row.select(self.row.host_port).where(self.row.host_port.is_null(False)).tuples()
+        }
+        free = [port for port in range(low, high + 1) if port not in used and port not in taken]
+        if not free:
+            raise RuntimeFailure(f"All ports from {low} to {high} are in use. Delete a bot or widen the port range.")
+        return random.choice(free)  # noqa: S311 - a port number is not a secret.
+
+    def _write_secrets(self, instance_id: str, values: Mapping[str, Secret | None]) -> None:
+        for field, value in values.items():
+            here = (self._secret.instance_id == instance_id) & (self._secret.field == field)
+            self._secret.delete().where(here).execute()
+            if value is not None:
+                sealed = self._vault.seal(instance_id, field, value)
+                self._secret.create(instance_id=instance_id, field=field, ciphertext=sealed)
+
+    def _snapshot(self, row: Any) -> Instance:
+        return self._snapshots([row])[0]
+
+    def _snapshots(self, rows: Sequence[Any]) -> list[Instance]:
+        ids = [row.id for row in rows]
+        fields: dict[str, set[str]] = {instance_id: set() for instance_id in ids}
+        for secret in self._secret.select(self._secret.instance_id, self._secret.field).where(
+            self._secret.instance_id.in_(ids)
+        ):
+            fields[secret.instance_id].add(secret.field)
+        return [_instance(row, frozenset(fields[row.id])) for row in rows]
+
+
+def _instance(row: Any, secrets_set: frozenset[str]) -> Instance:
+    plain = {
+        name: getattr(row, name)
+        for name in Instance.__dataclass_fields__
+        if name not in ("wish", "status", "operation", "secrets_set")
+    }
+    return Instance(
+        **plain,
+        wish=Wish(row.wish),
+        status=Status(row.status),
+        operation=Operation(row.operation) if row.operation else None,
+        secrets_set=secrets_set,
+    )
+
+
+def _write_cursor(row: Any) -> str:
+    return base64.urlsafe_b64encode(f"{UtcField().db_value(row.created_at)}.{row.id}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        moment, _, instance_id = text.partition(".")
+        at = UtcField().python_value(int(moment[:17]))
+        if at is None or at < EPOCH or not instance_id:
+            raise ValueError(cursor)
+    except (ValueError, binascii.Error, OverflowError):
+        raise InvalidInput({"cursor": ["It is not a cursor that this server gave out."]}) from None
+    return at, instance_id
