@@ -55,9 +55,9 @@ class Platform:
         self.credentials = StoredCredentials(database, models, clock)
         self._providers = host.auth_providers(config, self.credentials)
         runtimes = host.runtimes(config, installation)
-        self._runtime = _chosen(runtimes, RUNTIME, config)
+        self._runtime = chosen(runtimes, RUNTIME, config)
         blueprints, channels = host.blueprints(config), host.channels(config)
-        _chosen(blueprints, BLUEPRINT, config)
+        chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
         store = InstanceStore(database, models, vault, clock)
         self._claims = Claims(store, self.publish)
@@ -167,7 +167,8 @@ class Opener:
         return self._platform
 
 
-def _chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:
+def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:
+    """Return the member that a setting names; raises ``ConfigurationError`` saying which there are."""
     name = config[setting]
     if name not in members:
         offered = ", ".join(sorted(members)) or "none"

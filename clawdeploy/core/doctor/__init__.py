@@ -1,0 +1,77 @@
+"""What must be true for ClawDeploy to work, looked at one by one. Nothing is changed by looking.
+
+Every check goes to the truth by itself, so that one that fails does not hide the others.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clawdeploy.core.bootstrap import Opener
+from clawdeploy.core.doctor import checks, ports
+from clawdeploy.core.doctor.ground import Ground, Unmet
+from clawdeploy.core.errors import ClawDeployError
+from clawdeploy.core.settings import BIND_ADDRESS, DATA_DIR, DATABASE_URL, PORT, PORT_RANGE
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check: what was found and, when that is not well (``ok``), how to mend it."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+# Name, check, and what to do unless the check knows better.
+CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
+    ("settings", checks.settings, ""),
+    ("data folder", checks.data_folder, f"Make it writable for this user, or set {DATA_DIR.name} to another folder."),
+    (
+        "secret key",
+        checks.secret_key,
+        "Put back the key this database was made with, from a backup; there is no way around it.",
+    ),
+    (
+        "database",
+        checks.database,
+        f"Start the database server and look at {DATABASE_URL.name}; for SQLite, at the rights of the file.",
+    ),
+    (
+        "engine",
+        checks.engine,
+        "Start it (sudo systemctl start docker), install it (scripts/install-docker.sh) or set DOCKER_HOST. When it "
+        "runs, this user may have to join its group: sudo usermod -aG docker $USER, then log in again.",
+    ),
+    (
+        "image",
+        checks.image,
+        "Get it with `docker pull` or with scripts/run. Without it the first bot has to wait for the download.",
+    ),
+    ("ports for bots", ports.for_bots, f"Widen {PORT_RANGE.name}, delete bots, or set {BIND_ADDRESS.name}."),
+    ("web port", ports.for_web, f"Stop the other program, or set {PORT.name} to another port."),
+    ("clock", checks.clock, "Set the clock, best by itself: sudo timedatectl set-ntp true"),
+)
+
+
+def examine(opener: Opener) -> list[Check]:
+    """Run all checks. Where the settings cannot be used there is one only, because the others rest on them."""
+    try:
+        ground = Ground(opener.config(), opener.host)
+    except ClawDeployError as error:
+        return [Check("settings", False, error.detail, "Correct this first: the other checks rest on the settings.")]
+    try:
+        return [_run(name, check, advice, ground) for name, check, advice in CHECKS]
+    finally:
+        ground.close()
+
+
+def _run(name: str, check: Callable[[Ground], str], advice: str, ground: Ground) -> Check:
+    try:
+        return Check(name, True, check(ground))
+    except Unmet as unmet:
+        return Check(name, False, unmet.found, unmet.mend or advice)
+    except ClawDeployError as error:
+        return Check(name, False, error.detail, advice)
+    except OSError as error:
+        return Check(name, False, f"{type(error).__name__}: {error.strerror or error}", advice)

@@ -1,0 +1,122 @@
+"""The checks of ``clawdeploy doctor``: each returns what it found, or raises what is wrong."""
+
+import os
+import shutil
+import stat
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from clawdeploy.core.bootstrap import utc_now
+from clawdeploy.core.doctor.ground import Ground, Unmet
+from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.installation import check_key
+from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
+from clawdeploy.core.vault import KEY_FILE, Vault
+
+LEAST_FREE_BYTES = 200 * 2**20
+MOST_DRIFT = timedelta(seconds=5)
+SURELY_PAST = datetime(2025, 1, 1, tzinfo=UTC)
+
+START_FIRST = "Run: clawdeploy migrate (clawdeploy serve does it too)."
+
+
+def settings(ground: Ground) -> str:
+    """The settings can be used and no plugin failed."""
+    broken = [f"{report.name} ({report.error})" for report in ground.host.report() if report.error]
+    if broken:
+        raise Unmet(
+            f"Plugins are left out because they failed: {'; '.join(broken)}",
+            "Update or uninstall the plugin, or name it in CLAWDEPLOY_DISABLED_PLUGINS.",
+        )
+    return f"All {len(ground.config.settings())} settings can be used, {len(ground.host.report())} plugins are loaded"
+
+
+def data_folder(ground: Ground) -> str:
+    """The data folder can be written, or made, and its disk has space."""
+    folder = ground.config[DATA_DIR]
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise Unmet(f"{there} cannot be written ({error.strerror})") from None
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE_BYTES:
+        raise Unmet(f"The disk of {there} has only {free // 2**20} MiB left", "Free some space on this disk.")
+    made = "" if there == folder else ", is made at the first start"
+    return f"{folder} can be written{made}; {free // 2**30} GiB free"
+
+
+def secret_key(ground: Ground) -> str:
+    """There is a key, only its owner can read it, and it belongs to the database."""
+    keys, file = ground.config[SECRET_KEYS], ground.config[DATA_DIR] / KEY_FILE
+    if keys:
+        Vault(keys)
+    elif file.exists():
+        _check_mode(file)
+    elif not ground.has_tables():
+        raise Unmet(f"There is no key yet: neither {SECRET_KEYS.name} nor {file}", START_FIRST)
+    if ground.has_tables():
+        check_key(ground.database, ground.config)
+    return f"The key from {SECRET_KEYS.name if keys else file} belongs to the database"
+
+
+def _check_mode(file: Path) -> None:
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        raise Unmet(f"Others than its owner may read {file} (mode {mode:04o})", f"Run: chmod 600 {file}")
+    if not os.access(file, os.R_OK):
+        raise Unmet(f"This user may not read {file}", "Run this command as the user who runs the server.")
+
+
+def database(ground: Ground) -> str:
+    """The database answers and has all tables of this version."""
+    if not ground.has_tables():
+        raise Unmet(f"{ground.database.label} has no tables yet", START_FIRST)
+    pending = ground.database.pending()
+    if pending:
+        raise Unmet(f"{ground.database.label} is not up to date: {', '.join(pending)} to apply", START_FIRST)
+    return f"{ground.database.label} answers and is up to date"
+
+
+def engine(ground: Ground) -> str:
+    """The engine answers."""
+    info = ground.runtime.ping()
+    return f"{info.name} answers at {info.address}"
+
+
+def image(ground: Ground) -> str:
+    """An image of the default blueprint is on the host."""
+    if not ground.runtime.has_image(ground.images):
+        raise Unmet(f"None of these images is on the host: {', '.join(ground.images)}")
+    return f"{' or '.join(ground.images)} is on the host"
+
+
+def clock(ground: Ground) -> str:
+    """This machine's clock agrees with the database's and with what was stored."""
+    now = utc_now()
+    if now < SURELY_PAST:
+        raise Unmet(f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC")
+    try:
+        theirs, newest = _database_times(ground)
+    except DatabaseUnavailable:
+        raise Unmet(f"It says {now:%Y-%m-%d %H:%M:%S} UTC, but the database cannot be asked", "See database.") from None
+    if theirs and abs(theirs - utc_now()) > MOST_DRIFT:
+        raise Unmet(f"The clocks of this machine and of the database differ: {utc_now():%H:%M:%S}, {theirs:%H:%M:%S}")
+    if newest and newest - now > MOST_DRIFT:
+        raise Unmet(f"It says {now:%Y-%m-%d %H:%M} UTC, but a row was stored at {newest:%Y-%m-%d %H:%M}")
+    return f"{now:%Y-%m-%d %H:%M:%S} UTC{', as the database has it' if theirs else ''}"
+
+
+def _database_times(ground: Ground) -> tuple[datetime | None, datetime | None]:
+    """Return the database's own time where it has one, and the newest time that is stored in it."""
+    if not ground.has_tables():
+        return None, None
+    with ground.database.reading():
+        newest = ground.tables.instance.select().order_by(ground.tables.instance.updated_at.desc()).first()
+        theirs = None
+        if ground.database.path is None:
+            seconds = ground.database.peewee.execute_sql("SELECT extract(epoch FROM clock_timestamp())").fetchone()[0]
+            theirs = datetime.fromtimestamp(float(seconds), UTC)
+    return theirs, newest.updated_at if newest else None
