@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,12 +45,16 @@ class Before:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one instance. ``before`` is ``None`` when the work of a dead process is resumed."""
+    """The right to work on one instance.
+
+    ``before`` is what to go back to, ``None`` for a new instance; ``resumed``: nobody waits for the outcome.
+    """
 
     instance_id: str
     token: str
     actor: str
-    before: Before | None
+    before: Before | None = None
+    resumed: bool = False
 
 
 class Claims:
@@ -92,11 +96,12 @@ class Claims:
         until = self._store.clock() + LIFETIME
         claimed = {**fields, "owner": owner, "claim": token, "claim_until": until}
         instance = self._store.insert(claimed, values, ports)
-        return instance, Claim(instance.id, token, owner, None)
+        return instance, Claim(instance.id, token, owner)
 
     def resume(self, instance_id: str, actor: str) -> Claim | None:
         """Claim an instance that nobody works on, with its wish and operation as they are; ``None`` if not free."""
-        return self._claim(instance_id, actor, None, self._is_free(self._store.clock()), {})
+        claim = self._claim(instance_id, actor, None, self._is_free(self._store.clock()), {})
+        return replace(claim, resumed=True) if claim else None
 
     def row(self, claim: Claim) -> Any:
         """Return the claimed row as it is now; raises ``ClaimLost``."""

@@ -121,8 +121,11 @@ class Lifecycle:
 
     def _run(self, attempt: Attempt) -> None:
         try:
-            while not self._closing.is_set() and self._advance(attempt):
+            while self._advance(attempt):
                 attempt.steps += 1
+                if self._closing.is_set():
+                    self._claims.release(attempt.claim)
+                    return
         except EngineError as error:
             self._give_up(attempt.claim, error)
 
@@ -211,7 +214,7 @@ class Lifecycle:
         """End an operation that the engine did not let us finish."""
         row = self._claims.row(claim)
         unreachable = isinstance(error, RuntimeUnavailable)
-        if row.wish == Wish.DELETE or row.operation is None or (unreachable and self._is_resumed(claim, row)):
+        if row.wish == Wish.DELETE or row.operation is None or (unreachable and claim.resumed):
             # It stays as it is, and the next sync tries again.
             logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
             self._claims.release(claim)
@@ -222,10 +225,6 @@ class Lifecycle:
             self._claims.finish(claim, **fields)
             raise error
         self._claims.finish(claim, status=Status.ERROR, reason=error.code, detail=error.detail)
-
-    @staticmethod
-    def _is_resumed(claim: Claim, row: Any) -> bool:
-        return claim.before is None and row.owner != claim.actor
 
     @staticmethod
     def _guarded(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -6,6 +6,7 @@ What merely diverged is recorded. Only operations that were asked for here and l
 import logging
 import secrets
 import threading
+from concurrent.futures import Future, wait
 from datetime import timedelta
 from typing import Any
 
@@ -38,19 +39,22 @@ class Reconciler:
         self._holder = secrets.token_hex(8)
         self._closing = threading.Event()
 
-    def sync(self, actor: str = SYNC_ACTOR) -> list[dict[str, str]]:
+    def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[dict[str, str]]:
         """Compare every instance once and return what changed: ``id``, ``before``, ``after`` and ``reason``.
 
-        Unfinished operations that nobody works on are carried on in the background. Raises an ``EngineError``
-        when the engine does not answer, and changes nothing then.
+        Unfinished operations that nobody works on are carried on in the background; ``patience`` is how many
+        seconds to wait for them (a process that is about to end has to). Raises an ``EngineError`` when the
+        engine does not answer, and changes nothing then.
         """
         seen = self._runtime.observe_all()
         changes = []
+        resumed = []
         for row in self._store.all_rows():
             if row.operation is not None:
-                self._resume(row.id, actor)
+                resumed += self._resume(row.id, actor)
             elif self._differs(row, seen.get(row.id, MISSING)):
                 changes += self._record(row, actor)
+        wait(resumed, timeout=patience)
         return changes
 
     def start(self, interval: float) -> None:
@@ -121,8 +125,9 @@ class Reconciler:
         logger.info("Sync: instance %s was %s and is %s %s", row.id, row.status, step.status, step.reason)
         return [{"id": row.id, "before": row.status, "after": step.status.value, "reason": step.reason}]
 
-    def _resume(self, instance_id: str, actor: str) -> None:
+    def _resume(self, instance_id: str, actor: str) -> "list[Future[None]]":
         claim = self._claims.resume(instance_id, actor)
-        if claim is not None:
-            logger.info("Sync: carrying on with instance %s", instance_id)
-            in_background(lambda: self._lifecycle.carry_out(claim))
+        if claim is None:
+            return []
+        logger.info("Sync: carrying on with instance %s", instance_id)
+        return [in_background(lambda: self._lifecycle.carry_out(claim))]
