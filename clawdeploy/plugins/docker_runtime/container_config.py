@@ -1,0 +1,102 @@
+"""From what a container should be to the request that creates it. Pure: no engine, no files."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clawdeploy.core.contracts import ContainerSpec, Volume
+from clawdeploy.core.errors import RuntimeFailure
+
+INSTALLATION_LABEL = "clawdeploy.installation"
+INSTANCE_LABEL = "clawdeploy.instance"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose something is: labels say it on containers and volumes."""
+
+    installation: str
+    instance_id: str
+
+    def __post_init__(self) -> None:
+        # The id becomes part of names and of a path.
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.instance_id):
+            raise RuntimeFailure("This instance id cannot be part of a container's name.")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the labels that everything of this owner carries."""
+        return {INSTALLATION_LABEL: self.installation, INSTANCE_LABEL: self.instance_id}
+
+    @property
+    def container_name(self) -> str:
+        """Return the name of the instance's container."""
+        return f"clawdeploy-{self.instance_id}"
+
+    def volume_name(self, volume: Volume) -> str:
+        """Return the name of one of the instance's volumes, unique on the engine."""
+        return f"clawdeploy-{self.instance_id}-{volume.name}"
+
+
+def create_body(
+    owner: Owner, image: str, host_port: int, bind_address: str, spec: ContainerSpec, secrets: dict[str, Path]
+) -> dict[str, Any]:
+    """Return the body of the engine's create call.
+
+    ``secrets`` maps paths in the container to the files on the host that are shown there.
+    """
+    port = f"{spec.container_port}/tcp"
+    body: dict[str, Any] = {
+        "Image": image,
+        "Labels": owner.labels,
+        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "ExposedPorts": {port: {}},
+        "StopTimeout": math.ceil(spec.stop_timeout),
+        "HostConfig": {
+            **_limits(spec),
+            **_hardening(spec),
+            "Init": True,
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "PortBindings": {port: [{"HostIp": bind_address, "HostPort": str(host_port)}]},
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+            "Mounts": _mounts(owner, spec, secrets),
+        },
+    }
+    if spec.command is not None:
+        body["Cmd"] = list(spec.command)
+    if spec.working_directory is not None:
+        body["WorkingDir"] = spec.working_directory
+    if spec.user is not None:
+        body["User"] = spec.user
+    return body
+
+
+def _limits(spec: ContainerSpec) -> dict[str, Any]:
+    return {
+        "NanoCpus": round(spec.limits.cpus * 1_000_000_000),
+        "Memory": spec.limits.memory_bytes,
+        "MemorySwap": spec.limits.memory_bytes,
+        "PidsLimit": spec.limits.pids,
+    }
+
+
+def _hardening(spec: ContainerSpec) -> dict[str, Any]:
+    return {
+        "CapDrop": ["ALL"],
+        "CapAdd": list(spec.capabilities),
+        "SecurityOpt": ["no-new-privileges"],
+        "ReadonlyRootfs": spec.read_only,
+        "Tmpfs": dict.fromkeys(spec.tmpfs, ""),
+    }
+
+
+def _mounts(owner: Owner, spec: ContainerSpec, secrets: dict[str, Path]) -> list[dict[str, Any]]:
+    volumes = [
+        {"Type": "volume", "Source": owner.volume_name(volume), "Target": volume.path} for volume in spec.volumes
+    ]
+    files = [
+        {"Type": "bind", "Source": str(source), "Target": path, "ReadOnly": True} for path, source in secrets.items()
+    ]
+    return volumes + files

@@ -1,0 +1,146 @@
+"""The connection to an engine: one request a call, an answer in bounded time, and only our own errors.
+
+docker-py gives the transport (Unix sockets, TCP, registry credentials). Its methods are not used, because they take
+one timeout for everything, switch it off altogether while they stream, and pass on errors of four libraries.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import docker
+from requests import Response
+
+from clawdeploy.core.errors import RuntimeUnavailable
+from clawdeploy.plugins.docker_runtime.failures import not_understood, refusal, translated
+
+LOCAL_SOCKET = "unix:///var/run/docker.sock"
+
+CONNECT_SECONDS = 2.0
+PING_SECONDS = 3.0
+ANSWER_SECONDS = 10.0
+WORK_SECONDS = 30.0
+"""For calls that make the engine do something: many bots that start at once wait for each other in the engine."""
+
+PREFERRED_API = (1, 41)
+"""The API that everything here was tried with, Docker 20.10's; newer engines still speak it, or say what they need."""
+
+POOL = 64
+CHUNK = 64 * 1024
+
+
+class Engine:
+    """One engine at one address. Making it contacts nobody, and any number of threads may share it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.host = urlsplit(address).hostname
+        """The engine's host name when it is reached over the network, ``None`` for a Unix socket."""
+        self._lock = threading.Lock()
+        self._session: docker.APIClient | None = None
+        self._process = 0
+        self._api: str | None = None
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        data: bytes | None = None,
+        timeout: float = ANSWER_SECONDS,
+    ) -> Any:
+        """Send one request and return its JSON, ``None`` when the answer is empty.
+
+        ``timeout`` is in seconds. Raises ``EngineRefusal`` for an error that the engine reports, and
+        ``RuntimeUnavailable`` when it does not answer or answers nonsense.
+        """
+        with translated(self.address):
+            response = self._send(method, path, timeout, params=params, json=body, data=data)
+            return response.json() if response.content else None
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = ANSWER_SECONDS,
+        total: float = ANSWER_SECONDS,
+    ) -> Iterator[Iterator[bytes]]:
+        """Send one request and give its answer piece by piece.
+
+        ``timeout`` bounds the wait for each piece and ``total`` all of them, in seconds. Raises like ``call``.
+        """
+        with translated(self.address):
+            deadline = time.monotonic() + total
+            response = self._send(method, path, timeout, params=params, headers=headers, stream=True)
+            try:
+                yield _until(deadline, response)
+            finally:
+                response.close()
+
+    def version(self, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """Ask the engine what it is, and remember which version of the API to speak with it."""
+        with translated(self.address):
+            said = self._request("GET", "/version", timeout).json()
+        with not_understood():
+            low, high = _numbers(said.get("MinAPIVersion", "1.12")), _numbers(said["ApiVersion"])
+            self._api = ".".join(map(str, max(low, min(high, PREFERRED_API))))
+            return dict(said)
+
+    def session(self) -> docker.APIClient:
+        """Return this process's connections. Those made before a fork would be shared with the parent."""
+        with self._lock:
+            if self._session is None or self._process != os.getpid():
+                self._process = os.getpid()
+                # The version given here is not used; without one the constructor would contact the engine.
+                self._session = docker.APIClient(
+                    self.address, version="1.41", timeout=int(ANSWER_SECONDS), max_pool_size=POOL
+                )
+                # Neither a proxy nor ~/.netrc has any business between us and the engine.
+                self._session.trust_env = False
+            return self._session
+
+    def close(self) -> None:
+        """Give back the connections."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+            self._session = None
+
+    def _send(self, method: str, path: str, timeout: float, **rest: Any) -> Response:
+        # No lock is held while the engine is asked for its version: behind one that hangs, callers would queue up.
+        if self._api is None:
+            self.version(timeout)
+        return self._request(method, f"/v{self._api}{path}", timeout, **rest)
+
+    def _request(self, method: str, path: str, timeout: float, **rest: Any) -> Response:
+        session = self.session()
+        response = session.request(
+            method, f"{session.base_url}{path}", timeout=(CONNECT_SECONDS, timeout), allow_redirects=False, **rest
+        )
+        if response.status_code >= 400:
+            error = refusal(response, self.address)
+            if "client version" in error.detail:
+                self._api = None
+            raise error
+        return response
+
+
+def _until(deadline: float, response: Response) -> Iterator[bytes]:
+    for chunk in response.iter_content(CHUNK):
+        yield chunk
+        if time.monotonic() > deadline:
+            raise RuntimeUnavailable("Docker did not finish its answer in time.")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

@@ -1,0 +1,106 @@
+"""Files that hold secrets: on a memory file system of this machine, shown to one container, never on a disk.
+
+Docker's own ways are no good for secrets: an environment variable stands in clear in the inspection, in a file of
+the engine's and in containerd's bundle, and a file copied into a tmpfs of the container lands on the disk.
+"""
+
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from clawdeploy.core.contracts import SecretFile
+from clawdeploy.core.errors import RuntimeFailure
+
+MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
+
+
+class SecretFolder:
+    """The secret files of one installation, ``<root>/<installation>/<instance>/<path in the container>``.
+
+    Only this user may enter the folders; the files in them are readable by everybody, because the container's
+    process can have any user id and sees nothing but the file itself.
+    """
+
+    def __init__(self, installation: str, roots: Iterable[Path] | None = None) -> None:
+        self._installation = quote(installation, safe="").replace(".", "%2E")
+        self._roots = tuple(possible_roots() if roots is None else roots)
+
+    def write(self, instance_id: str, files: Iterable[SecretFile]) -> dict[str, Path]:
+        """Write all secret files of an instance afresh; returns path in the container to file on the host.
+
+        Raises ``RuntimeFailure`` when there is no safe place for them.
+        """
+        written = {}
+        for file in files:
+            folder = self._folder(instance_id)
+            target = folder / quote(file.path, safe="")
+            try:
+                _write(target, file.content.reveal().encode("utf-8", "surrogatepass"))
+            except OSError as error:
+                raise RuntimeFailure(f"Secrets cannot be written to {folder}: {error.strerror}.") from error
+            written[file.path] = target
+        return written
+
+    def remove(self, instance_id: str) -> None:
+        """Remove the secret files of an instance, wherever this user may have put them."""
+        for root in self._roots:
+            folder = root / self._installation / instance_id
+            if folder.is_dir():
+                shutil.rmtree(folder)
+
+    def _folder(self, instance_id: str) -> Path:
+        for root in self._roots:
+            if root.parent.is_dir() and is_in_memory(root.parent):
+                try:
+                    for folder in (root, root / self._installation, root / self._installation / instance_id):
+                        _make_private(folder)
+                except PermissionError:
+                    continue
+                return folder
+        raise RuntimeFailure("There is no folder in this server's memory where secrets could be kept.")
+
+
+def possible_roots() -> Iterator[Path]:
+    """Say where secrets may be kept, best first: for root, for a signed-in user, and wherever neither exists."""
+    yield Path("/run/clawdeploy")
+    if runtime_folder := os.environ.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime_folder) / "clawdeploy"
+    yield Path(f"/dev/shm/clawdeploy-{os.geteuid()}")  # noqa: S108 -- _make_private refuses what others put there
+
+
+def is_in_memory(folder: Path) -> bool:
+    """Say whether a folder lies on a file system that is kept in memory."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return False
+    kind, longest, real = "", -1, folder.resolve()
+    for mount in mounts:
+        fields, _, source = mount.partition(" - ")
+        point = Path(fields.split()[4])
+        if real.is_relative_to(point) and len(point.parts) >= longest:
+            kind, longest = source.split()[0], len(point.parts)
+    return kind in MEMORY_FILE_SYSTEMS
+
+
+def _make_private(folder: Path) -> None:
+    """Make sure that a folder is there, is no link, is ours and is closed to everybody else."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    seen = folder.lstat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid():
+        raise PermissionError(folder)
+    if seen.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Replace a file in one step: a container that starts meanwhile finds the old one or the new one."""
+    new = target.with_name(f".{uuid.uuid4().hex}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), 0o444)
+    new.replace(target)

@@ -1,0 +1,42 @@
+"""The named volumes of an instance."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from clawdeploy.core.contracts import Volume
+from clawdeploy.core.errors import NameTaken
+from clawdeploy.plugins.docker_runtime.container_config import Owner
+from clawdeploy.plugins.docker_runtime.engine import WORK_SECONDS, Engine
+from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood
+
+
+def label_filter(labels: dict[str, str]) -> dict[str, str]:
+    """Return the parameter of a list call that asks for things with all these labels."""
+    return {"filters": json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})}
+
+
+def make(engine: Engine, owner: Owner, volumes: Iterable[Volume]) -> None:
+    """Make the volumes that are not there yet. Raises ``NameTaken`` when one is somebody else's."""
+    for volume in volumes:
+        name = owner.volume_name(volume)
+        made = engine.call("POST", "/volumes/create", body={"Name": name, "Labels": owner.labels}, timeout=WORK_SECONDS)
+        with not_understood():
+            # The engine hands out a volume that is there already, whosever it is.
+            ours = owner.labels.items() <= (made["Labels"] or {}).items()
+        if not ours:
+            raise NameTaken(f"A volume that is not ours is called {name}.")
+
+
+def remove_all(engine: Engine, owner: Owner) -> None:
+    """Remove every volume that carries the owner's labels, also those that a newer blueprint no longer has."""
+    found: dict[str, Any] = engine.call("GET", "/volumes", params=label_filter(owner.labels))
+    with not_understood():
+        names = [str(volume["Name"]) for volume in found["Volumes"] or ()]
+    for name in names:
+        try:
+            engine.call("DELETE", f"/volumes/{quote(name, safe='')}", timeout=WORK_SECONDS)
+        except EngineRefusal as refused:
+            if refused.status != 404:
+                raise

@@ -1,0 +1,121 @@
+"""A real Docker Engine, a second pair of eyes on it, and a tiny image. Without an engine these tests fail."""
+
+import hashlib
+import io
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from clawdeploy.core.contracts import ContainerSpec, Limits, Probe
+from clawdeploy.core.testing import Stage
+from clawdeploy.plugins.docker_runtime.engine import LOCAL_SOCKET, Engine
+from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
+from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
+
+BUSYBOX = Path("/bin/busybox")
+BUSYBOX_IMAGE = "clawdeploy-test-busybox:local"
+APPLETS = ("cat", "chmod", "dd", "head", "httpd", "id", "ls", "mkdir", "mount", "printf", "seq", "sh", "sleep", "stat")
+
+RunScript = Callable[[str], ContainerSpec]
+MakeRuntime = Callable[..., DockerRuntime]
+
+
+@pytest.fixture(scope="session")
+def witness() -> Iterator[docker.APIClient]:
+    """The engine seen past our own code."""
+    client = docker.APIClient(LOCAL_SOCKET, version="1.41", timeout=60)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def busybox_image(witness: docker.APIClient) -> str:
+    """An image with a shell and a web server in two megabytes, made from the package busybox-static."""
+    if not BUSYBOX.is_file():
+        pytest.fail("/bin/busybox is missing: apt-get install busybox-static (scripts/test does so)")
+    files = _busybox_tree()
+    mark = hashlib.sha256(files).hexdigest()
+    found = witness.images(name=BUSYBOX_IMAGE, filters={"label": f"clawdeploy.test.content={mark}"})
+    if not found:
+        witness.import_image_from_data(
+            files,
+            repository=BUSYBOX_IMAGE.partition(":")[0],
+            tag="local",
+            changes=[f"LABEL clawdeploy.test.content={mark}", 'CMD ["/bin/sh"]'],
+        )
+    return BUSYBOX_IMAGE
+
+
+def _busybox_tree() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for folder in ("bin", "etc", "run", "tmp", "www"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        for name, content, mode in (
+            ("bin/busybox", BUSYBOX.read_bytes(), 0o755),
+            ("www/index.html", b"hello from busybox\n", 0o644),
+            ("etc/passwd", b"root:x:0:0::/:/bin/sh\n", 0o644),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+        for applet in APPLETS:
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(entry)
+    return packed.getvalue()
+
+
+@pytest.fixture
+def spec(busybox_image: str) -> ContainerSpec:
+    """A container that greets on stdout, complains on stderr, and serves a page."""
+    return ContainerSpec(
+        images=(busybox_image,),
+        container_port=80,
+        limits=Limits(memory_bytes=32 * 2**20, cpus=0.5, pids=32),
+        probe=Probe(deadline=15),
+        command=("/bin/sh", "-c", "echo hello; echo oops >&2; exec httpd -f -p 80 -h /www"),
+        stop_timeout=5,
+    )
+
+
+@pytest.fixture
+def script(spec: ContainerSpec) -> RunScript:
+    """Give a container that runs a shell script instead."""
+    return lambda text: replace(spec, command=("/bin/sh", "-c", text))
+
+
+@pytest.fixture
+def make_runtime() -> Iterator[MakeRuntime]:
+    """Make runtimes: for another installation, or for an engine at another address."""
+    made: list[DockerRuntime] = []
+
+    def make(installation: str | None = None, address: str = LOCAL_SOCKET) -> DockerRuntime:
+        owner = installation or uuid.uuid4().hex
+        made.append(DockerRuntime(Engine(address), owner, "127.0.0.1", SecretFolder(owner)))
+        return made[-1]
+
+    yield make
+    for runtime in made:
+        runtime.close()
+
+
+@pytest.fixture
+def runtime(make_runtime: MakeRuntime) -> DockerRuntime:
+    """A runtime of a new installation on the real engine."""
+    return make_runtime()
+
+
+@pytest.fixture
+def stage(runtime: DockerRuntime) -> Iterator[Stage]:
+    """The real engine, cleared of everything that a test made through the runtime."""
+    stage = Stage(runtime)
+    yield stage
+    stage.clear()
