@@ -1,0 +1,168 @@
+"""A fresh machine for tests of scripts that install things: a new system in namespaces of its own.
+
+The system is made by ``debootstrap`` once, kept in a cache folder, and copied for each machine. It has its own
+processes, mounts and network: a Docker Engine can be installed and started in it beside the one of the
+real machine, there is no way out to the internet, and all of it is gone when the machine is.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+# What the machine's apt can install although it has no network.
+REACHABLE_PACKAGES = ("ca-certificates", "curl", "docker.io", "iptables", "iproute2")
+
+# The first process of the machine. Bash collects the processes whose parents ended, as an init does, and ends
+# when its input does. Control groups are left out on purpose: mounting them is the script's task.
+BOOT = """
+set -e
+mount --bind "$0" "$0"
+cd "$0"
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount --rbind /dev dev
+mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp
+mount --bind "$1" srv/checkout
+mount -o remount,bind,ro srv/checkout
+ip link set lo up
+exec chroot . /bin/bash -c 'echo booted; read -r'
+"""
+
+
+def cache_folder() -> Path:
+    """Say where things that take long to make are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "clawdeploy-tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def system_tree() -> Path:
+    """Return the cached tree of a minimal system, of the release that this machine runs; makes it if need be."""
+    if os.geteuid() != 0:
+        pytest.fail("A fresh machine can only be made by root: run the tests as root.", pytrace=False)
+    mirror, codename = _mirror()
+    tree = cache_folder() / f"{codename}-2"
+    if not tree.exists():
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as unfinished:
+            _make_system(Path(unfinished) / "tree", codename, mirror)
+            (Path(unfinished) / "tree").rename(tree)
+    return tree
+
+
+class FreshMachine:
+    """One machine. ``root`` is its file system as seen from outside. Use it with ``with``."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="clawdeploy-machine-"))
+        self.root = self._folder / "root"
+        subprocess.run(["cp", "-a", "--reflink=auto", system_tree(), self.root], check=True)
+        (self.root / "srv/checkout").mkdir()
+        self._init = subprocess.Popen(
+            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", BOOT, self.root, CHECKOUT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._init.stdout
+        assert self._init.stdout.readline() == "booted\n"
+        children = Path(f"/proc/{self._init.pid}/task/{self._init.pid}/children")
+        self.first_process = int(children.read_text())
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the machine as root; output and errors come together, in order."""
+        return subprocess.run(
+            self.inside(*command, **environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def inside(self, *command: str, **environment: str) -> list[str]:
+        """Say how to call a command so that it runs in the machine, with no environment but the one given."""
+        path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        assignments = [f"{name}={value}" for name, value in environment.items()]
+        enter = ["nsenter", "-t", str(self.first_process), "--mount", "--net", "--pid", "--root", "--wd"]
+        return [*enter, "env", "-i", path, "HOME=/root", "LANG=C.UTF-8", *assignments, *command]
+
+    @contextmanager
+    def serve(self, folder: Path, port: int) -> Iterator[None]:
+        """Serve a folder of the real machine by HTTP on the loopback address of this one."""
+        code = (
+            "import functools, http.server, sys\n"
+            "files = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])\n"
+            "server = http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[2])), files)\n"
+            "print('listening', flush=True)\n"
+            "server.serve_forever()\n"
+        )
+        enter = ["nsenter", "-t", str(self.first_process), "--net"]
+        command = [*enter, sys.executable, "-c", code, str(folder), str(port)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+            assert server.stdout
+            assert server.stdout.readline() == b"listening\n"
+            try:
+                yield
+            finally:
+                server.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        # Its mounts must be gone before its files are removed, and they go with its last process.
+        self._init.kill()
+        self._init.communicate()
+        shutil.rmtree(self._folder)
+
+
+def _make_system(tree: Path, codename: str, mirror: str) -> None:
+    subprocess.run(["debootstrap", "--variant=minbase", codename, tree, mirror], check=True, stdout=subprocess.DEVNULL)
+    # The machine will have no network: what it may install has to lie in apt's own cache.
+    shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+    environment = {"DEBIAN_FRONTEND": "noninteractive", "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    for arguments in (["clean"], ["update"], ["install", "-y", "--download-only", *REACHABLE_PACKAGES]):
+        subprocess.run(
+            ["chroot", tree, "apt-get", "-q", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL
+        )
+    (tree / "etc/resolv.conf").unlink()
+    (tree / "etc/apt/apt.conf.d/99no-network").write_text('Acquire::Retries "0";\n')
+
+
+def _mirror() -> tuple[str, str]:
+    """Return the package mirror that this machine uses, and the codename of its release."""
+    codename = _os_release("VERSION_CODENAME")
+    targets = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(CODENAME)|$(COMPONENT)|$(REPO_URI)", "Created-By: Packages"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for line in targets.stdout.splitlines():
+        target_codename, component, mirror = line.split("|")
+        if (target_codename, component) == (codename, "main"):
+            return mirror, codename
+    pytest.fail(f"apt on this machine has no source for {codename} main to make a fresh machine from.", pytrace=False)
+
+
+def _os_release(name: str) -> str:
+    for line in Path("/etc/os-release").read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key == name:
+            return value.strip('"')
+    pytest.fail(f"/etc/os-release says nothing about {name}: these tests need Debian or Ubuntu.", pytrace=False)
