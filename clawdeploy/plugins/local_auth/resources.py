@@ -1,5 +1,7 @@
 """Sign-in and sign-out over HTTP."""
 
+from datetime import UTC, datetime
+
 import falcon
 
 from clawdeploy.plugins.local_auth.sessions import SESSION_LIFETIME, Sessions
@@ -44,10 +46,11 @@ class SignOut:
         """End the session, take its cookie back and lead to the landing page."""
         self._sessions.end(req.cookies.get(self._sessions.cookie))
         resp.set_header("Cache-Control", "no-store")
+        # A browser drops a cookie that has expired, but only if it comes with the attributes of its name.
         resp.set_cookie(
             self._sessions.cookie,
             "",
-            max_age=0,
+            expires=datetime.fromtimestamp(0, UTC),
             path="/",
             secure=self._sessions.secure,
             http_only=True,

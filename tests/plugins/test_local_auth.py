@@ -1,0 +1,354 @@
+"""Sign-in by a one-time link, the session it opens, and sign-out: through the real application."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from webtest import TestApp, TestResponse
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.contracts import Credentials
+from clawdeploy.core.errors import NotSignedIn
+from clawdeploy.core.events import CredentialIssued, CredentialRevoked
+from clawdeploy.plugins.local_auth.commands import sign_in
+from clawdeploy.web.app import create_app
+from tests.platforms import memory_platform
+from tests.plugins.surroundings import Clock, Listener, OpenedAlready
+
+COOKIE = "clawdeploy_session"
+PROGRAM = {"Accept": "application/json"}
+PAGE = {"Accept": "text/html"}
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin", **PAGE}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def platform(tmp_path: Path, clock: Clock, listener: Listener) -> Iterator[Platform]:
+    opened = memory_platform(tmp_path, clock=clock, plugins={"listener": listener})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def browser(platform: Platform) -> TestApp:
+    return TestApp(create_app(platform))
+
+
+def ask_for_link(platform: Platform, *arguments: str) -> Result:
+    return CliRunner().invoke(sign_in, arguments, obj=OpenedAlready(platform))
+
+
+def link(platform: Platform, user: str = "me") -> str:
+    """Make a link as its owner would, and return the path in it."""
+    result = ask_for_link(platform, user)
+    assert result.exit_code == 0, result.output
+    origin, slash, rest = result.stdout.removesuffix("\n").partition("/sign-in/")
+    assert origin == "http://127.0.0.1:8080"
+    return slash + rest
+
+
+def sessions(platform: Platform) -> list[str]:
+    return [record.user_id for record in platform.credentials.list("session")]
+
+
+def set_cookie(answer: TestResponse) -> str:
+    cookies = answer.headers.getall("Set-Cookie")
+    assert len(cookies) == 1
+    return str(cookies[0])
+
+
+def test_a_link_opens_a_session_and_leads_to_the_dashboard(platform: Platform, browser: TestApp) -> None:
+    answer = browser.get(link(platform), headers=PAGE)
+    assert (answer.status_int, answer.location.removeprefix("http://localhost")) == (303, "/dashboard")
+    assert (answer.headers["Referrer-Policy"], answer.headers["Cache-Control"]) == ("no-referrer", "no-store")
+    attributes = {part.strip().lower() for part in set_cookie(answer).split(";")[1:]}
+    assert {"httponly", "samesite=lax", "path=/", "max-age=2592000"} <= attributes
+    assert "secure" not in attributes
+    assert browser.get("/dashboard", headers=PAGE).status_int == 200
+    assert sessions(platform) == ["me"]
+
+
+def test_a_session_is_ambient_and_local(platform: Platform, browser: TestApp) -> None:
+    browser.get(link(platform))
+    identity = platform.authenticate(Credentials({}, dict(browser.cookies)))
+    assert (identity.user_id, identity.provider, identity.ambient) == ("me", "local", True)
+
+
+def test_on_https_the_cookie_is_kept_to_this_host(tmp_path: Path) -> None:
+    platform = memory_platform(tmp_path, PUBLIC_ORIGIN="https://bots.example.org")
+    try:
+        address = ask_for_link(platform, "me").stdout.strip()
+        assert address.startswith("https://bots.example.org/sign-in/")
+        answer = TestApp(create_app(platform)).get(address.removeprefix("https://bots.example.org"))
+        cookie = set_cookie(answer)
+        assert cookie.startswith("__Host-clawdeploy_session=")
+        attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+        assert {"httponly", "samesite=lax", "path=/", "secure"} <= attributes
+        assert not any(attribute.startswith("domain") for attribute in attributes)
+        plain = {"clawdeploy_session": cookie.split("=", 1)[1].split(";")[0]}
+        with pytest.raises(NotSignedIn):
+            platform.authenticate(Credentials({}, plain))
+        session = {"Cookie": cookie.split(";")[0], "Sec-Fetch-Site": "same-origin"}
+        taken_back = set_cookie(TestApp(create_app(platform)).post("/sign-out", headers=session))
+        assert taken_back.startswith("__Host-clawdeploy_session=")
+        assert "Secure" in taken_back
+        assert sessions(platform) == []
+    finally:
+        platform.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "origin"),
+    [
+        ({"PORT": "9000"}, "http://127.0.0.1:9000"),
+        ({"HOST": "0.0.0.0"}, "http://127.0.0.1:8080"),
+        ({"HOST": "::"}, "http://[::1]:8080"),
+        ({"HOST": "192.0.2.7", "PORT": "80"}, "http://192.0.2.7"),
+        ({"HOST": "192.0.2.7", "PUBLIC_ORIGIN": "http://bots.example.org:81/"}, "http://bots.example.org:81"),
+    ],
+)
+def test_the_link_leads_to_where_browsers_find_the_server(
+    tmp_path: Path, settings: dict[str, Any], origin: str
+) -> None:
+    platform = memory_platform(tmp_path, **settings)
+    try:
+        assert ask_for_link(platform, "me").stdout.startswith(f"{origin}/sign-in/")
+    finally:
+        platform.close()
+
+
+def test_a_link_works_once(platform: Platform, browser: TestApp) -> None:
+    path = link(platform)
+    browser.get(path)
+    browser.reset()
+    again = browser.get(path, headers=PROGRAM, status=410)
+    assert again.json["code"] == "sign_in_link_invalid"
+    assert "clawdeploy sign-in" in again.json["detail"]
+    assert (again.headers["Referrer-Policy"], again.headers["Cache-Control"]) == ("no-referrer", "no-store")
+    assert "Set-Cookie" not in again.headers
+    assert path.rpartition("/")[2] not in again.text
+
+
+def test_of_simultaneous_visitors_one_gets_in(platform: Platform) -> None:
+    path = link(platform)
+    application = create_app(platform)
+    answers: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(TestApp(application).get(path, status="*").status_int))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [303] + [410] * 7
+    assert sessions(platform) == ["me"]
+
+
+def test_a_link_works_for_15_minutes(platform: Platform, browser: TestApp, clock: Clock) -> None:
+    in_time, too_late = link(platform), link(platform)
+    clock.now += timedelta(minutes=14, seconds=59)
+    browser.get(in_time, status=303)
+    clock.now += timedelta(seconds=2)
+    browser.get(too_late, status=410)
+
+
+@pytest.mark.parametrize("token", ["x", "%00", "%ED%A0%80", "%F0%9F%A6%9E", "x" * 3000, "..%2F", "%0d%0aSet-Cookie:a"])
+def test_an_odd_link_is_only_invalid(browser: TestApp, token: str) -> None:
+    answer = browser.get(f"/sign-in/{token}", status="4*")
+    assert answer.status_int in (404, 410)
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_bad_link_is_a_page_for_people(browser: TestApp) -> None:
+    answer = browser.get("/sign-in/unknown", headers=PAGE, status=410)
+    assert answer.content_type == "text/html"
+    assert "does not work any more" in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Purpose": "prefetch"},
+        {"Sec-Purpose": "prefetch;prerender"},
+        {"Purpose": "prefetch"},
+        {"X-Purpose": "preview"},
+        {"X-Moz": "prefetch"},
+        {"Sec-Fetch-Dest": "iframe"},
+        {"Sec-Fetch-Dest": "image"},
+        {"Sec-Fetch-Dest": "empty"},
+        {"Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch"},
+    ],
+)
+def test_a_mere_look_does_not_use_the_link_up(platform: Platform, browser: TestApp, headers: dict[str, str]) -> None:
+    path = link(platform)
+    refused = browser.get(path, headers=headers | PROGRAM, status=403)
+    assert refused.json["code"] == "forbidden"
+    assert "Set-Cookie" not in refused.headers
+    assert refused.headers["Cache-Control"] == "no-store"
+    browser.get(path, headers={"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}, status=303)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "PUT", "DELETE"])
+def test_only_get_uses_the_link_up(platform: Platform, browser: TestApp, method: str) -> None:
+    path = link(platform)
+    browser.request(path, method=method, status="*")
+    assert sessions(platform) == []
+    browser.get(path, status=303)
+
+
+def test_signing_in_again_ends_the_session_that_was_there(platform: Platform, browser: TestApp) -> None:
+    browser.get(link(platform, "me"))
+    before = dict(browser.cookies)
+    browser.get(link(platform, "you"))
+    assert sessions(platform) == ["you"]
+    with pytest.raises(NotSignedIn):
+        platform.authenticate(Credentials({}, before))
+
+
+def test_a_bad_link_leaves_the_session_alone(platform: Platform, browser: TestApp) -> None:
+    browser.get(link(platform))
+    browser.get("/sign-in/unknown", status=410)
+    assert sessions(platform) == ["me"]
+    assert browser.get("/dashboard", headers=PAGE).status_int == 200
+
+
+def test_a_session_ends_30_days_after_sign_in_however_much_it_is_used(
+    platform: Platform, browser: TestApp, clock: Clock
+) -> None:
+    browser.get(link(platform))
+    cookies = dict(browser.cookies)
+    for _ in range(3):
+        clock.now += timedelta(days=9, hours=23)
+        assert platform.authenticate(Credentials({}, cookies)).user_id == "me"
+    clock.now += timedelta(days=1)
+    with pytest.raises(NotSignedIn):
+        platform.authenticate(Credentials({}, cookies))
+
+
+@pytest.mark.parametrize("value", ["dead", "", "x" * 5000, "caf\xe9", '"quoted"'])
+def test_a_dead_cookie_is_simply_signed_out(platform: Platform, browser: TestApp, value: str) -> None:
+    with pytest.raises(NotSignedIn):
+        platform.authenticate(Credentials({}, {COOKIE: value}))
+    sent = {"Cookie": f"{COOKIE}={value}".encode().decode("latin-1"), **PAGE}
+    answer = browser.get("/dashboard", headers=sent)
+    assert (answer.status_int, answer.location.removeprefix("http://localhost")) == (303, "/")
+    assert browser.get("/", headers=sent).status_int == 200
+    api = browser.get("/api/instances", headers={"Cookie": f"{COOKIE}=dead"}, status=401)
+    assert api.json["code"] == "not_signed_in"
+    # And the way back in is open.
+    browser.get(link(platform), headers=sent, status=303)
+
+
+def test_a_dead_cookie_does_not_stand_in_the_way_of_a_token(platform: Platform) -> None:
+    token, _ = platform.credentials.issue("api_token", "me", prefix="cd_")
+    sent = Credentials({"authorization": f"Bearer {token.reveal()}"}, {COOKIE: "dead"})
+    assert platform.authenticate(sent).provider == "api_tokens"
+
+
+def test_an_api_token_is_no_session_cookie(platform: Platform) -> None:
+    token, _ = platform.credentials.issue("api_token", "me", prefix="cd_")
+    with pytest.raises(NotSignedIn):
+        platform.authenticate(Credentials({}, {COOKIE: token.reveal()}))
+
+
+def test_sign_out_ends_the_session_and_takes_the_cookie_back(platform: Platform, browser: TestApp) -> None:
+    browser.get(link(platform))
+    kept = dict(browser.cookies)
+    answer = browser.post("/sign-out", headers=OWN_PAGE)
+    assert (answer.status_int, answer.location.removeprefix("http://localhost")) == (303, "/")
+    assert "expires=Thu, 01 Jan 1970" in set_cookie(answer)
+    assert COOKIE not in browser.cookies
+    assert sessions(platform) == []
+    with pytest.raises(NotSignedIn):
+        platform.authenticate(Credentials({}, kept))
+    assert browser.get("/dashboard", headers=PAGE).status_int == 303
+
+
+def test_signing_out_twice_leads_to_the_landing_page(browser: TestApp) -> None:
+    answer = browser.post("/sign-out", headers=OWN_PAGE)
+    assert (answer.status_int, answer.location.removeprefix("http://localhost")) == (303, "/")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}],
+)
+def test_another_site_cannot_sign_anybody_out(platform: Platform, browser: TestApp, headers: dict[str, str]) -> None:
+    browser.get(link(platform))
+    assert browser.post("/sign-out", headers=headers | PROGRAM, status=403).json["code"] == "cross_origin"
+    assert sessions(platform) == ["me"]
+
+
+def test_signing_out_is_never_a_get(platform: Platform, browser: TestApp) -> None:
+    browser.get(link(platform))
+    browser.get("/sign-out", status=405)
+    assert sessions(platform) == ["me"]
+
+
+def test_the_link_is_printed_alone(platform: Platform) -> None:
+    result = ask_for_link(platform, "me")
+    assert len(result.stdout.split()) == 1
+    assert result.stderr == ""
+    described = json.loads(ask_for_link(platform, "me", "--json").stdout)
+    assert sorted(described) == ["expiresAt", "url", "userId"]
+    assert described["userId"] == "me"
+
+
+@pytest.mark.parametrize("user", ["", "a\nb", "x" * 101])
+def test_an_impossible_user_gets_no_link(platform: Platform, user: str) -> None:
+    result = ask_for_link(platform, user)
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_a_serving_process_forgets_what_expired(platform: Platform, clock: Clock, listener: Listener) -> None:
+    link(platform)
+    platform.credentials.issue("api_token", "me", prefix="cd_")
+    clock.now += timedelta(hours=1)
+    platform.host.startup(platform)
+    assert platform.credentials.prune() == 0
+    assert len(platform.credentials.list("api_token")) == 1
+
+
+def test_observers_are_told_and_learn_no_secret(platform: Platform, browser: TestApp, listener: Listener) -> None:
+    path = link(platform)
+    browser.get(path)
+    session = browser.cookies[COOKIE]
+    browser.post("/sign-out", headers=OWN_PAGE)
+    told = [
+        (type(event).__name__, event.kind, event.actor, event.user_id)
+        for event in listener.events
+        if isinstance(event, CredentialIssued | CredentialRevoked)
+    ]
+    assert told == [
+        ("CredentialIssued", "sign_in_link", "cli", "me"),
+        ("CredentialRevoked", "sign_in_link", "me", "me"),
+        ("CredentialIssued", "session", "me", "me"),
+        ("CredentialRevoked", "session", "me", "me"),
+    ]
+    assert path.rpartition("/")[2] not in repr(listener.events)
+    assert session not in repr(listener.events)
+
+
+def test_without_the_plugin_there_is_no_local_sign_in(tmp_path: Path) -> None:
+    platform = memory_platform(tmp_path, DISABLED_PLUGINS="local_auth")
+    try:
+        browser = TestApp(create_app(platform))
+        browser.get("/sign-in/anything", status=404)
+        browser.post("/sign-out", headers=OWN_PAGE, status=404)
+    finally:
+        platform.close()
