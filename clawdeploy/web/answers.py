@@ -1,0 +1,64 @@
+"""How errors leave the server: as problem documents to programs, as pages to people."""
+
+import json
+from typing import Any
+
+import falcon
+
+from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
+from clawdeploy.web.errors import Problem, problem_of
+from clawdeploy.web.logs import request_id
+from clawdeploy.web.request import Request
+from clawdeploy.web.templating import Templates
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class ErrorAnswers:
+    """Answers every error that leaves a responder or a middleware, in the one shape."""
+
+    def __init__(self, templates: Templates) -> None:
+        self._templates = templates
+
+    def install(self, app: falcon.App[Any, Any]) -> None:
+        """Take over from the framework's own error handlers."""
+        app.add_error_handler(Exception, self.answer)
+        app.add_error_handler(falcon.HTTPError, self.answer)
+
+    def answer(self, req: Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+        """Turn an error into an answer. Signed out, every page leads to the landing page."""
+        page = wants_page(req)
+        if page and isinstance(error, NotSignedIn | InvalidCredentials):
+            resp.status, resp.location = falcon.HTTP_SEE_OTHER, "/"
+            return
+        problem = problem_of(error)
+        resp.status = falcon.code_to_http_status(problem.status)
+        resp.set_headers(dict(problem.headers))
+        if page:
+            resp.content_type = falcon.MEDIA_HTML
+            resp.text = self._page(req, problem)
+        else:
+            resp.content_type = PROBLEM_TYPE
+            resp.data = dump(problem.body(request_id.get()))
+
+    def _page(self, req: Request, problem: Problem) -> str:
+        # Only a page that was merely looked at can be opened again, and two slashes would lead to another server.
+        repeatable = req.method in ("GET", "HEAD") and problem.status >= 500 and not req.path.startswith("//")
+        again = req.relative_uri if repeatable else None
+        return self._templates.render("error.mako", problem=problem, request_id=request_id.get(), again=again)
+
+
+def wants_page(req: Request) -> bool:
+    """Say whether the caller is a person with a browser: not on the API, and not asking for JSON rather than HTML."""
+    if req.path == "/api" or req.path.startswith("/api/"):
+        return False
+    return req.client_prefers((falcon.MEDIA_HTML, PROBLEM_TYPE, falcon.MEDIA_JSON)) == falcon.MEDIA_HTML
+
+
+def dump(members: dict[str, Any]) -> bytes:
+    """Return a problem document as bytes.
+
+    Everything but ASCII is written as an escape: a name out of a malformed request may hold what
+    UTF-8 cannot.
+    """
+    return json.dumps(members).encode()

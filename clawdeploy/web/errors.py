@@ -1,0 +1,145 @@
+"""The one table from kind of error to HTTP answer, and the one shape that all of them have (RFC 9457)."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import falcon
+
+from clawdeploy.core import errors
+from clawdeploy.core.errors import ClawDeployError, InvalidCredentials, InvalidInput, NotSignedIn
+from clawdeploy.web import refusals
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one kind of error is answered.
+
+    ``retry_after`` is in seconds. ``private`` keeps the detail, which was written for the
+    operator, out of the answer; it is in the log with the request id.
+    """
+
+    status: int
+    retry_after: int | None = None
+    private: bool = False
+
+
+TABLE: Mapping[type[ClawDeployError], Row] = {
+    ClawDeployError: Row(500, private=True),
+    errors.ConfigurationError: Row(500, private=True),
+    errors.PluginError: Row(500, private=True),
+    errors.WrongKey: Row(500, private=True),
+    errors.DatabaseUnavailable: Row(503, retry_after=5, private=True),
+    InvalidInput: Row(400),
+    NotSignedIn: Row(401),
+    InvalidCredentials: Row(401),
+    errors.SignInLinkInvalid: Row(410),
+    errors.InstanceNotFound: Row(404),
+    errors.NoContainer: Row(400),
+    errors.OperationInProgress: Row(409, retry_after=2),
+    errors.EngineError: Row(503, retry_after=10),
+    errors.RuntimeUnavailable: Row(503, retry_after=10),
+    errors.ImageMissing: Row(503, retry_after=30),
+    errors.ImageUnavailable: Row(503, retry_after=30),
+    errors.NameTaken: Row(409),
+    errors.PortTaken: Row(409),
+    errors.RuntimeFailure: Row(503, retry_after=10),
+    refusals.Refusal: Row(400),
+    refusals.MalformedJson: Row(400),
+    refusals.BodyMissing: Row(400),
+    refusals.BodyUnexpected: Row(400),
+    refusals.BodyIncomplete: Row(400),
+    refusals.BodyTooLarge: Row(413),
+    refusals.UnsupportedMediaType: Row(415),
+    refusals.CrossOrigin: Row(403),
+}
+
+# What the framework itself refuses, by status: the stable code and, where its own words say less, a sentence.
+FRAMEWORK: Mapping[int, tuple[str, str]] = {
+    400: ("bad_request", "The request is not well formed."),
+    403: ("forbidden", "This is not allowed."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take that method; the Allow header says which ones it takes."),
+    413: ("body_too_large", "The body is too large."),
+    414: ("uri_too_long", "The address is too long."),
+    415: ("unsupported_media_type", "The body must be application/json."),
+    416: ("range_not_satisfiable", "The file has no such part."),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One error as the caller gets it; ``errors`` maps a field's JSON name to sentences."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """Return the members of the ``application/problem+json`` document.
+
+        ``type`` is a name, not an address: a self-hosted server has no documentation site that
+        every reader could reach. ``docs/api.md`` lists the codes.
+        """
+        members: dict[str, Any] = {
+            "type": f"urn:clawdeploy:error:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "requestId": request_id,
+        }
+        return members | ({"errors": self.errors} if self.errors else {})
+
+
+INTERNAL = Problem(
+    500,
+    "internal_error",
+    "Something went wrong",
+    "This is a defect of the server. Its log says more under the request id.",
+)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Say how an error is answered; logs what must not be lost, under the current request id."""
+    if isinstance(error, ClawDeployError):
+        return _own(error)
+    if isinstance(error, falcon.HTTPError):
+        return _framework(error)
+    logger.error("An unexpected error", exc_info=error)
+    return INTERNAL
+
+
+def _own(error: ClawDeployError) -> Problem:
+    row = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+    if row.status == 500:
+        logger.error("An error that no caller can mend", exc_info=error)
+        return INTERNAL
+    if row.status > 500:
+        logger.warning("%s: %s", error.code, error.detail)
+    headers = {"Retry-After": str(row.retry_after)} if row.retry_after else {}
+    if row.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="ClawDeploy"'
+    fields = error.errors if isinstance(error, InvalidInput) else {}
+    detail = f"{error.summary}. Try again in a moment." if row.private else error.detail
+    if fields and detail == error.summary:
+        detail = " ".join(f"{name}: {sentence}" for name, said in fields.items() for sentence in said)
+    return Problem(row.status, error.code, error.summary, detail, fields, headers)
+
+
+def _framework(error: falcon.HTTPError) -> Problem:
+    status = falcon.http_status_to_code(error.status)
+    if status >= 500:
+        logger.error("The framework answers %s", status, exc_info=error)
+        return INTERNAL
+    phrase = falcon.code_to_http_status(status).partition(" ")[2]
+    code, sentence = FRAMEWORK.get(status, (phrase.lower().replace(" ", "_").replace("-", "_"), f"{phrase}."))
+    title = phrase if error.title == falcon.code_to_http_status(status) else error.title
+    headers = error.headers or {}
+    return Problem(status, code, title, error.description or sentence, headers=dict(headers))

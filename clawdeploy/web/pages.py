@@ -1,0 +1,58 @@
+"""The pages for people: where to sign in, and a bare list of what is there."""
+
+import shlex
+
+import falcon
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
+from clawdeploy.core.settings import PUBLIC_ORIGIN, browser_origin
+from clawdeploy.web.request import Request
+from clawdeploy.web.templating import Templates
+
+PAGE_SIZE = 50
+
+
+class Landing:
+    """``/``: what this is and how to sign in."""
+
+    def __init__(self, platform: Platform, templates: Templates) -> None:
+        self._platform = platform
+        self._templates = templates
+        self._origin = platform.config[PUBLIC_ORIGIN]
+
+    def on_get(self, req: Request, resp: falcon.Response) -> None:
+        """Show the page; it leads on to the dashboard when somebody is signed in."""
+        resp.content_type = falcon.MEDIA_HTML
+        resp.text = self._templates.render("landing.mako", user=self._user(req), origin=self._origin)
+
+    on_head = on_get
+
+    def _user(self, req: Request) -> str | None:
+        try:
+            return self._platform.authenticate(req.credentials).user_id
+        except (NotSignedIn, InvalidCredentials):
+            return None
+
+
+class Dashboard:
+    """``/dashboard``: the caller's instances."""
+
+    def __init__(self, platform: Platform, templates: Templates) -> None:
+        self._instances = platform.instances
+        self._templates = templates
+        self._address = browser_origin(platform.config)
+
+    def on_get(self, req: Request, resp: falcon.Response) -> None:
+        """Show the list, newest first, a page at a time."""
+        page = self._instances.list(req.caller, limit=PAGE_SIZE, cursor=req.get_param("cursor"))
+        resp.content_type = falcon.MEDIA_HTML
+        resp.text = self._templates.render(
+            "dashboard.mako",
+            identity=req.identity,
+            page=page,
+            address=self._address,
+            shell_name=shlex.quote(req.caller),
+        )
+
+    on_head = on_get

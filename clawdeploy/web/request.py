@@ -1,0 +1,47 @@
+"""A request, and who is calling."""
+
+import time
+from secrets import token_hex
+from typing import Any
+
+import falcon
+
+from clawdeploy.core.contracts import Credentials, Identity
+from clawdeploy.core.errors import NotSignedIn
+from clawdeploy.web.logs import request_id
+
+
+class Request(falcon.Request):
+    """A request with an id from its first moment on, so that even one that no middleware sees is logged with it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.started = time.monotonic()
+        self._identity: Identity | None = None
+        request_id.set(token_hex(8))
+        super().__init__(*arguments, **options)
+
+    @property
+    def credentials(self) -> Credentials:
+        """What the caller sent to be recognized by; of a cookie that comes several times the first counts."""
+        return Credentials({name.lower(): value for name, value in self.headers.items()}, dict(self.cookies))
+
+    @property
+    def identity(self) -> Identity:
+        """Who is calling; known on protected routes only, ``NotSignedIn`` elsewhere."""
+        if self._identity is None:
+            raise NotSignedIn
+        return self._identity
+
+    @identity.setter
+    def identity(self, identity: Identity) -> None:
+        self._identity = identity
+
+    @property
+    def caller(self) -> str:
+        """The user id of the caller."""
+        return self.identity.user_id
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether it is known who is calling."""
+        return self._identity is not None

@@ -1,0 +1,188 @@
+"""Serving: the settings that gunicorn runs with, from the first bound socket to the last answered request."""
+
+import errno
+import logging
+import mmap
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from gunicorn.glogging import Logger
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.config import Config
+from clawdeploy.core.errors import ClawDeployError, ConfigurationError
+from clawdeploy.core.settings import HOST, PORT, WORKERS
+from clawdeploy.web.app import create_app
+from clawdeploy.web.connections import PatientWorker
+from clawdeploy.web.logs import configure_logging
+
+logger = logging.getLogger(__name__)
+
+THREADS = 16
+GRACE_SECONDS = 25
+BACKLOG = 1024
+
+
+def serve(config: Config, open_platform: Callable[[], Platform], announce: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then leave by ``SystemExit``: 0 when all is well, else the reason is logged.
+
+    ``open_platform`` is called once in each worker process, after the fork, so that no connection or thread is
+    shared. ``announce`` is called once, in this process, when the first worker is ready; it must leave nothing open
+    either, because a worker that ends is replaced by a fork of this process. Raises ``ConfigurationError`` when the
+    address cannot be listened on.
+    """
+    configure_logging()
+    listener = listen(config[HOST], config[PORT])
+    _Server(config, listener, open_platform, announce).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an IP address; raises ``ConfigurationError`` with a sentence that helps."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(_why_not(error, host, port)) from None
+    return listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use by another program. Stop that one, or set {PORT.name} to another port."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"This user may not listen on port {port}. Set {PORT.name} to a port from 1024 up."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine. Set {HOST.name} to one that is, such as 127.0.0.1."
+    return f"The server cannot listen on port {port} of {host}: {error.strerror}. Set {HOST.name} and {PORT.name}."
+
+
+class _Server(BaseApplication):
+    """gunicorn, with our settings and nothing read from its own files, variables or arguments."""
+
+    def __init__(
+        self,
+        config: Config,
+        listener: socket.socket,
+        open_platform: Callable[[], Platform],
+        announce: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._open_platform = open_platform
+        self._platform: Platform | None = None
+        # gunicorn takes the descriptor over; it stays open although this object forgets it.
+        self._descriptor = listener.detach()
+        # Two bytes that this process and its workers share: not zero once a worker is ready, once one has failed.
+        self.shared = mmap.mmap(-1, 2)
+        self.announce = announce
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set everything that is not gunicorn's default."""
+        settings: dict[str, Any] = {
+            "bind": f"fd://{self._descriptor}",
+            "workers": self._config[WORKERS],
+            "worker_class": PatientWorker,
+            "threads": THREADS,
+            "graceful_timeout": GRACE_SECONDS,
+            "keepalive": 15,
+            "limit_request_line": 4094,
+            "limit_request_fields": 60,
+            "limit_request_field_size": 8190,
+            # Nothing that a client says about who it is or where it came from is believed.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
+            "control_socket_disable": True,
+            "logger_class": _QuietLogger,
+            "proc_name": "clawdeploy",
+            "post_worker_init": self._worker_is_ready,
+            "worker_exit": self._worker_ends,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Make the application, in a worker; a reason why that cannot be done ends the whole server."""
+        try:
+            self._platform = self._open_platform()
+            app = create_app(self._platform)
+            self._platform.start_background()
+        except Exception as error:
+            self._report(error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        return app
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        _Parent(self).run()
+
+    def _report(self, error: Exception) -> None:
+        """Log why this worker cannot start, unless another worker has failed already, surely for the same reason."""
+        if self.shared[1]:
+            return
+        self.shared[1] = 1
+        if isinstance(error, ClawDeployError):
+            logger.critical("The server cannot start: %s", error.detail)
+        else:
+            logger.critical("The server cannot start", exc_info=error)
+
+    def _worker_is_ready(self, worker: Any) -> None:
+        self.shared[0] = 1
+        # The parent sleeps between looks at its workers; this is the signal that wakes it.
+        os.kill(worker.ppid, signal.SIGCHLD)
+
+    def _worker_ends(self, arbiter: Any, worker: Any) -> None:
+        if self._platform is not None:
+            self._platform.close()
+
+
+class _Parent(Arbiter):
+    """The parent process: it announces the server once, and ends it in good order on Ctrl-C as on SIGTERM."""
+
+    app: _Server
+    _announced = False
+    _halting = False
+
+    def manage_workers(self) -> None:
+        """Replace workers that ended; called at least once a second."""
+        super().manage_workers()
+        if self.app.shared[0] and not self._announced:
+            self._announced = True
+            self.app.announce()
+
+    def reap_workers(self) -> None:
+        """Take note of workers that ended; the first one that could not start ends the server."""
+        try:
+            super().reap_workers()
+        except HaltServer:
+            if not self._halting:
+                self._halting = True
+                raise
+
+    def handle_int(self) -> None:
+        """End like on SIGTERM; a second Ctrl-C ends at once."""
+        self.handle_term()
+
+
+class _QuietLogger(Logger):
+    """gunicorn's log, sent where our own goes; requests are logged by the application."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave the configuration of logging as it is, and let our handlers have the entries."""
+        self.error_log.propagate = True
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Log nothing."""
+
+    def reopen_files(self) -> None:
+        """There are no files."""

@@ -1,0 +1,24 @@
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title><%block name="title"/> | ClawDeploy</title>
+<%block name="meta">\
+<meta name="robots" content="noindex">
+</%block>\
+<link rel="icon" href="${static('mark.svg')}" type="image/svg+xml">
+<link rel="stylesheet" href="${static('style.css')}">
+</head>
+<body>
+<a class="skip" href="#content">Skip to the content</a>
+<header class="bar">
+<a class="brand" href="/"><img src="${static('mark.svg')}" alt="" width="28" height="28">ClawDeploy</a>
+<%block name="account"/>\
+</header>
+<main id="content">
+${next.body()}\
+</main>
+</body>
+</html>
