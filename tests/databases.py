@@ -1,7 +1,7 @@
 """A real PostgreSQL for tests: one throw-away server for the whole run, a fresh database for each test.
 
-Tests ask for ``postgres_url``. The server starts when the first test asks for it and is gone, with
-its files, when the run ends. A missing PostgreSQL is a failure, never a skip.
+Tests ask for ``postgres_url``, or for ``database_url`` to run on SQLite too. The server starts when the first test asks
+for it and is gone, with its files, when the run ends. A missing PostgreSQL is a failure, never a skip.
 """
 
 import os
@@ -129,6 +129,15 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty database: each test that asks for it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'clawdeploy.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 def _programs() -> Path:

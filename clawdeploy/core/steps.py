@@ -1,6 +1,6 @@
 """What to do next: pure functions from what is wished and what was observed. No clock, no engine, no database."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
@@ -63,10 +63,10 @@ class Situation:
 
 def next_step(situation: Situation) -> Step:
     """Return the next step toward the wish, or the record of what is so when there is nothing to do."""
-    if situation.wish is Wish.DELETE:
-        return _toward_gone(situation.observation.state)
     if situation.operation is None:
         return verdict(situation)
+    if situation.wish is Wish.DELETE:
+        return _toward_gone(situation.observation.state)
     if situation.wish is Wish.STOP:
         return _toward_stopped(situation)
     return _toward_running(situation)
@@ -75,7 +75,7 @@ def next_step(situation: Situation) -> Step:
 def verdict(situation: Situation) -> Step:
     """Return what to record of an instance that nobody is working on. Never changes the container."""
     seen = situation.observation
-    if seen.state is ContainerState.REMOVING:
+    if situation.wish is Wish.DELETE or seen.state is ContainerState.REMOVING:
         return Step(Action.KEEP)
     if situation.failed and seen.state not in ALIVE:
         return Step(Action.KEEP)
@@ -95,7 +95,7 @@ def verdict(situation: Situation) -> Step:
 def _verdict_on_running(situation: Situation) -> Step:
     if situation.ready:
         return Step(Action.SETTLE, Status.RUNNING, "started_outside" if situation.wish is Wish.STOP else "")
-    if situation.observation.restart_count >= CRASHES_THAT_MAKE_A_LOOP:
+    if _crashes_in_a_loop(situation.observation):
         reason = "out_of_memory" if situation.observation.out_of_memory else "crash_loop"
         return Step(Action.SETTLE, Status.ERROR, reason)
     if situation.overdue:
@@ -124,23 +124,28 @@ def _toward_gone(state: ContainerState) -> Step:
 
 def _toward_stopped(situation: Situation) -> Step:
     state = situation.observation.state
-    if state is ContainerState.MISSING:
-        reason = "container_missing" if situation.made else ""
-        return Step(Action.SETTLE, Status.ERROR if situation.made else Status.STOPPED, reason)
+    if state is ContainerState.DEAD or (state is ContainerState.MISSING and situation.made):
+        return Step(Action.SETTLE, Status.ERROR, "container_missing")
     if state is ContainerState.REMOVING:
         return Step(Action.WAIT)
     return Step(Action.STOP) if state in ALIVE else Step(Action.SETTLE, Status.STOPPED)
 
 
 def _toward_running(situation: Situation) -> Step:
-    state = situation.observation.state
-    if not situation.started and state is not ContainerState.RUNNING:
-        return _toward_started(state)
-    if state is ContainerState.RESTARTING and not _crashes_in_a_loop(situation.observation):
+    seen = situation.observation
+    if not situation.started and not (seen.state is ContainerState.RUNNING and _may_go_on(situation)):
+        return _toward_started(seen.state)
+    if seen.state is ContainerState.RESTARTING and not _crashes_in_a_loop(seen):
         return Step(Action.WAIT)
-    judged = verdict(situation)
+    # What was recorded of earlier operations says nothing about this one.
+    judged = verdict(replace(situation, made=True, failed=False))
     passing = judged.action is Action.KEEP or judged.status is Status.CREATING
     return Step(Action.WAIT) if passing else judged
+
+
+def _may_go_on(situation: Situation) -> bool:
+    """Say whether a running container is left to itself, or gets the fresh start that was asked for."""
+    return situation.ready or not _crashes_in_a_loop(situation.observation)
 
 
 def _toward_started(state: ContainerState) -> Step:
@@ -150,6 +155,7 @@ def _toward_started(state: ContainerState) -> Step:
         ContainerState.EXITED: Step(Action.START),
         ContainerState.PAUSED: Step(Action.START),
         # The engine forgets how often it restarted a container only when that is stopped and started afresh.
+        ContainerState.RUNNING: Step(Action.STOP),
         ContainerState.RESTARTING: Step(Action.STOP),
         ContainerState.DEAD: Step(Action.REMOVE),
         ContainerState.REMOVING: Step(Action.WAIT),

@@ -1,0 +1,342 @@
+"""The next step: every situation there is, and the table of states by hand."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
+from clawdeploy.core.reasons import SENTENCES
+from clawdeploy.core.steps import ALIVE, FAILED_OPERATIONS, Action, Situation, Step, next_step, verdict
+
+S = ContainerState
+BOTH = (False, True)
+TOUCHES = {Action.CREATE, Action.START, Action.STOP, Action.REMOVE, Action.FORGET}
+MOST_STEPS = 8
+
+Walk = list[tuple[Situation, Step]]
+
+
+def all_situations() -> Iterator[Situation]:
+    """Yield the full product of everything that the next step depends on."""
+    observations = [
+        Observation(state, None if state is S.MISSING else "c", exit_code=code, out_of_memory=oom, restart_count=count)
+        for state, code, oom, count in product(S, (None, 0, 1, 137, 143), BOTH, (0, 1, 3))
+    ]
+    rest = list(product(BOTH, repeat=5))
+    for wish, operation, seen in product(Wish, (None, *Operation), observations):
+        for made, started, ready, overdue, failed in rest:
+            yield Situation(wish, operation, seen, made, started, ready, overdue, failed)
+
+
+@pytest.fixture(scope="module")
+def steps() -> Walk:
+    """Every situation with its next step; that none of them raises is part of the test."""
+    return [(situation, next_step(situation)) for situation in all_situations()]
+
+
+def test_the_product_is_complete(steps: Walk) -> None:
+    assert len(steps) == len(Wish) * (len(Operation) + 1) * len(S) * 5 * 2 * 3 * 2**5
+    assert {step.action for _, step in steps} == set(Action)
+
+
+def test_only_a_settled_step_says_something(steps: Walk) -> None:
+    for situation, step in steps:
+        assert (step.status is not None) == (step.action is Action.SETTLE), situation
+        assert not step.reason or step.action is Action.SETTLE, situation
+
+
+def test_every_reason_has_a_sentence_and_every_error_a_reason(steps: Walk) -> None:
+    for situation, step in steps:
+        assert step.reason in SENTENCES, situation
+        assert step.reason or step.status is not Status.ERROR, situation
+    assert set(SENTENCES) >= FAILED_OPERATIONS
+
+
+def test_a_settled_status_is_one_that_can_be_observed(steps: Walk) -> None:
+    for situation, step in steps:
+        assert step.status not in (Status.PENDING, Status.DELETED), situation
+        if step.status is Status.RUNNING:
+            assert situation.observation.state is S.RUNNING, situation
+            assert situation.ready, situation
+        if step.status is Status.CREATING:
+            assert situation.operation is None, situation
+            assert (situation.observation.state, situation.ready) == (S.RUNNING, False), situation
+
+
+def test_what_is_to_be_deleted_is_only_taken_away(steps: Walk) -> None:
+    for situation, step in steps:
+        if situation.wish is Wish.DELETE:
+            assert step.action not in (Action.CREATE, Action.START, Action.SETTLE), situation
+        else:
+            assert step.action is not Action.FORGET, situation
+        if step.action is Action.FORGET:
+            assert situation.observation.state is S.MISSING, situation
+
+
+def test_without_an_operation_no_container_is_touched(steps: Walk) -> None:
+    for situation, step in steps:
+        if situation.operation is None:
+            assert step == verdict(situation)
+            assert step.action in (Action.SETTLE, Action.KEEP), situation
+
+
+def test_an_operation_ends_with_an_outcome(steps: Walk) -> None:
+    for situation, step in steps:
+        assert situation.operation is None or step.action is not Action.KEEP, situation
+
+
+def test_a_stop_never_starts(steps: Walk) -> None:
+    for situation, step in steps:
+        if situation.wish is Wish.STOP:
+            assert step.action not in (Action.CREATE, Action.START, Action.REMOVE), situation
+
+
+def test_each_action_suits_what_is_there(steps: Walk) -> None:
+    suitable = {
+        Action.CREATE: {S.MISSING},
+        Action.START: {S.CREATED, S.EXITED, S.PAUSED},
+        Action.STOP: set(ALIVE),
+        Action.REMOVE: {S.CREATED, S.EXITED, S.DEAD},
+        Action.FORGET: {S.MISSING},
+    }
+    for situation, step in steps:
+        assert situation.observation.state in suitable.get(step.action, S), (situation, step)
+
+
+def test_nothing_waits_for_what_cannot_pass_by_itself(steps: Walk) -> None:
+    for situation, step in steps:
+        seen = situation.observation
+        if step.action is not Action.WAIT or seen.state is S.REMOVING:
+            continue
+        assert situation.wish is Wish.RUN, situation
+        assert seen.restart_count < 3, situation
+        if seen.state is S.RUNNING:
+            assert not situation.ready, situation
+            assert not situation.overdue, situation
+        else:
+            assert (seen.state, situation.started) == (S.RESTARTING, True), situation
+
+
+def test_the_kind_of_operation_changes_nothing(steps: Walk) -> None:
+    for situation, step in steps:
+        if situation.operation is not None:
+            assert step == next_step(replace(situation, operation=Operation.CREATE)), situation
+
+
+def test_what_earlier_operations_left_changes_nothing_under_way(steps: Walk) -> None:
+    for situation, step in steps:
+        if situation.operation is not None:
+            assert step == next_step(replace(situation, failed=False)), situation
+
+
+def test_a_sync_right_after_an_operation_finds_nothing_to_correct(steps: Walk) -> None:
+    for situation, step in steps:
+        if situation.operation is not None and step.action is Action.SETTLE:
+            compared = verdict(replace(situation, operation=None, started=False, failed=False))
+            assert compared in (step, Step(Action.KEEP)), situation
+
+
+# -- the loop, on an engine that does what it is told ----------------------------------------------------------------
+
+
+def obedient(situation: Situation, action: Action) -> Situation:
+    """Return the situation after an engine has done what it was asked to, and a waiting moment has passed."""
+    seen = situation.observation
+    if action is Action.CREATE:
+        return replace(situation, observation=Observation(S.CREATED, "c"), made=True)
+    if action is Action.START:
+        return replace(situation, observation=Observation(S.RUNNING, "c"), started=True, ready=False, overdue=False)
+    if action is Action.STOP:
+        return replace(situation, observation=Observation(S.EXITED, "c", exit_code=143), ready=False)
+    if action is Action.REMOVE or seen.state is S.REMOVING:
+        return replace(situation, observation=Observation(S.MISSING), ready=False)
+    if seen.state is S.RESTARTING:
+        return replace(situation, observation=replace(seen, state=S.RUNNING))
+    return replace(situation, ready=True)
+
+
+def never_ready(situation: Situation, action: Action) -> Situation:
+    """A bot that starts and never answers."""
+    after = obedient(situation, action)
+    return replace(after, ready=False, overdue=action is Action.WAIT)
+
+
+def crashing(situation: Situation, action: Action) -> Situation:
+    """A bot that ends whenever it is started, and is restarted by the engine."""
+    after = obedient(situation, action)
+    if after.observation.state is not S.RUNNING:
+        return after
+    count = situation.observation.restart_count + 1 if action is Action.WAIT else 1
+    return replace(after, ready=False, observation=Observation(S.RESTARTING, "c", exit_code=3, restart_count=count))
+
+
+def settle(situation: Situation, engine: Callable[[Situation, Action], Situation]) -> Step:
+    """Run the loop to its end, which must not be far."""
+    for _ in range(MOST_STEPS):
+        step = next_step(situation)
+        if step.action in (Action.SETTLE, Action.KEEP, Action.FORGET):
+            return step
+        situation = engine(situation, step.action)
+    pytest.fail(f"not settled after {MOST_STEPS} steps: {situation}")
+
+
+def operations(wish: Wish) -> Iterator[Situation]:
+    """Yield every situation in which an operation toward a wish can be entered, also one that was interrupted."""
+    for situation in all_situations():
+        if situation.wish is wish and situation.operation is Operation.CREATE:
+            yield situation
+
+
+@pytest.mark.parametrize("engine", [obedient, never_ready, crashing])
+def test_a_delete_always_ends_with_nothing_left(engine: Callable[[Situation, Action], Situation]) -> None:
+    for situation in operations(Wish.DELETE):
+        assert settle(situation, engine) == Step(Action.FORGET), situation
+
+
+@pytest.mark.parametrize("engine", [obedient, never_ready, crashing])
+def test_a_stop_always_ends_stopped(engine: Callable[[Situation, Action], Situation]) -> None:
+    for situation in operations(Wish.STOP):
+        state = situation.observation.state
+        missing = state is S.DEAD or (situation.made and state in (S.MISSING, S.REMOVING))
+        expected = (Status.ERROR, "container_missing") if missing else (Status.STOPPED, "")
+        assert settle(situation, engine) == Step(Action.SETTLE, *expected), situation
+
+
+def test_a_fresh_start_always_ends_running() -> None:
+    for situation in operations(Wish.RUN):
+        late = situation.observation.state is S.RUNNING and situation.overdue and not situation.ready
+        if not situation.started and not late:
+            assert settle(situation, obedient) == Step(Action.SETTLE, Status.RUNNING), situation
+
+
+def test_a_start_that_was_interrupted_ends_with_what_is_so() -> None:
+    for situation in operations(Wish.RUN):
+        if situation.started:
+            ended = settle(situation, obedient)
+            assert ended.status in (Status.RUNNING, Status.STOPPED, Status.ERROR), situation
+
+
+@pytest.mark.parametrize(("engine", "reasons"), [(never_ready, {"not_ready"}), (crashing, {"crash_loop"})])
+def test_a_bot_that_does_not_come_up_ends_with_the_reason(
+    engine: Callable[[Situation, Action], Situation], reasons: set[str]
+) -> None:
+    for situation in operations(Wish.RUN):
+        if not situation.started and situation.observation.state in (S.MISSING, S.CREATED, S.EXITED, S.PAUSED, S.DEAD):
+            ended = settle(situation, engine)
+            assert (ended.status, ended.reason) in {(Status.ERROR, reason) for reason in reasons}, situation
+
+
+# -- the table of states, by hand ------------------------------------------------------------------------------------
+
+STOPPED, ERROR, RUNNING, CREATING = Status.STOPPED, Status.ERROR, Status.RUNNING, Status.CREATING
+
+
+def record(status: Status, reason: str = "") -> Step:
+    return Step(Action.SETTLE, status, reason)
+
+
+def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:
+    """Describe an instance that nobody works on, whose container was made."""
+    return described(wish, None, state, **known)
+
+
+def described(wish: Wish, operation: Operation | None, state: ContainerState, **known: object) -> Situation:
+    situation = {name: known.pop(name) for name in ("started", "ready", "overdue", "failed") if name in known}
+    made = bool(known.pop("made", True))
+    return Situation(wish, operation, Observation(state, **known), made=made, **situation)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("situation", "step"),
+    [
+        (settled(Wish.RUN, S.RUNNING, ready=True), record(RUNNING)),
+        (settled(Wish.RUN, S.RUNNING), record(CREATING, "waiting_until_ready")),
+        (settled(Wish.RUN, S.RUNNING, overdue=True), record(ERROR, "not_ready")),
+        (settled(Wish.RUN, S.RUNNING, restart_count=3), record(ERROR, "crash_loop")),
+        (settled(Wish.RUN, S.RUNNING, restart_count=3, out_of_memory=True), record(ERROR, "out_of_memory")),
+        (settled(Wish.RUN, S.RUNNING, ready=True, restart_count=7), record(RUNNING)),
+        (settled(Wish.RUN, S.EXITED, exit_code=0), record(STOPPED, "stopped_outside")),
+        (settled(Wish.RUN, S.EXITED, exit_code=137), record(STOPPED, "stopped_outside")),
+        (settled(Wish.RUN, S.EXITED, exit_code=143), record(STOPPED, "stopped_outside")),
+        (settled(Wish.RUN, S.EXITED, exit_code=3), record(ERROR, "crashed")),
+        (settled(Wish.RUN, S.EXITED, exit_code=None), record(ERROR, "crashed")),
+        (settled(Wish.RUN, S.EXITED, exit_code=137, out_of_memory=True), record(ERROR, "out_of_memory")),
+        (settled(Wish.RUN, S.CREATED), record(STOPPED, "stopped_outside")),
+        (settled(Wish.RUN, S.RESTARTING, exit_code=3, restart_count=4), record(ERROR, "crash_loop")),
+        (settled(Wish.RUN, S.RESTARTING, out_of_memory=True), record(ERROR, "out_of_memory")),
+        (settled(Wish.RUN, S.PAUSED), record(STOPPED, "paused_outside")),
+        (settled(Wish.RUN, S.MISSING), record(ERROR, "container_missing")),
+        (settled(Wish.RUN, S.DEAD), record(ERROR, "container_missing")),
+        (settled(Wish.RUN, S.REMOVING), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.MISSING, made=False), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.MISSING, failed=True), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.EXITED, failed=True, exit_code=0), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.RUNNING, failed=True, ready=True), record(RUNNING)),
+        (settled(Wish.STOP, S.RUNNING, ready=True), record(RUNNING, "started_outside")),
+        (settled(Wish.STOP, S.RUNNING), record(CREATING, "waiting_until_ready")),
+        (settled(Wish.STOP, S.EXITED, exit_code=0), record(STOPPED)),
+        (settled(Wish.STOP, S.EXITED, exit_code=3), record(STOPPED)),
+        (settled(Wish.STOP, S.EXITED, exit_code=137, out_of_memory=True), record(STOPPED)),
+        (settled(Wish.STOP, S.CREATED), record(STOPPED)),
+        (settled(Wish.STOP, S.PAUSED), record(STOPPED, "paused_outside")),
+        (settled(Wish.STOP, S.MISSING), record(ERROR, "container_missing")),
+        (settled(Wish.STOP, S.MISSING, made=False), Step(Action.KEEP)),
+        (settled(Wish.DELETE, S.RUNNING, ready=True), Step(Action.KEEP)),
+        (settled(Wish.DELETE, S.MISSING), Step(Action.KEEP)),
+    ],
+)
+def test_what_is_recorded(situation: Situation, step: Step) -> None:
+    assert next_step(situation) == step
+
+
+CREATE, START, STOP, DELETE = Operation.CREATE, Operation.START, Operation.STOP, Operation.DELETE
+WAIT = Step(Action.WAIT)
+
+
+@pytest.mark.parametrize(
+    ("situation", "step"),
+    [
+        (described(Wish.RUN, CREATE, S.MISSING, made=False), Step(Action.CREATE)),
+        (described(Wish.RUN, START, S.MISSING), Step(Action.CREATE)),
+        (described(Wish.RUN, CREATE, S.CREATED), Step(Action.START)),
+        (described(Wish.RUN, START, S.EXITED, exit_code=1), Step(Action.START)),
+        (described(Wish.RUN, START, S.PAUSED), Step(Action.START)),
+        (described(Wish.RUN, START, S.RESTARTING), Step(Action.STOP)),
+        (described(Wish.RUN, START, S.RUNNING, restart_count=3), Step(Action.STOP)),
+        (described(Wish.RUN, START, S.RUNNING, restart_count=3, ready=True), record(RUNNING)),
+        (described(Wish.RUN, START, S.DEAD), Step(Action.REMOVE)),
+        (described(Wish.RUN, START, S.REMOVING), WAIT),
+        (described(Wish.RUN, START, S.RUNNING), WAIT),
+        (described(Wish.RUN, START, S.RUNNING, ready=True), record(RUNNING)),
+        (described(Wish.RUN, START, S.RUNNING, started=True), WAIT),
+        (described(Wish.RUN, START, S.RUNNING, started=True, ready=True), record(RUNNING)),
+        (described(Wish.RUN, START, S.RUNNING, started=True, overdue=True), record(ERROR, "not_ready")),
+        (described(Wish.RUN, START, S.RUNNING, started=True, restart_count=3), record(ERROR, "crash_loop")),
+        (described(Wish.RUN, START, S.RESTARTING, started=True, restart_count=2), WAIT),
+        (described(Wish.RUN, START, S.RESTARTING, started=True, restart_count=3), record(ERROR, "crash_loop")),
+        (described(Wish.RUN, START, S.EXITED, started=True, exit_code=3), record(ERROR, "crashed")),
+        (described(Wish.RUN, START, S.EXITED, started=True, exit_code=3, failed=True), record(ERROR, "crashed")),
+        (described(Wish.RUN, START, S.EXITED, started=True, exit_code=0), record(STOPPED, "stopped_outside")),
+        (described(Wish.RUN, START, S.MISSING, started=True), record(ERROR, "container_missing")),
+        (described(Wish.STOP, STOP, S.RUNNING), Step(Action.STOP)),
+        (described(Wish.STOP, STOP, S.RESTARTING), Step(Action.STOP)),
+        (described(Wish.STOP, STOP, S.PAUSED), Step(Action.STOP)),
+        (described(Wish.STOP, STOP, S.EXITED, exit_code=137), record(STOPPED)),
+        (described(Wish.STOP, STOP, S.CREATED), record(STOPPED)),
+        (described(Wish.STOP, STOP, S.REMOVING), WAIT),
+        (described(Wish.STOP, STOP, S.DEAD), record(ERROR, "container_missing")),
+        (described(Wish.STOP, STOP, S.MISSING), record(ERROR, "container_missing")),
+        (described(Wish.STOP, STOP, S.MISSING, made=False), record(STOPPED)),
+        (described(Wish.DELETE, DELETE, S.RUNNING), Step(Action.STOP)),
+        (described(Wish.DELETE, DELETE, S.RESTARTING), Step(Action.STOP)),
+        (described(Wish.DELETE, DELETE, S.EXITED), Step(Action.REMOVE)),
+        (described(Wish.DELETE, DELETE, S.CREATED), Step(Action.REMOVE)),
+        (described(Wish.DELETE, DELETE, S.DEAD), Step(Action.REMOVE)),
+        (described(Wish.DELETE, DELETE, S.REMOVING), WAIT),
+        (described(Wish.DELETE, DELETE, S.MISSING), Step(Action.FORGET)),
+    ],
+)
+def test_what_is_done(situation: Situation, step: Step) -> None:
+    assert next_step(situation) == step
