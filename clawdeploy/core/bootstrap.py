@@ -49,6 +49,7 @@ class Platform:
         self.config = config
         self.host = host
         self.database = database
+        self.applied_migrations: list[str] = []
         models = tables(database.peewee)
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation
@@ -132,7 +133,9 @@ def bootstrap(config: Config, host: PluginHost, *, clock: Callable[[], datetime]
     applied = database.migrate()
     if applied:
         logger.info("The database was brought up to date: %s", ", ".join(applied))
-    return Platform(config, host, database, clock)
+    platform = Platform(config, host, database, clock)
+    platform.applied_migrations = applied
+    return platform
 
 
 class Opener:
@@ -165,6 +168,12 @@ class Opener:
         if self._platform is None:
             self._platform = bootstrap(self.config(), self.host)
         return self._platform
+
+    def close(self) -> None:
+        """Close the platform if it is open; it would be opened anew."""
+        if self._platform is not None:
+            self._platform.close()
+            self._platform = None
 
 
 def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:

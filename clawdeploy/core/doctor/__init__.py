@@ -30,7 +30,7 @@ CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
     (
         "secret key",
         checks.secret_key,
-        "Put back the key this database was made with, from a backup; there is no way around it.",
+        "Use the key that this database was made with, from a backup: nothing else opens the secrets stored in it.",
     ),
     (
         "database",
@@ -74,4 +74,6 @@ def _run(name: str, check: Callable[[Ground], str], advice: str, ground: Ground)
     except ClawDeployError as error:
         return Check(name, False, error.detail, advice)
     except OSError as error:
-        return Check(name, False, f"{type(error).__name__}: {error.strerror or error}", advice)
+        return Check(name, False, f"{error.strerror or type(error).__name__}", advice)
+    except Exception as error:  # noqa: BLE001 - one check that nobody foresaw to fail must not hide the others.
+        return Check(name, False, f"It could not be checked, because of an unexpected {type(error).__name__}", advice)

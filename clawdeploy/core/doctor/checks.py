@@ -55,11 +55,18 @@ def secret_key(ground: Ground) -> str:
         Vault(keys)
     elif file.exists():
         _check_mode(file)
-    elif not ground.has_tables():
+    where = SECRET_KEYS.name if keys else file
+    try:
+        in_use = ground.has_tables()
+        if in_use:
+            check_key(ground.database, ground.config)
+    except DatabaseUnavailable:
+        raise Unmet(
+            f"Whether the key from {where} is right only the database knows", "Mend the database first."
+        ) from None
+    if not keys and not file.exists():
         raise Unmet(f"There is no key yet: neither {SECRET_KEYS.name} nor {file}", START_FIRST)
-    if ground.has_tables():
-        check_key(ground.database, ground.config)
-    return f"The key from {SECRET_KEYS.name if keys else file} belongs to the database"
+    return f"The key from {where} {'belongs to the database' if in_use else 'is there'}"
 
 
 def _check_mode(file: Path) -> None:

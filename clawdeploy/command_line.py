@@ -1,0 +1,75 @@
+"""How every command of the command line ends: with an exit code to trust, and with a sentence, never a traceback."""
+
+import errno
+import logging
+import traceback
+from typing import Any
+
+import click
+
+from clawdeploy.core.errors import ClawDeployError, InvalidInput
+
+EXIT_CODES = "Exit codes: 0 done; 1 not done, standard error says why; 2 called wrongly."
+
+
+class CommandLine(click.Group):
+    """The top of the command line; ``click.Context.obj`` is the ``Opener``, closed when the command ends.
+
+    ``plugins_failed`` says why the plugins' commands are missing.
+    """
+
+    plugins_failed: ClawDeployError | None = None
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}, **attributes)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; raises what kept the plugins from loading when it may be one of theirs."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            if self.plugins_failed is not None:
+                raise self.plugins_failed from None
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command and turn whatever it raises into a sentence and exit code 1."""
+        ctx.call_on_close(ctx.obj.close)
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            raise click.ClickException(sentence(error)) from error
+
+
+def sentence(error: Exception) -> str:
+    """Say what went wrong, for a person."""
+    if isinstance(error, InvalidInput):
+        return "; ".join(f"{field}: {' '.join(said)}" for field, said in error.errors.items())
+    if isinstance(error, ClawDeployError):
+        return error.detail
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    # The message itself is left out: of an error that nobody foresaw nobody knows what is in it.
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"An unexpected {type(error).__name__} in {frame.filename}, line {frame.lineno}. Please report this defect."
+
+
+class _SentencesOnly(logging.Formatter):
+    """Formats log records of commands without tracebacks."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: ARG002 - logging passes it
+        """Leave the traceback out."""
+        return ""
+
+
+def report_sentences_only() -> None:
+    """Send warnings to standard error as sentences; a server sets its own log up later."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_SentencesOnly("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
