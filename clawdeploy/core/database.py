@@ -103,7 +103,10 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except FAULTS as error:
+        except (*FAULTS, peewee.DatabaseError) as error:
+            # A damaged SQLite file comes as this very class; what its other subclasses say would be our own mistake.
+            if not isinstance(error, FAULTS) and type(error) is not peewee.DatabaseError:
+                raise
             self._drop_broken_connection()
             raise DatabaseUnavailable(_first_line(error)) from error
 

@@ -75,5 +75,5 @@ def _run(name: str, check: Callable[[Ground], str], advice: str, ground: Ground)
         return Check(name, False, error.detail, advice)
     except OSError as error:
         return Check(name, False, f"{error.strerror or type(error).__name__}", advice)
-    except Exception as error:  # noqa: BLE001 - one check that nobody foresaw to fail must not hide the others.
+    except Exception as error:  # One check that fails in an unforeseen way must not hide the others.
         return Check(name, False, f"It could not be checked, because of an unexpected {type(error).__name__}", advice)

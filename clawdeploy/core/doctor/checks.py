@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clawdeploy.core.bootstrap import utc_now
 from clawdeploy.core.doctor.ground import Ground, Unmet
-from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
 from clawdeploy.core.installation import check_key
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
 from clawdeploy.core.vault import KEY_FILE, Vault
@@ -95,7 +95,11 @@ def engine(ground: Ground) -> str:
 
 def image(ground: Ground) -> str:
     """An image of the default blueprint is on the host."""
-    if not ground.runtime.has_image(ground.images):
+    try:
+        there = ground.runtime.has_image(ground.images)
+    except RuntimeUnavailable:
+        raise Unmet("The engine cannot be asked for its images", "Mend the engine first.") from None
+    if not there:
         raise Unmet(f"None of these images is on the host: {', '.join(ground.images)}")
     return f"{' or '.join(ground.images)} is on the host"
 
@@ -108,7 +112,9 @@ def clock(ground: Ground) -> str:
     try:
         theirs, newest = _database_times(ground)
     except DatabaseUnavailable:
-        raise Unmet(f"It says {now:%Y-%m-%d %H:%M:%S} UTC, but the database cannot be asked", "See database.") from None
+        raise Unmet(
+            f"It says {now:%Y-%m-%d %H:%M:%S} UTC, but the database cannot be asked", "Mend the database first."
+        ) from None
     if theirs and abs(theirs - utc_now()) > MOST_DRIFT:
         raise Unmet(f"The clocks of this machine and of the database differ: {utc_now():%H:%M:%S}, {theirs:%H:%M:%S}")
     if newest and newest - now > MOST_DRIFT:

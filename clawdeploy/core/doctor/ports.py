@@ -35,7 +35,10 @@ def for_web(ground: Ground) -> str:
     if failed == 0:
         return f"{address} port {port} is free for the server"
     if failed != errno.EADDRINUSE:
-        raise Unmet(f"The server may not listen on {address} port {port} ({os.strerror(failed)})")
+        raise Unmet(
+            f"The server cannot listen on {address} port {port} ({os.strerror(failed)})",
+            f"Set {HOST.name} to an address of this machine and {PORT.name} to a port from 1024 up.",
+        )
     if not _is_clawdeploy(address, port):
         raise Unmet(f"Another program listens on {address} port {port}")
     return f"ClawDeploy answers on {address} port {port}"
