@@ -1,5 +1,6 @@
 """Work that goes on after a request was answered."""
 
+import contextvars
 import logging
 import threading
 from collections.abc import Callable
@@ -15,10 +16,12 @@ def in_background(work: Callable[[], None]) -> "Future[None]":
     unfinished is resumed by whoever comes next.
     """
     outcome: Future[None] = Future()
+    # What the caller's log lines carry, such as a request id, belongs to the lines of this work too.
+    context = contextvars.copy_context()
 
     def run() -> None:
         try:
-            work()
+            context.run(work)
         except BaseException as error:
             logger.info("Background work ended with %s", type(error).__name__)
             outcome.set_exception(error)
