@@ -129,11 +129,15 @@ def bootstrap(config: Config, host: PluginHost, *, clock: Callable[[], datetime]
     """
     _make_folder(config)
     database = Database(config[DATABASE_URL], config[DATA_DIR])
-    check_key(database, config)
-    applied = database.migrate()
-    if applied:
-        logger.info("The database was brought up to date: %s", ", ".join(applied))
-    platform = Platform(config, host, database, clock)
+    try:
+        check_key(database, config)
+        applied = database.migrate()
+        if applied:
+            logger.info("The database was brought up to date: %s", ", ".join(applied))
+        platform = Platform(config, host, database, clock)
+    except BaseException:
+        database.close()
+        raise
     platform.applied_migrations = applied
     return platform
 

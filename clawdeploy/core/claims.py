@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,14 @@ RENEWED_EVERY = 5.0
 ONLY_WATCHING = ("pulling_image", "waiting_until_ready")
 """Phases in which the work changes nothing about the container: another wish may take over."""
 
+FIRST_PHASE = {
+    Operation.CREATE: "creating_container",
+    Operation.START: "starting",
+    Operation.STOP: "stopping",
+    Operation.DELETE: "removing",
+}
+"""What is going on from the moment of a claim, so that what was so before it is not taken for it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,12 +43,18 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class Before:
-    """What an instance's row said before an operation began, to go back to when it cannot be done."""
+    """What an instance's row said before an operation began, to go back to when it cannot be done.
+
+    ``operation`` is the one that was taken over, unfinished; a later sync carries it on then.
+    """
 
     wish: Wish
     status: Status
     reason: str
     detail: str
+    operation: Operation | None
+    operation_since: datetime | None
+    started: bool
 
 
 @dataclass(frozen=True)
@@ -78,15 +92,21 @@ class Claims:
         if with_container:
             require_container(instance.container_id, instance.detail)
         now = self._store.clock()
+        phase = FIRST_PHASE[operation]
         fields: dict[str, Any] = {"wish": wish, "operation": operation, "operation_since": now, "started": False}
+        fields.update(reason=phase, detail=explain(phase))
         if operation is Operation.DELETE:
-            fields.update(status=Status.DELETED, reason="removing", detail=explain("removing"), status_since=now)
-        before = Before(instance.wish, instance.status, instance.reason, instance.detail)
+            fields.update(status=Status.DELETED, status_since=now)
         other_wish = (self._row.wish != wish) & self._row.reason.in_(ONLY_WATCHING)
-        claim = self._claim(instance_id, owner, before, self._is_free(now) | other_wish, fields)
-        if claim is None:
-            raise OperationInProgress(self._what_goes_on(owner, instance_id))
-        return claim
+        free = (self._row.status != Status.DELETED) & (self._is_free(now) | other_wish)
+        with self._store.database.transaction():
+            # First the claim, then a look: nobody else writes the row between the look and our own write.
+            claim = self._claim(instance_id, owner, free)
+            if claim is not None:
+                before = _before(self.row(claim))
+                self._row.update(**fields).where(self._row.id == instance_id).execute()
+                return replace(claim, before=before)
+        raise OperationInProgress(self._what_goes_on(owner, instance_id))
 
     def insert(
         self, owner: str, fields: Mapping[str, Any], values: Mapping[str, Secret], ports: tuple[int, int]
@@ -100,7 +120,7 @@ class Claims:
 
     def resume(self, instance_id: str, actor: str) -> Claim | None:
         """Claim an instance that nobody works on, with its wish and operation as they are; ``None`` if not free."""
-        claim = self._claim(instance_id, actor, None, self._is_free(self._store.clock()), {})
+        claim = self._claim(instance_id, actor, self._is_free(self._store.clock()))
         return replace(claim, resumed=True) if claim else None
 
     def row(self, claim: Claim) -> Any:
@@ -130,6 +150,10 @@ class Claims:
     def finish(self, claim: Claim, /, **fields: Any) -> None:
         """Write the outcome, end the operation and give the claim back, all in one write; raises ``ClaimLost``."""
         self.save(claim, **fields, operation=None, operation_since=None, started=False, claim=None, claim_until=None)
+
+    def restore(self, claim: Claim, before: Before) -> None:
+        """Put the row back to what it said before, and give the claim back; raises ``ClaimLost``."""
+        self.save(claim, **asdict(before), claim=None, claim_until=None)
 
     def move_port(self, claim: Claim, ports: tuple[int, int], taken: Collection[int]) -> None:
         """Give the claimed instance another host port, after its container was removed; raises ``ClaimLost``."""
@@ -166,15 +190,13 @@ class Claims:
         """End the keeper thread; claims that are still held lapse by themselves."""
         self._closing.set()
 
-    def _claim(
-        self, instance_id: str, actor: str, before: Before | None, condition: Any, fields: dict[str, Any]
-    ) -> Claim | None:
+    def _claim(self, instance_id: str, actor: str, condition: Any) -> Claim | None:
         token = secrets.token_hex(8)
         until = self._store.clock() + LIFETIME
         with self._store.database.transaction():
-            query = self._row.update(**fields, claim=token, claim_until=until)
+            query = self._row.update(claim=token, claim_until=until)
             taken = query.where(self._row.id == instance_id, condition).execute()
-        return Claim(instance_id, token, actor, before) if taken else None
+        return Claim(instance_id, token, actor) if taken else None
 
     def _is_free(self, now: datetime) -> Any:
         return self._row.claim.is_null() | (self._row.claim_until <= now)
@@ -198,6 +220,13 @@ class Claims:
                 self._row.update(claim_until=until).where(self._row.claim.in_(tokens)).execute()
         except ClawDeployError as error:
             logger.warning("Claims could not be renewed: %s", error)
+
+
+def _before(row: Any) -> Before:
+    operation = Operation(row.operation) if row.operation else None
+    return Before(
+        Wish(row.wish), Status(row.status), row.reason, row.detail, operation, row.operation_since, row.started
+    )
 
 
 def require_container(container_id: str | None, detail: str) -> None:

@@ -4,13 +4,15 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import peewee
+import psycopg2
 from playhouse.db_url import parse
 from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
+from psycopg2.extensions import make_dsn
 
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
 
@@ -28,7 +30,10 @@ class Database:
     """
 
     def __init__(self, url: str, data_folder: Path) -> None:
-        """Prepare to connect; ``url`` empty means ``clawdeploy.db`` in the data folder. Connects to nothing yet."""
+        """Prepare to connect; ``url`` empty means ``clawdeploy.db`` in the data folder. Connects to nothing yet.
+
+        Raises ``ConfigurationError`` for a URL that cannot be connected to.
+        """
         if not url or urlsplit(url).scheme == "sqlite":
             self.path: Path | None = _sqlite_path(url) or data_folder / "clawdeploy.db"
             self.label = f"SQLite {self.path}"
@@ -62,7 +67,7 @@ class Database:
     def alone(self) -> Iterator[None]:
         """Run the block while no other process runs one: for what is done once in a database's life."""
         if self.path is None:
-            with self.peewee.connection_context():
+            with self._errors(), self.peewee.connection_context():
                 self.peewee.execute_sql("SET statement_timeout = 0")
                 self.peewee.execute_sql("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
                 try:
@@ -71,8 +76,7 @@ class Database:
                     self.peewee.execute_sql("SELECT pg_advisory_unlock(%s)", (MIGRATION_LOCK,))
                     self.peewee.execute_sql("RESET statement_timeout")
             return
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.path.with_name(self.path.name + ".lock").open("w") as lock:
+        with _lock_file(self.path) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -125,6 +129,14 @@ def _sqlite_path(url: str) -> Path | None:
     return Path(path).absolute()
 
 
+def _lock_file(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path.with_name(path.name + ".lock").open("w")
+    except OSError as error:
+        raise DatabaseUnavailable(f"The folder of the database {path} cannot be written ({error.strerror}).") from None
+
+
 def _sqlite(path: Path) -> Any:
     return PooledSqliteDatabase(
         str(path),
@@ -137,6 +149,10 @@ def _sqlite(path: Path) -> Any:
 
 def _postgresql(url: str) -> Any:
     arguments = parse(url, unquote_password=True, unquote_user=True)
+    try:
+        make_dsn(**{**arguments, "dbname": arguments["database"], "database": None})
+    except psycopg2.ProgrammingError as error:
+        raise ConfigurationError(f"The database URL is not usable: {_said(error)}") from None
     return PooledPostgresqlDatabase(
         arguments.pop("database"),
         **{"connect_timeout": BUSY_SECONDS, "options": "-c statement_timeout=10000", **arguments},
@@ -156,5 +172,9 @@ def _refuse_newer(runner: Runner) -> None:
 
 
 def _first_line(error: Exception) -> str:
+    return f"The database is not available right now ({_said(error)})"
+
+
+def _said(error: Exception) -> str:
     said = str(error).strip().splitlines()
-    return f"The database is not available right now ({said[0][:200] if said else type(error).__name__})"
+    return said[0][:200] if said else type(error).__name__

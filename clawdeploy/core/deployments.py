@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clawdeploy.core.contracts import Blueprint, Bot, Channel, ContainerSpec, Probe
-from clawdeploy.core.errors import ClawDeployError, RuntimeFailure, WrongKey
+from clawdeploy.core.errors import EngineError, RuntimeFailure, WrongKey
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Deployments:
         bot = Bot(row.id, row.name, row.model, channel, row.host_port, secrets, row.config)
         try:
             return blueprint.container(bot)
-        except ClawDeployError:
+        except EngineError:
             raise
         except Exception as error:
             # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.

@@ -16,6 +16,8 @@ from clawdeploy.core.vault import KEY_FILE, Vault, make_key_file, read_key_file
 
 def check_key(database: Database, config: Config) -> None:
     """Raise ``WrongKey`` when this database was made with another key; writes nothing, also not to a new one."""
+    if database.path is not None and not database.path.exists():
+        return
     installations = tables(database.peewee).installation
     with database.reading():
         known = installations.select().first() if installations.table_exists() else None

@@ -1,7 +1,7 @@
 """The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
 
 from collections.abc import Mapping
-from concurrent.futures import TimeoutError as StillWorking
+from concurrent.futures import wait
 from typing import Any
 
 from clawdeploy.core.background import in_background
@@ -120,15 +120,13 @@ class Instances:
 
     def _carry_out(self, claim: Claim) -> Instance:
         self._wait(claim)
-        return self._store.snapshot(claim.instance_id)
+        return self._store.owned(claim.actor, claim.instance_id)
 
     def _wait(self, claim: Claim) -> None:
         """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us."""
         outcome = in_background(lambda: self._lifecycle.carry_out(claim))
-        try:
-            outcome.result(timeout=self._config[WAIT_SECONDS])
-        except StillWorking:
-            return
+        if wait([outcome], timeout=self._config[WAIT_SECONDS]).done:
+            outcome.result()
 
     def _url(self, instance: Instance) -> str | None:
         if instance.container_id is None or instance.host_port is None:

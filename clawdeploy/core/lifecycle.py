@@ -6,6 +6,7 @@ claim. It can be entered from any state, because it believes only the row and wh
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -97,7 +98,8 @@ class Lifecycle:
         if seen.state is ContainerState.RUNNING:
             trusted = trust_running and row.status == Status.RUNNING
             ready = trusted or self._guarded(self._runtime.probe, seen, probe)
-        since = row.operation_since if row.operation else seen.started_at
+        # The later one: a container that a dead process started has its whole time, however long the pull before took.
+        since = max((at for at in (row.operation_since, seen.started_at) if at), default=None)
         overdue = since is not None and self._store.clock() - since > timedelta(seconds=probe.deadline)
         return Situation(
             wish=Wish(row.wish),
@@ -110,14 +112,16 @@ class Lifecycle:
             failed=row.status == Status.ERROR and row.reason in FAILED_OPERATIONS,
         )
 
-    def settle(self, claim: Claim, step: Step, seen: Observation) -> None:
-        """Record the outcome and give the claim back."""
-        fields: dict[str, Any] = {}
-        if step.action is Action.SETTLE:
-            fields = {"status": step.status, "reason": step.reason, "detail": explain(step.reason, seen)}
-            if seen.container_id:
-                fields["container_id"] = seen.container_id
-        self._claims.finish(claim, **fields)
+    def settle(self, claim: Claim, row: Any, step: Step, seen: Observation) -> None:
+        """Record the outcome and give the claim back. A row that says so already is not written."""
+        fields = {"status": step.status, "reason": step.reason, "detail": explain(step.reason, seen)}
+        if seen.container_id:
+            fields["container_id"] = seen.container_id
+        same = row.operation is None and all(getattr(row, name) == fields[name] for name in fields)
+        if step.action is Action.KEEP or same:
+            self._claims.release(claim)
+        else:
+            self._claims.finish(claim, **fields)
 
     def _run(self, attempt: Attempt) -> None:
         try:
@@ -137,7 +141,7 @@ class Lifecycle:
         seen, situation = self.observed(row)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
-            self.settle(attempt.claim, step, seen)
+            self.settle(attempt.claim, row, step, seen)
             return False
         if step.action is Action.FORGET:
             self._forget(attempt.claim, row)
@@ -197,6 +201,8 @@ class Lifecycle:
         """Pause before looking again; a pause is not a step, so that a slow start may take its time."""
         if row.operation_since is not None and self._store.clock() - row.operation_since > timedelta(hours=1):
             raise RuntimeFailure("Docker has been busy with this container for more than an hour.")
+        if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
+            self._phase(attempt.claim, "waiting_until_ready", status=Status.CREATING)
         attempt.steps -= 1
         self._closing.wait(attempt.pause)
         attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
@@ -220,11 +226,10 @@ class Lifecycle:
             self._claims.release(claim)
             return
         if claim.before is not None and (unreachable or row.wish == Wish.STOP):
-            before = claim.before
-            fields = {"wish": before.wish, "status": before.status, "reason": before.reason, "detail": before.detail}
-            self._claims.finish(claim, **fields)
+            self._claims.restore(claim, claim.before)
             raise error
-        self._claims.finish(claim, status=Status.ERROR, reason=error.code, detail=error.detail)
+        reason = error.code if error.code in FAILED_OPERATIONS else RuntimeFailure.code
+        self._claims.finish(claim, status=Status.ERROR, reason=reason, detail=error.detail)
 
     @staticmethod
     def _guarded(call: Callable[..., Any], *arguments: Any) -> Any:
@@ -234,5 +239,7 @@ class Lifecycle:
         except EngineError:
             raise
         except Exception as error:
-            logger.exception("The runtime failed in a way that it should not")
-            raise RuntimeFailure(f"The runtime failed unexpectedly ({type(error).__name__}).") from error
+            # Where, but not the message: a runtime sees secrets, and may have put one into its exception.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("The runtime failed in a way that it should not: %s\n%s", type(error).__name__, where)  # noqa: TRY400
+            raise RuntimeFailure(f"The runtime failed unexpectedly ({type(error).__name__}).") from None

@@ -85,7 +85,9 @@ class Reconciler:
             free = (self._lease.holder == self._holder) | (self._lease.until <= now)
             if self._lease.update(**mine).where(self._lease.name == LEASE, free).execute():
                 return True
-            return bool(self._lease.insert(name=LEASE, **mine).on_conflict_ignore().execute())
+            insert = self._lease.insert(name=LEASE, **mine).on_conflict_ignore()
+            # The number of rows, not an id: SQLite answers an ignored insert with the id of whatever came before.
+            return bool(insert.as_rowcount().execute())
 
     def _differs(self, row: Any, seen: Observation) -> bool:
         try:
@@ -109,7 +111,7 @@ class Reconciler:
                     return []
                 seen, situation = self._lifecycle.observed(row, trust_running=True)
                 step = verdict(situation)
-                self._lifecycle.settle(claim, step, seen)
+                self._lifecycle.settle(claim, row, step, seen)
         except ClaimLost:
             return []
         except EngineError as error:

@@ -34,7 +34,7 @@ def whole_number(low: int, high: int) -> Any:
     """Make a parser for a whole number from ``low`` to ``high``."""
 
     def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not low <= int(value[:12]) <= high:
+        if not value.isascii() or not value.isdigit() or len(value) > 12 or not low <= int(value) <= high:
             raise ValueError(f"it must be a whole number from {low} to {high}")
         return int(value)
 
@@ -44,7 +44,7 @@ def whole_number(low: int, high: int) -> Any:
 def port_range(value: str) -> tuple[int, int]:
     """Read ``10000-20000`` as an inclusive range of host ports."""
     first, dash, last = value.partition("-")
-    if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+    if not (dash and value.isascii() and first.strip().isdigit() and last.strip().isdigit()):
         raise ValueError("it must look like 10000-20000")
     low, high = int(first), int(last)
     if not 1024 <= low <= high <= 65535:
@@ -74,8 +74,16 @@ def origin(value: str) -> str:
 
 def database_url(value: str) -> str:
     """Read a database URL; only SQLite and PostgreSQL are known."""
-    if urlsplit(value).scheme not in ("sqlite", "postgres", "postgresql"):
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 -- looking at it checks it
+    except ValueError:
+        # Python's own words would show a part of the password when that holds a slash.
+        raise ValueError("host or port are malformed; a /, @ or : in a password is written %2F, %40, %3A") from None
+    if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("it must start with sqlite:/// or postgresql://")
+    if not parts.path.strip("/"):
+        raise ValueError("it must end with the name of a database: sqlite:////path/file.db or postgresql://host/name")
     return value
 
 

@@ -102,11 +102,6 @@ class InstanceStore:
             self._write_secrets(row.id, values)
             return self._snapshot(self._one(self.row.select(), instance_id))
 
-    def snapshot(self, instance_id: str) -> Instance:
-        """Return one instance, whoever owns it; only for work on behalf of its owner."""
-        with self.database.reading():
-            return self._snapshot(self._one(self.row.select(), instance_id))
-
     def all_rows(self) -> list[Any]:
         """Return all rows, deleted ones included; only for the reconciler."""
         with self.database.reading():
@@ -183,7 +178,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         moment, _, instance_id = text.partition(".")
         at = UtcField().python_value(int(moment[:17]))
-        if at is None or at < EPOCH or not instance_id:
+        if at is None or at < EPOCH or not instance_id.isalnum():
             raise ValueError(cursor)
     except (ValueError, binascii.Error, OverflowError):
         raise InvalidInput({"cursor": ["It is not a cursor that this server gave out."]}) from None
