@@ -1,16 +1,7 @@
 # shellcheck shell=bash
-# The engine as the server will see it, and the image of the stand-in. Needs messages.sh,
-# python-environment.sh and HERE, the folder of the scripts.
+# The image of the stand-in. Needs messages.sh, engine.sh and HERE, the folder of the scripts.
 
-LOCAL_IMAGE=clawdeploy-standin:local
-STANDIN_IMAGE=${CLAWDEPLOY_STANDIN_IMAGE:-nginx:alpine}
 STANDIN_PULL_SECONDS=120
-
-# Sets IMAGES to those of the stand-in's images that the engine has; fails when no engine answers.
-# The server's own library asks, so that the answer is the server's, wherever DOCKER_HOST points to.
-look_at_engine() {
-    IMAGES=$("$VENV/bin/python" "$HERE/lib/engine_images.py" "$STANDIN_IMAGE" "$LOCAL_IMAGE")
-}
 
 # Gets the image of the stand-in: one that is there is used as it is, else it is pulled, else built.
 prepare_standin_image() {
