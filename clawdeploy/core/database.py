@@ -150,7 +150,7 @@ def _sqlite(path: Path) -> Any:
 def _postgresql(url: str) -> Any:
     arguments = parse(url, unquote_password=True, unquote_user=True)
     try:
-        make_dsn(**{**arguments, "dbname": arguments["database"], "database": None})
+        make_dsn(**arguments)
     except psycopg2.ProgrammingError as error:
         raise ConfigurationError(f"The database URL is not usable: {_said(error)}") from None
     return PooledPostgresqlDatabase(
