@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -33,22 +34,29 @@ def main() -> None:
     """Run the command line with this process's arguments and environment."""
     report_sentences_only()
     opener = Opener(os.environ)
-    command_line(opener)(prog_name="clawdeploy", obj=opener)
+    try:
+        commands = command_line(opener)
+    except ClawDeployError as error:
+        sys.exit(f"Error: {error.detail}")
+    commands(prog_name="clawdeploy", obj=opener)
 
 
 def command_line(opener: Opener) -> CommandLine:
     """Return all commands: our own, and those of the plugins.
 
-    Where plugins cannot be loaded their commands are missing and say why when called, so that
-    ``--help`` and ``doctor`` work with settings that are wrong.
+    Where plugins cannot be loaded, their commands are missing and say why when called, so that
+    ``--help`` and ``doctor`` work with settings that are wrong. Raises ``PluginError`` when two
+    commands have one name, because nobody could know which of them runs.
     """
     commands = CommandLine(name="clawdeploy", help=ABOUT)
     for command in (serve, migrate, sync, plugins, doctor):
         commands.add_command(command)
     try:
-        opener.host.add_commands(commands)
+        host = opener.host
     except ClawDeployError as error:
         commands.plugins_failed = error
+    else:
+        host.add_commands(commands)
     return click.version_option(clawdeploy.__version__, prog_name="ClawDeploy")(commands)
 
 

@@ -5,8 +5,9 @@ Every check goes to the truth by itself, so that one that fails does not hide th
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
-from clawdeploy.core.bootstrap import Opener
+from clawdeploy.core.bootstrap import Opener, utc_now
 from clawdeploy.core.doctor import checks, ports
 from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.errors import ClawDeployError
@@ -54,10 +55,10 @@ CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
 )
 
 
-def examine(opener: Opener) -> list[Check]:
+def examine(opener: Opener, clock: Callable[[], datetime] = utc_now) -> list[Check]:
     """Run all checks. Where the settings cannot be used there is one only, because the others rest on them."""
     try:
-        ground = Ground(opener.config(), opener.host)
+        ground = Ground(opener.config(), opener.host, clock)
     except ClawDeployError as error:
         return [Check("settings", False, error.detail, "Correct this first: the other checks rest on the settings.")]
     try:

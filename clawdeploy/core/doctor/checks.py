@@ -7,7 +7,6 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from clawdeploy.core.bootstrap import utc_now
 from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
 from clawdeploy.core.installation import check_key
@@ -106,7 +105,7 @@ def image(ground: Ground) -> str:
 
 def clock(ground: Ground) -> str:
     """This machine's clock agrees with the database's and with what was stored."""
-    now = utc_now()
+    now = ground.clock()
     if now < SURELY_PAST:
         raise Unmet(f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC")
     try:
@@ -115,8 +114,8 @@ def clock(ground: Ground) -> str:
         raise Unmet(
             f"It says {now:%Y-%m-%d %H:%M:%S} UTC, but the database cannot be asked", "Mend the database first."
         ) from None
-    if theirs and abs(theirs - utc_now()) > MOST_DRIFT:
-        raise Unmet(f"The clocks of this machine and of the database differ: {utc_now():%H:%M:%S}, {theirs:%H:%M:%S}")
+    if theirs and abs(theirs - ground.clock()) > MOST_DRIFT:
+        raise Unmet(f"It says {now:%Y-%m-%d %H:%M:%S} UTC, but the database's clock says {theirs:%Y-%m-%d %H:%M:%S}")
     if newest and newest - now > MOST_DRIFT:
         raise Unmet(f"It says {now:%Y-%m-%d %H:%M} UTC, but a row was stored at {newest:%Y-%m-%d %H:%M}")
     return f"{now:%Y-%m-%d %H:%M:%S} UTC{', as the database has it' if theirs else ''}"

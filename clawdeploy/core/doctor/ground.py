@@ -1,5 +1,8 @@
 """What the doctor looks at, and how a check says that something is wrong."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from clawdeploy.core.bootstrap import chosen
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Runtime
@@ -21,14 +24,17 @@ class Unmet(Exception):
 class Ground:
     """What the checks look at."""
 
-    def __init__(self, config: Config, host: PluginHost) -> None:
+    def __init__(self, config: Config, host: PluginHost, clock: Callable[[], datetime]) -> None:
         self.config = config
         self.host = host
+        self.clock = clock
         self.database = Database(config[DATABASE_URL], config[DATA_DIR])
         self.tables = tables(self.database.peewee)
         # Looking does not need to know which installation this is: nothing is made, so nothing is labelled.
         self.runtime: Runtime = chosen(host.runtimes(config, "doctor"), RUNTIME, config)
         self.images = chosen(host.blueprints(config), BLUEPRINT, config).images
+        # Asked only because a plugin that fails to answer is noted in the host's report.
+        host.channels(config)
 
     def close(self) -> None:
         """Give back connections."""

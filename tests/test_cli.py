@@ -1,0 +1,390 @@
+"""The command line: what scripts and people rely on. Exit codes are those of real processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import clawdeploy
+from clawdeploy.cli import command_line
+from clawdeploy.command_line import CommandLine
+from clawdeploy.core.bootstrap import Opener
+from tests.platforms import GOOD
+
+BROKEN_SETTINGS = [
+    {"CLAWDEPLOY_NOPE": "1"},
+    {"CLAWDEPLOY_PORT": "eighty"},
+    {"CLAWDEPLOY_RUNTIME": "nope"},
+    {"CLAWDEPLOY_DATA_DIR": "/dev/null/data"},
+    {"CLAWDEPLOY_DATABASE_URL": "mysql://localhost/x"},
+    {"CLAWDEPLOY_SECRET_KEYS": "not-a-key"},
+    {"CLAWDEPLOY_DISABLED_PLUGINS": "nope"},
+]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user who set only a data folder; the engine is the one in memory."""
+    kept = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START")
+    }
+    return {**kept, "CLAWDEPLOY_DATA_DIR": str(tmp_path / "data"), "CLAWDEPLOY_RUNTIME": "memory"}
+
+
+def run(environment: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "clawdeploy", *arguments],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def invoke(environment: Mapping[str, str], *arguments: str) -> click.testing.Result:
+    opener = Opener(environment)
+    return CliRunner().invoke(command_line(opener), arguments, obj=opener, prog_name="clawdeploy")
+
+
+def every_command(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*above, name), command
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*above, name))
+
+
+def commands_of(environment: Mapping[str, str]) -> dict[tuple[str, ...], click.Command]:
+    return dict(every_command(command_line(Opener(environment))))
+
+
+def test_these_are_the_commands(environment: dict[str, str]) -> None:
+    names = {" ".join(name) for name in commands_of(environment)}
+    assert names == {
+        "serve", "migrate", "sync", "plugins", "doctor",
+        "sign-in", "token", "token create", "token list", "token revoke",
+    }  # fmt: skip
+
+
+def test_every_command_and_option_is_explained(environment: dict[str, str]) -> None:
+    for name, command in commands_of(environment).items():
+        assert command.help, name
+        for parameter in command.params:
+            assert not isinstance(parameter, click.Option) or parameter.help, (name, parameter.name)
+        result = invoke(environment, *name, "--help")
+        assert result.exit_code == 0, name
+        assert command.help.split("\n")[0].split(".")[0][:40] in " ".join(result.stdout.split()), name
+
+
+def test_help_and_version(environment: dict[str, str]) -> None:
+    helped = run(environment, "--help")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert "Exit codes: 0 done; 1 not done, standard error says why; 2 called wrongly." in helped.stdout
+    assert run(environment, "-h").stdout == helped.stdout
+    assert run(environment, "--version").stdout == f"ClawDeploy, version {clawdeploy.__version__}\n"
+
+
+def test_help_makes_nothing(environment: dict[str, str]) -> None:
+    run(environment, "--help")
+    run(environment, "token", "create", "--help")
+    assert not Path(environment["CLAWDEPLOY_DATA_DIR"]).exists()
+
+
+@pytest.mark.parametrize("broken", BROKEN_SETTINGS)
+def test_with_broken_settings_help_works_and_the_rest_says_why(
+    environment: dict[str, str], broken: dict[str, str]
+) -> None:
+    environment |= broken
+    assert run(environment, "--help").returncode == 0
+    assert run(environment, "serve", "--help").returncode == 0
+    for arguments in (["migrate"], ["token", "create", "me"], ["serve"]):
+        failed = run(environment, *arguments)
+        assert (failed.returncode, failed.stdout) == (1, ""), arguments
+        assert failed.stderr.startswith("Error: ")
+        assert len(failed.stderr.splitlines()) == 1, failed.stderr
+    examined = run(environment, "doctor", "--json")
+    assert examined.returncode == 1
+    assert not json.loads(examined.stdout)["ok"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["serve", "--port", "0"],
+        ["serve", "--host", "localhost"],
+        ["serve", "--workers", "many"],
+        ["token"],
+        ["token", "create"],
+        ["token", "create", "me", "--expires", "soon"],
+        ["sign-in"],
+        ["sync", "--nope"],
+    ],
+)
+def test_a_wrong_call_is_2(environment: dict[str, str], arguments: list[str]) -> None:
+    called = run(environment, *arguments)
+    assert (called.returncode, called.stdout) == (2, "")
+    assert "Usage: clawdeploy" in called.stderr
+    assert "Traceback" not in called.stderr
+
+
+def test_json_wherever_data_is_printed(environment: dict[str, str]) -> None:
+    arguments: dict[tuple[str, ...], list[str]] = {("sign-in",): ["me"]}
+    printing = [
+        name
+        for name, command in commands_of(environment).items()
+        if any("--json" in parameter.opts for parameter in command.params)
+    ]
+    assert {" ".join(name) for name in printing} == {"migrate", "sync", "plugins", "doctor", "sign-in", "token list"}
+    for name in printing:
+        printed = run(environment, *name, *arguments.get(name, []), "--json")
+        assert isinstance(json.loads(printed.stdout), dict), name
+        assert printed.stderr == ""
+
+
+def test_migrate_makes_everything_once(environment: dict[str, str]) -> None:
+    first, second = run(environment, "migrate", "--json"), run(environment, "migrate", "--json")
+    assert json.loads(first.stdout)["applied"] == ["0001_first_tables"]
+    assert json.loads(second.stdout)["applied"] == []
+    assert "is up to date" in run(environment, "migrate").stdout
+    folder = Path(environment["CLAWDEPLOY_DATA_DIR"])
+    assert (folder / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_is_the_only_thing_on_standard_output(environment: dict[str, str]) -> None:
+    made = run(environment, "token", "create", "me")
+    assert made.stdout.startswith("cd_")
+    assert made.stdout.count("\n") == 1
+    assert made.stdout.strip() not in made.stderr
+    unknown = run(environment, "token", "revoke", "nope")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr == "Error: There is no token with the id 'nope'. See: clawdeploy token list\n"
+
+
+def test_an_impossible_user_is_told_what_is_wrong(environment: dict[str, str]) -> None:
+    failed = run(environment, "token", "create", " ")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("Error: user: It must be 1 to 100 printable characters")
+
+
+def test_sync_records_what_diverged(environment: dict[str, str]) -> None:
+    opener = Opener(environment)
+    instance = opener.platform().instances.create("me", GOOD)
+    assert instance.status == "running"
+    opener.close()
+    # The memory engine ended with its process, and every container with it.
+    first = run(environment, "sync", "--json")
+    assert json.loads(first.stdout) == {
+        "changes": [{"id": instance.id, "before": "running", "after": "error", "reason": "container_missing"}]
+    }
+    assert json.loads(run(environment, "sync", "--json").stdout) == {"changes": []}
+
+
+def test_sync_without_an_engine_fails(environment: dict[str, str]) -> None:
+    environment |= {"CLAWDEPLOY_RUNTIME": "docker", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    failed = run(environment, "sync")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("Error: ")
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_an_error_that_nobody_foresaw_shows_no_traceback_and_no_message(environment: dict[str, str]) -> None:
+    opener = Opener(environment)
+    commands = command_line(opener)
+
+    @commands.command()
+    def stumble() -> None:
+        raise LookupError("the secret is hunter2")
+
+    result = CliRunner().invoke(commands, ["stumble"], obj=opener)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: An unexpected LookupError in ")
+    assert "hunter2" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_error_of_the_system_is_a_sentence(environment: dict[str, str]) -> None:
+    opener = Opener(environment)
+    commands = command_line(opener)
+    commands.add_command(click.Command("stumble", callback=lambda: Path("/nowhere/file").read_text()))
+    result = CliRunner().invoke(commands, ["stumble"], obj=opener)
+    assert (result.exit_code, result.stderr) == (1, "Error: No such file or directory: /nowhere/file\n")
+
+
+def install(folder: Path, name: str, code: str) -> dict[str, str]:
+    """Install a plugin package for a process whose environment has the returned variables."""
+    (folder / f"{name}.py").write_text(code)
+    about = folder / f"{name}-1.2.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (about / "entry_points.txt").write_text(f"[clawdeploy]\n{name} = {name}\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_commands_of_installed_plugins_join(environment: dict[str, str], tmp_path: Path) -> None:
+    code = """
+import click
+from clawdeploy.core.hookspecs import hookimpl
+
+@hookimpl
+def register_commands(cli):
+    cli.add_command(click.Command("greet", callback=lambda: click.echo("hello"), help="Say hello."))
+"""
+    environment |= install(tmp_path, "greeter", code)
+    assert run(environment, "greet").stdout == "hello\n"
+    listed = json.loads(run(environment, "plugins", "--json").stdout)["plugins"]
+    greeter = next(plugin for plugin in listed if plugin["name"] == "greeter")
+    assert greeter == {
+        "name": "greeter",
+        "source": "greeter 1.2 (greeter)",
+        "default": False,
+        "hooks": ["register_commands"],
+        "error": "",
+    }
+    assert "greeter  (greeter 1.2 (greeter))" in run(environment, "plugins").stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise RuntimeError('out of order')",
+        "from clawdeploy.core.hookspecs import hookimpl\n\n@hookimpl\ndef register_channels():\n"
+        "    raise RuntimeError('out of order')\n",
+    ],
+    ids=["when loaded", "when asked"],
+)
+def test_a_plugin_that_fails_is_shown_and_harms_nobody(environment: dict[str, str], tmp_path: Path, code: str) -> None:
+    environment |= install(tmp_path, "broken", code)
+    shown = run(environment, "plugins")
+    assert shown.returncode == 0
+    assert "FAILED: RuntimeError: out of order" in shown.stdout
+    assert "Traceback" not in shown.stderr
+    assert run(environment, "token", "create", "me").returncode == 0
+    examined = run(environment, "doctor", "--json")
+    assert "out of order" in json.loads(examined.stdout)["checks"][0]["found"]
+    strict = run(environment | {"CLAWDEPLOY_STRICT_PLUGINS": "yes"}, "plugins")
+    assert strict.returncode == 1
+    assert "Traceback" not in strict.stderr
+
+
+def test_two_commands_of_one_name_are_refused(environment: dict[str, str], tmp_path: Path) -> None:
+    code = """
+import click
+from clawdeploy.core.hookspecs import hookimpl
+
+@hookimpl
+def register_commands(cli):
+    cli.add_command(click.Command("token", callback=lambda: click.echo("mine now")))
+"""
+    failed = run(environment | install(tmp_path, "thief", code), "token")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "The command 'token' is offered twice" in failed.stderr
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serving(environment: Mapping[str, str], *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """Run ``serve`` for the time of the block; it must end well when asked to."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "clawdeploy", "serve", *arguments],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield server
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=40)
+        assert server.returncode == 0, said
+        assert "Traceback" not in said
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def lines(server: "subprocess.Popen[str]", number: int) -> list[str]:
+    assert server.stdout is not None
+    return [server.stdout.readline().rstrip("\n") for _ in range(number)]
+
+
+def get(address: str) -> tuple[int, str | None]:
+    origin, slash, path = address.removeprefix("http://").partition("/")
+    connection = HTTPConnection(origin, timeout=10)
+    try:
+        connection.request("GET", slash + path)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.getheader("Location")
+    finally:
+        connection.close()
+
+
+@pytest.mark.system
+def test_serve_says_where_it_is_and_how_to_get_in(environment: dict[str, str]) -> None:
+    origin = f"http://127.0.0.1:{free_port()}"
+    with serving(environment, "--port", origin.rpartition(":")[2], "--workers", "1", "--user", "you") as server:
+        ready, database, engine, hint, link = lines(server, 5)
+        assert ready == f"ClawDeploy is ready at {origin}"
+        assert database == f"  Database: SQLite {environment['CLAWDEPLOY_DATA_DIR']}/clawdeploy.db"
+        assert engine.startswith("  Engine:   Memory")
+        assert "Sign in as 'you'" in hint
+        assert link.startswith(f"{origin}/sign-in/")
+        assert get(link) == (303, "/dashboard")
+        assert get(link)[0] == 410
+        web_port = {"CLAWDEPLOY_PORT": origin.rpartition(":")[2]}
+        checks = json.loads(run(environment | web_port, "doctor", "--json").stdout)["checks"]
+        assert "ClawDeploy answers" in next(check["found"] for check in checks if check["name"] == "web port")
+        taken = run(environment, "serve", "--port", origin.rpartition(":")[2])
+        assert (taken.returncode, taken.stdout) == (1, "")
+        assert "is in use by another program" in taken.stderr
+        assert len(taken.stderr.splitlines()) == 1
+
+
+@pytest.mark.system
+def test_serve_goes_on_without_an_engine_and_without_local_sign_in(environment: dict[str, str]) -> None:
+    environment |= {
+        "CLAWDEPLOY_RUNTIME": "docker",
+        "DOCKER_HOST": "unix:///nowhere/docker.sock",
+        "CLAWDEPLOY_DISABLED_PLUGINS": "local_auth",
+        "CLAWDEPLOY_WORKERS": "1",
+    }
+    origin = f"http://127.0.0.1:{free_port()}"
+    with serving(environment, "--port", origin.rpartition(":")[2]) as server:
+        ready, _, engine = lines(server, 3)
+        assert ready == f"ClawDeploy is ready at {origin}"
+        assert engine.startswith("  Engine:   Docker: not connected - ")
+        assert "clawdeploy doctor" in engine
+        assert get(f"{origin}/api/health")[0] == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.stdout is not None
+        assert "sign-in" not in server.stdout.read()
+
+
+def test_the_console_script_is_the_same_program() -> None:
+    script = Path(sys.executable).with_name("clawdeploy")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert clawdeploy.__version__ in done.stdout
+
+
+def test_the_command_line_of_a_process_without_plugins_says_why(environment: dict[str, str]) -> None:
+    environment["CLAWDEPLOY_DISABLED_PLUGINS"] = "nope"
+    commands = command_line(Opener(environment))
+    assert isinstance(commands, CommandLine)
+    assert commands.plugins_failed is not None
