@@ -1,13 +1,18 @@
 """Which tokens the channels refuse, and what they say about them."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Channel
+from clawdeploy.core.errors import InvalidInput
 from clawdeploy.plugins.discord import Discord
 from clawdeploy.plugins.telegram import Telegram
 from clawdeploy.plugins.whatsapp import WhatsApp
+from tests.platforms import GOOD, memory_platform
 
 TELEGRAM_TOKEN = "123456789:AAH3xyzABCdefGHIjklMNOpqrSTUvwx_-12"
 DISCORD_TOKEN = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"
@@ -90,3 +95,33 @@ def test_what_is_no_discord_token(token: str, said: str) -> None:
     assert list(complaints) == ["botToken"]
     assert said in complaints["botToken"]
     assert not token or token not in complaints["botToken"]
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    opened = memory_platform(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("channel", "token", "said"),
+    [
+        ("telegram", DISCORD_TOKEN, "not a Telegram bot token"),
+        ("discord", "123456789012345678", "the application id"),
+        ("whatsapp", TELEGRAM_TOKEN, "WhatsApp has no such credential"),
+    ],
+)
+def test_a_wrong_token_stops_the_creation_under_its_field(
+    platform: Platform, channel: str, token: str, said: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        platform.instances.create("me", {**GOOD, "channel": channel, "botToken": token})
+    assert list(refused.value.errors) == ["botToken"]
+    assert said in refused.value.errors["botToken"][0]
+    assert platform.instances.list("me").instances == []
+
+
+@pytest.mark.parametrize("channel", ["telegram", "discord", "whatsapp"])
+def test_every_channel_can_be_deployed_without_credentials(platform: Platform, channel: str) -> None:
+    assert platform.instances.create("me", {**GOOD, "channel": channel}).status == "running"
