@@ -2,7 +2,7 @@
 <%block name="title">Dashboard</%block>
 <%! continued = "\\" %>\
 <%block name="account">
-<div class="account"><span class="who">Signed in as <bdi>${identity.user_id}</bdi></span>
+<div class="account"><span class="who"><span class="wide">Signed in as </span><bdi>${identity.user_id}</bdi></span>
 % if identity.ambient:
 <form method="post" action="/sign-out"><button class="button" type="submit">Sign out</button></form>
 % endif
@@ -36,7 +36,7 @@
 <section class="panel empty" aria-labelledby="none-yet">
 <h2 id="none-yet">No bots yet</h2>
 <p>This page cannot make one yet; the API can. On the server, in the folder of ClawDeploy:</p>
-<pre><code>TOKEN=$(.venv/bin/clawdeploy token create ${shell_name})
+<pre tabindex="0"><code>TOKEN=$(.venv/bin/clawdeploy token create ${shell_name})
 curl -X POST ${address}/api/instances ${continued}
   -H "Authorization: Bearer $TOKEN" ${continued}
   -H "Content-Type: application/json" ${continued}

@@ -34,8 +34,8 @@ and without you having to know Docker.</p>
 <pre><code>.venv/bin/clawdeploy sign-in me</code></pre></li>
 <li>Open the link that it prints, in this browser. It works once, for 15 minutes.</li>
 </ol>
-<p class="aside">There is no password, and nobody else can make such a link. <q>me</q> is your user name: the bots that you
-make belong to it.</p>
+<p class="aside">There is no password: only somebody who can run commands on the server can make such a link. <q>me</q> is
+your user name; the bots that you make belong to it.</p>
 </section>
 % endif
 

@@ -1,6 +1,7 @@
 """The one table from kind of error to HTTP answer, and the one shape that all of them have (RFC 9457)."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,7 +140,7 @@ def _framework(error: falcon.HTTPError) -> Problem:
         logger.error("The framework answers %s", status, exc_info=error)
         return INTERNAL
     phrase = falcon.code_to_http_status(status).partition(" ")[2]
-    code, sentence = FRAMEWORK.get(status, (phrase.lower().replace(" ", "_").replace("-", "_"), f"{phrase}."))
+    code, sentence = FRAMEWORK.get(status, (re.sub("[^a-z]+", "_", phrase.lower()), f"{phrase}."))
     title = phrase if error.title == falcon.code_to_http_status(status) else error.title
     headers = error.headers or {}
     return Problem(status, code, title, error.description or sentence, headers=dict(headers))

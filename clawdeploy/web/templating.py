@@ -38,8 +38,8 @@ class Templates:
 
 
 def date(moment: datetime) -> str:
-    """Return a moment for people: ``31 January 2026, 12:00 UTC``."""
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+    """Return a moment for people: ``31 Jan 2026, 12:00 UTC``."""
+    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
 
 
 def _read_all(folder: Traversable, prefix: str) -> list[tuple[str, str]]:

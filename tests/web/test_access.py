@@ -1,0 +1,140 @@
+"""Who may call what, asked of every route that the router knows: none can be forgotten."""
+
+from collections.abc import Iterator
+
+import falcon.inspect
+import pytest
+
+from tests.web.people import SYNC_SECRET, Caller, Site, problem
+
+PUBLIC = {("GET", "/"), ("HEAD", "/"), ("GET", "/api/health"), ("HEAD", "/api/health"), ("GET", "/sign-in/{token}")}
+ODD_IDS = ("A" * 16, "1", "9" * 23, "%00", "..", "%ff'", "a" * 5000, "a" * 16 + "%0a", "%ED%A0%80", "%EF%BD%81" * 16)
+ADMIN = {("POST", "/api/admin/sync")}
+
+
+def routes(site: Site) -> set[tuple[str, str]]:
+    """Return every method and address of our own, and of the default plugins."""
+    return {
+        (method.method, route.path)
+        for route in falcon.inspect.inspect_routes(site.app)
+        for method in route.methods
+        if not method.internal
+    }
+
+
+def protected(site: Site, instance_id: str) -> Iterator[tuple[str, str]]:
+    """Return all that needs a signed-in user, with the address of a real instance."""
+    for method, template in sorted(routes(site) - PUBLIC - ADMIN):
+        yield method, template.replace("{instance_id}", instance_id)
+
+
+def try_all(site: Site, caller: Caller, instance_id: str, code: str) -> None:
+    before = site.everything()
+    for method, path in protected(site, instance_id):
+        fields = {"name": "taken over"} if method in ("PATCH", "POST") else None
+        answer = caller.send(method, path, fields)
+        if path.startswith("/api/"):
+            assert answer.status_int == 401, (method, path)
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert method == "HEAD" or problem(answer, 401, code)
+        else:
+            assert (answer.status_int, answer.headers["Location"]) == (303, "/"), (method, path)
+            assert answer.body == b""
+    assert site.everything() == before
+
+
+def test_the_router_knows_what_the_requirements_ask_for(site: Site) -> None:
+    assert routes(site) >= {
+        ("GET", "/api/instances"),
+        ("POST", "/api/instances"),
+        ("GET", "/api/instances/{instance_id}"),
+        ("PATCH", "/api/instances/{instance_id}"),
+        ("DELETE", "/api/instances/{instance_id}"),
+        ("POST", "/api/instances/{instance_id}/start"),
+        ("POST", "/api/instances/{instance_id}/stop"),
+        ("GET", "/api/instances/{instance_id}/logs"),
+        ("GET", "/api/channels"),
+        ("GET", "/api/models"),
+        ("GET", "/api/blueprints"),
+        ("GET", "/dashboard"),
+        ("POST", "/sign-out"),
+        *PUBLIC,
+        *ADMIN,
+    }
+
+
+def test_nobody_gets_in_without_a_credential(site: Site) -> None:
+    made = site.program().create()
+    try_all(site, site.anybody(), made["id"], "not_signed_in")
+
+
+def test_nobody_gets_in_with_a_forged_credential(site: Site) -> None:
+    made = site.program().create()
+    try_all(site, site.forger(), made["id"], "invalid_credentials")
+
+
+def test_nobody_gets_in_with_a_revoked_credential(site: Site) -> None:
+    ann = site.program()
+    made = ann.create()
+    (record,) = site.platform.credentials.list("api_token")
+    site.platform.credentials.revoke("api_token", record.id)
+    try_all(site, ann, made["id"], "invalid_credentials")
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Basic YW5uOmFubg==", "Bearer abc", "\xff\xfe", "Bearer cd_\xe9"]
+)
+def test_odd_authorization_headers_are_just_not_signed_in(site: Site, header: str) -> None:
+    answer = site.anybody().get("/api/instances", authorization=header)
+    problem(answer, 401, answer.json["code"])
+
+
+def test_a_bad_token_is_refused_even_beside_a_good_session(site: Site) -> None:
+    answer = site.browser().get("/api/instances", authorization="Bearer cd_" + "x" * 43)
+    problem(answer, 401, "invalid_credentials")
+
+
+def test_another_users_instance_does_not_exist(either_site: Site) -> None:
+    """In no call can anybody tell somebody else's instance from one that never was."""
+    made = either_site.program("ann").create()
+    bob = either_site.program("bob")
+    before = either_site.everything()
+    calls = [call for call in protected(either_site, "{id}") if "{id}" in call[1]]
+    assert len(calls) >= 6
+    for method, path in calls:
+        answers = []
+        for instance_id in (made["id"], "a" * 16, *ODD_IDS):
+            fields = {"name": "taken over"} if method == "PATCH" else None
+            answer = bob.send(method, path.replace("{id}", instance_id), fields)
+            said = problem(answer, 404, "instance_not_found")
+            answers.append({**said, "requestId": "-"})
+        assert answers == [answers[0]] * len(answers), (method, path)
+    assert either_site.everything() == before
+    assert bob.get("/api/instances").json == {"instances": []}
+
+
+class TestAdmin:
+    def test_with_the_secret(self, site: Site) -> None:
+        """The secret holds a letter beyond ASCII, which travels as UTF-8 bytes that WSGI shows as Latin-1."""
+        header = SYNC_SECRET.encode().decode("latin-1")
+        assert site.anybody().post("/api/admin/sync", x_sync_secret=header).json == {"changes": []}
+
+    @pytest.mark.parametrize("header", ["", "x", "open-sesame-", "open-sesame-\xe9", "open-sesame-\xc3\xa9 x"])
+    def test_with_another_secret(self, site: Site, header: str) -> None:
+        answer = site.anybody().post("/api/admin/sync", x_sync_secret=header)
+        problem(answer, 401, "invalid_credentials" if header else "not_signed_in")
+
+    def test_a_user_is_no_admin(self, site: Site) -> None:
+        problem(site.program().post("/api/admin/sync"), 401, "not_signed_in")
+
+    @pytest.mark.parametrize("header", [None, "", "None"])
+    @pytest.mark.parametrize("method", ["POST", "GET", "OPTIONS"])
+    def test_without_a_configured_secret_there_is_no_such_call(
+        self, tmp_path_factory: pytest.TempPathFactory, header: str | None, method: str
+    ) -> None:
+        bare = Site(tmp_path_factory.mktemp("bare"))
+        caller = bare.anybody()
+        answer = problem(caller.call(method, "/api/admin/sync", x_sync_secret=header), 404, "not_found")
+        nothing = problem(caller.call(method, "/api/admin/nothing", x_sync_secret=header), 404, "not_found")
+        assert {**answer, "requestId": "-"} == {**nothing, "requestId": "-"}
+        bare.close()

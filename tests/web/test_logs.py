@@ -1,0 +1,80 @@
+"""One readable log line for each request, which nobody can forge and which holds no secret."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clawdeploy.web.logs import Line, printable, request_id
+from tests.platforms import GOOD
+from tests.web.people import Site
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that our own formatter writes."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(Line())
+    logger = logging.getLogger("clawdeploy")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield written
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_a_request_is_logged_once_with_its_route(site: Site, log: io.StringIO) -> None:
+    ann = site.program()
+    made = ann.create()
+    before = len(log.getvalue())
+    answer = ann.get(f"/api/instances/{made['id']}/logs?tail=5")
+    (line,) = log.getvalue()[before:].splitlines()
+    assert f"[{answer.headers['X-Request-Id']}] GET /api/instances/{{instance_id}}/logs 200 " in line
+    assert line.endswith(" ms user=ann")
+
+
+def test_no_secret_is_logged(site: Site, log: io.StringIO) -> None:
+    ann = site.program()
+    link, _ = site.platform.credentials.issue("sign_in_link", "ann")
+    secrets = ["sk-very-secret", "query-secret", "path-secret", link.reveal(), ann.headers["Authorization"][7:]]
+    ann.create(apiKey="sk-very-secret")
+    ann.post("/api/instances", {**GOOD, "apiKey": ["sk-very-secret"]})
+    ann.get("/api/instances?token=query-secret")
+    ann.get("/sign-in/path-secret")
+    ann.get("/no/such/path-secret?x=query-secret")
+    site.anybody().get(f"/sign-in/{link.reveal()}")
+    site.anybody().post("/api/admin/sync", x_sync_secret="query-secret")
+    assert log.getvalue().count("user=") >= 7
+    for secret in secrets:
+        assert secret not in log.getvalue()
+
+
+def test_nobody_can_forge_a_line(site: Site, log: io.StringIO) -> None:
+    logger = logging.getLogger("clawdeploy.web")
+    logger.warning("a name: %s", "x\n2026-01-01 00:00:00 INFO forged \x1b[31m \u202e \x85 \u2028 \ud800")
+    try:
+        raise ValueError("first\n2026-01-01 00:00:00 INFO forged")
+    except ValueError:
+        logger.exception("failed")
+    lines = log.getvalue().split("\n")
+    assert not any(line.startswith("2026-01-01") for line in lines)
+    assert not any(ord(character) < 32 or character in "\x1b\u202e\x85\u2028" for line in lines for character in line)
+    assert "\\x1b[31m \\u202e \\x85 \\u2028 \\ud800" in log.getvalue()
+
+
+@given(st.text())
+def test_whatever_is_logged_fits_on_one_line_of_any_terminal(text: str) -> None:
+    shown = printable(text)
+    assert shown.splitlines() in ([], [shown])
+    shown.encode()
+
+
+def test_lines_outside_a_request_have_no_id() -> None:
+    request_id.set("-")
+    record = logging.LogRecord("clawdeploy.x", logging.INFO, "", 0, "hello %s", ("there",), None)
+    assert Line().format(record).endswith("INFO clawdeploy.x [-] hello there")

@@ -1,0 +1,228 @@
+"""The pages: whole, safe, usable without a mouse, and honest."""
+
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from clawdeploy.web.templating import STATIC, Templates
+from tests.web.people import Caller, Site
+
+VOID = {"meta", "link", "img", "br", "input", "hr"}
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</h2></li><h1>x",
+    "${7*7} <%block name='title'/> &amp; &lt;b&gt;",
+    "\u202egnp.exe",
+]
+
+
+class Page(HTMLParser):
+    """Reads a page and fails on what is not well-formed: tags that do not match, double ids, inline code."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: dict[str, str] = {}
+        assert text.startswith("<!DOCTYPE html>")
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        assert len(given) == len(attrs)
+        assert not any(name.startswith("on") or name == "style" for name in given), (tag, given)
+        assert tag not in ("script", "style", "iframe", "object"), tag
+        if "id" in given:
+            assert given["id"] not in self.ids
+            self.ids.add(given["id"] or "")
+        self.tags.append((tag, given))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data: str) -> None:
+        for tag in self.open:
+            self.words[tag] = self.words.get(tag, "") + data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [given for name, given in self.tags if name == tag]
+
+    def check(self) -> "Page":
+        """Check what every page must have to be usable by everybody."""
+        assert self.all("html") == [{"lang": "en"}]
+        assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in self.all("meta")
+        assert self.words["title"].endswith(" | ClawDeploy")
+        assert len(self.all("h1")) == len(self.all("main")) == 1
+        assert all("alt" in image for image in self.all("img"))
+        named = [given["aria-labelledby"] for _, given in self.tags if "aria-labelledby" in given]
+        assert set(named) <= self.ids
+        targets = [str(link["href"]) for link in self.all("a")]
+        assert {target[1:] for target in targets if target.startswith("#")} <= self.ids
+        assert all(target.startswith(("/", "#")) and not target.startswith("//") for target in targets)
+        return self
+
+
+def page(caller: Caller, path: str, status: int = 200) -> Page:
+    answer = caller.get(path)
+    assert (answer.status_int, answer.content_type, answer.charset) == (status, "text/html", "utf-8")
+    head = caller.call("HEAD", path)
+    assert (head.status_int, head.body) == (status, b"")
+    return Page(answer.text).check()
+
+
+def test_the_landing_page(site: Site) -> None:
+    seen = page(site.anybody(), "/")
+    assert seen.words["title"] == "Your own OpenClaw bot | ClawDeploy"
+    assert ".venv/bin/clawdeploy sign-in me" in seen.words["code"]
+    described = {str(meta.get("name") or meta.get("property")) for meta in seen.all("meta")}
+    assert described >= {"description", "og:title", "og:description", "og:type", "og:site_name"}
+    assert "/dashboard" not in [link["href"] for link in seen.all("a")]
+
+
+def test_the_landing_page_leads_on_when_signed_in(site: Site) -> None:
+    assert "/dashboard" in [link["href"] for link in page(site.browser(), "/").all("a")]
+
+
+def test_a_dead_credential_does_not_lock_anybody_out_of_the_landing_page(site: Site) -> None:
+    page(site.forger(), "/")
+
+
+def test_absolute_links_come_from_the_settings_never_from_the_request(tmp_path: Path) -> None:
+    site = Site(tmp_path, PUBLIC_ORIGIN="https://bots.example.org")
+    text = site.anybody().get("/", host="evil.example", x_forwarded_host="evil.example").text
+    assert 'content="https://bots.example.org/"' in text
+    assert "evil.example" not in text
+    site.close()
+
+
+def test_the_empty_dashboard_says_how_to_begin(site: Site) -> None:
+    seen = page(site.browser(), "/dashboard")
+    assert seen.words["title"] == "Dashboard | ClawDeploy"
+    assert "No bots yet" in seen.words["h2"]
+    assert "token create ann" in seen.words["pre"]
+    assert seen.words["pre"].count("\\\n") == 3
+
+
+def test_the_dashboard_lists_what_is_there(site: Site) -> None:
+    ann = site.browser()
+    made = site.program().create(name="Family helper")
+    site.program("bob").create(name="Somebody else's")
+    seen = page(ann, "/dashboard")
+    assert seen.words["h2"].split() == ["Family", "helper"]
+    assert {"class": "badge running"} in seen.all("span")
+    site.memory.remove(made["containerId"])
+    site.platform.reconciler.sync("sync")
+    seen = page(ann, "/dashboard")
+    assert {"class": "badge error"} in seen.all("span")
+    assert len(seen.words["li"]) > len("Family helper")
+    assert "container" in seen.words["p"].lower()
+
+
+def test_a_long_list_goes_on_on_the_next_page(site: Site) -> None:
+    ann = site.program()
+    for number in range(52):
+        ann.create(name=f"bot {number}")
+    first = page(ann, "/dashboard")
+    (older,) = [str(link["href"]) for link in first.all("a") if "cursor=" in str(link["href"])]
+    second = page(ann, older)
+    assert (first.words["h2"].count("bot"), second.words["h2"].count("bot")) == (50, 2)
+    assert not [link for link in second.all("a") if "cursor=" in str(link["href"])]
+    assert ann.get("/dashboard?cursor=nonsense").status_int == 400
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_are_shown_as_they_are(site: Site, text: str) -> None:
+    """Whoever chooses a name, of a bot or of a user, chooses text and never markup."""
+    user = text.strip()
+    if text.isprintable():
+        ann = site.program()
+        ann.create(name=text)
+        assert page(ann, "/dashboard").words["h2"].strip() == text
+        assert user in page(site.browser(user), "/dashboard").words["bdi"]
+        assert user in page(site.browser(user), "/").words["bdi"]
+    page(site.anybody(), f"/nothing/{text.replace('%', '%25').replace('?', '%3F')}".replace("\u202e", "%E2%80%AE"), 404)
+
+
+def test_signing_in_and_out(site: Site) -> None:
+    ann = site.browser()
+    seen = page(ann, "/dashboard")
+    assert seen.all("form") == [{"method": "post", "action": "/sign-out"}]
+    out = ann.post("/sign-out", origin="http://localhost", host="localhost")
+    assert (out.status_int, out.headers["Location"]) == (303, "/")
+    back = ann.get("/dashboard")
+    assert (back.status_int, back.headers["Location"]) == (303, "/")
+
+
+def test_a_caller_with_a_token_is_not_offered_to_sign_out(site: Site) -> None:
+    assert page(site.program(), "/dashboard").all("form") == []
+
+
+def test_a_used_link_gets_a_page_that_helps(site: Site) -> None:
+    answer = site.anybody().get("/sign-in/" + "x" * 43, accept="text/html")
+    assert answer.status_int == 410
+    assert "clawdeploy sign-in" in Page(answer.text).check().words["p"]
+    assert site.anybody().call("HEAD", "/sign-in/x").status_int == 405
+
+
+def test_an_unknown_address_gets_a_page(site: Site) -> None:
+    seen = page(site.anybody(), "/nothing", 404)
+    assert seen.words["title"] == "Not Found | ClawDeploy"
+
+
+def test_every_template_compiles_and_every_page_has_a_title() -> None:
+    names = Templates().names()
+    assert {"base.mako", "landing.mako", "dashboard.mako", "error.mako"} <= set(names)
+    for name in names:
+        text = files("clawdeploy.templates").joinpath(name).read_text("utf-8")
+        is_page = "<%inherit" in text
+        assert name == "base.mako" or is_page == ("/" not in name)
+        assert ('<%block name="title">' in text) == is_page, name
+        assert "| n" not in text, "nothing is written without escaping"
+
+
+def test_a_missing_value_is_an_error_not_a_gap() -> None:
+    with pytest.raises(NameError):
+        Templates().render("landing.mako")
+
+
+def test_an_unknown_file_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Templates().static("nothing.css")
+
+
+class TestStaticFiles:
+    def test_every_file_that_pages_name_is_there_and_may_be_kept(self, site: Site) -> None:
+        for address in {str(link["href"]) for link in page(site.anybody(), "/").all("link")}:
+            answer = site.anybody().get(address)
+            assert answer.status_int == 200
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert answer.content_type in ("text/css", "image/svg+xml")
+
+    def test_without_the_version_they_are_asked_for_again(self, site: Site) -> None:
+        answer = site.anybody().get("/static/style.css")
+        assert answer.headers["Cache-Control"] == "no-cache"
+        again = site.anybody().get("/static/style.css", if_none_match=answer.headers["ETag"])
+        assert (again.status_int, again.body) == (304, b"")
+
+    @pytest.mark.parametrize(
+        "path", ["../app.py", "..%2fapp.py", "%2e%2e/app.py", "/etc/passwd", "", ".", "x.css", "%00"]
+    )
+    def test_nothing_else_is_served(self, site: Site, path: str) -> None:
+        answer = site.anybody().get(f"/static/{path}?v=1")
+        assert answer.status_int == 404
+        assert answer.headers["Cache-Control"] == "no-store"
+
+    def test_the_style_works_in_the_dark_and_loads_nothing_from_elsewhere(self) -> None:
+        style = (STATIC / "style.css").read_text()
+        assert "prefers-color-scheme: dark" in style
+        assert "url(" not in style
+        assert "@import" not in style

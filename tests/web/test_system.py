@@ -1,0 +1,69 @@
+"""The server about itself."""
+
+from datetime import UTC, datetime, timedelta
+
+from tests.web.people import Site
+
+
+def test_health_needs_no_sign_in(site: Site) -> None:
+    said = site.anybody().get("/api/health").json
+    assert {**said, "timestamp": ""} == {"status": "ok", "timestamp": "", "docker": "connected"}
+    assert said["timestamp"].endswith("Z")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(said["timestamp"])) < timedelta(minutes=1)
+    assert site.anybody().call("HEAD", "/api/health").status_int == 200
+
+
+def test_what_the_server_offers(site: Site) -> None:
+    ann = site.program()
+    channels = ann.get("/api/channels").json["channels"]
+    assert [channel["name"] for channel in channels] == ["telegram", "discord", "whatsapp"]
+    models = ann.get("/api/models").json["models"]
+    assert [model["name"] for model in models] == ["claude-opus-4.5", "gpt-5.2", "gemini-3-flash"]
+    blueprints = ann.get("/api/blueprints").json["blueprints"]
+    assert [blueprint["name"] for blueprint in blueprints if blueprint["default"]] == ["standin"]
+
+
+def test_a_sync_says_what_changed(site: Site) -> None:
+    made = site.program().create()
+    site.memory.remove(made["containerId"])
+    header = "open-sesame-\xc3\xa9"
+    (change,) = site.anybody().post("/api/admin/sync", x_sync_secret=header).json["changes"]
+    assert (change["id"], change["before"], change["after"]) == (made["id"], "running", "error")
+    assert site.anybody().post("/api/admin/sync", x_sync_secret=header).json == {"changes": []}
+
+
+HARDENING = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def test_every_answer_is_hardened_and_has_an_id_of_its_own(site: Site) -> None:
+    ann = site.program()
+    answers = [
+        ann.get("/"),
+        ann.get("/dashboard"),
+        ann.get("/api/instances"),
+        ann.get("/api/nothing"),
+        ann.call("PUT", "/api/instances"),
+        site.anybody().get("/api/instances"),
+        site.anybody().get("/dashboard"),
+        site.anybody().get("/static/nothing.css"),
+    ]
+    for answer in answers:
+        assert {name: answer.headers.get(name) for name in HARDENING} == HARDENING, answer
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert "Permissions-Policy" in answer.headers
+    assert len({answer.headers["X-Request-Id"] for answer in answers}) == len(answers)
+
+
+def test_a_request_id_of_the_caller_is_not_taken_over(site: Site) -> None:
+    answer = site.anybody().get("/api/health", x_request_id="forged")
+    assert answer.headers["X-Request-Id"] != "forged"
