@@ -7,9 +7,11 @@ import gzip
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.scripts.apt_index import packages_index
 
 VERSION = "5:99.0.0-1~test"
 
@@ -24,6 +26,7 @@ def build_packages(archives: Path, folder: Path) -> None:
     """Make the five official packages in ``folder`` from docker.io, containerd and runc in ``archives``."""
     folder.mkdir()
     engine = _unpack(archives, "docker.io", folder / "docker-ce")
+    needs = [need for need in _needs(engine) if need.split()[0] not in ("containerd", "runc", "docker-cli")]
     client = folder / "docker-ce-cli"
     (client / "usr/bin").mkdir(parents=True)
     (engine / "usr/bin/docker").rename(client / "usr/bin/docker")
@@ -32,8 +35,7 @@ def build_packages(archives: Path, folder: Path) -> None:
     runc = _unpack(archives, "runc", folder / "runc")
     (runc / "usr/sbin/runc").rename(containerd / "usr/bin/runc")
     shutil.rmtree(runc)
-    libraries = "libc6, libdevmapper1.02.1, libsystemd0, libseccomp2"
-    _pack(engine, f"Depends: docker-ce-cli, containerd.io, iptables, {libraries}\nConflicts: docker.io\n")
+    _pack(engine, f"Depends: {', '.join(['docker-ce-cli', 'containerd.io', *needs])}\nConflicts: docker.io\n")
     _pack(client, "Depends: libc6\nConflicts: docker.io\n")
     _pack(containerd, "Depends: libc6, libseccomp2\nConflicts: containerd, runc\nReplaces: containerd, runc\n")
     for plugin in ("docker-buildx-plugin", "docker-compose-plugin"):
@@ -51,7 +53,7 @@ def publish(packages: Path, site: Path, distribution: str, codename: str, key_ho
     architecture = _said("dpkg", "--print-architecture")
     index = base / "dists" / codename / "stable" / f"binary-{architecture}"
     index.mkdir(parents=True)
-    listing = "\n".join(_index_entries(sorted(pool.glob("*.deb")), base)).encode()
+    listing = packages_index(pool.glob("*.deb"), base).encode()
     (index / "Packages").write_bytes(listing)
     (index / "Packages.gz").write_bytes(gzip.compress(listing))
     release = base / "dists" / codename / "Release"
@@ -82,6 +84,14 @@ def _unpack(archives: Path, package: str, folder: Path) -> Path:
     return folder
 
 
+def _needs(folder: Path) -> list[str]:
+    """Return what an unpacked package depends on."""
+    for line in (folder / "DEBIAN/control").read_text().splitlines():
+        if line.startswith("Depends: "):
+            return line.removeprefix("Depends: ").split(", ")
+    return []
+
+
 def _pack(folder: Path, relations: str) -> None:
     control = folder / "DEBIAN" / "control"
     control.parent.mkdir(exist_ok=True)
@@ -96,15 +106,6 @@ def _pack(folder: Path, relations: str) -> None:
         stdout=subprocess.DEVNULL,
     )
     shutil.rmtree(folder)
-
-
-def _index_entries(packages: Iterable[Path], base: Path) -> Iterable[str]:
-    for package in packages:
-        content = package.read_bytes()
-        yield (
-            f"{_said('dpkg-deb', '-f', str(package))}\nFilename: {package.relative_to(base)}\nSize: {len(content)}\n"
-            f"SHA256: {hashlib.sha256(content).hexdigest()}\n"
-        )
 
 
 def _release(folder: Path, codename: str, architecture: str) -> str:

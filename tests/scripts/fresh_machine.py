@@ -18,10 +18,13 @@ from typing import Self
 
 import pytest
 
+from tests.scripts.apt_index import packages_index
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 # What the machine's apt can install although it has no network.
-REACHABLE_PACKAGES = ("ca-certificates", "curl", "docker.io", "iptables", "iproute2")
+ARCHIVE = "srv/archive"
+REACHABLE_PACKAGES = ("ca-certificates", "curl", "docker.io", "iptables", "nginx", "python3")
 
 # The first process of the machine. Bash collects the processes whose parents ended, as an init does, and ends
 # when its input does. Control groups are left out on purpose: mounting them is the script's task.
@@ -34,8 +37,8 @@ mount -t sysfs sysfs sys
 mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
-mount --bind "$1" srv/checkout
-mount -o remount,bind,ro srv/checkout
+mkdir -p "$0/$1"
+mount --bind "$1" "$0/$1"
 ip link set lo up
 exec chroot . /bin/bash -c 'echo booted; read -r'
 """
@@ -54,7 +57,7 @@ def system_tree() -> Path:
     if os.geteuid() != 0:
         pytest.fail("A fresh machine can only be made by root: run the tests as root.", pytrace=False)
     mirror, codename = _mirror()
-    tree = cache_folder() / f"{codename}-2"
+    tree = cache_folder() / f"{codename}-4"
     if not tree.exists():
         with tempfile.TemporaryDirectory(dir=cache_folder()) as unfinished:
             _make_system(Path(unfinished) / "tree", codename, mirror)
@@ -62,16 +65,26 @@ def system_tree() -> Path:
     return tree
 
 
-class FreshMachine:
-    """One machine. ``root`` is its file system as seen from outside. Use it with ``with``."""
+def release_of(tree: Path) -> tuple[str, str]:
+    """Say which system a tree holds, as (``debian``, ``bookworm``)."""
+    lines = (tree / "etc/os-release").read_text().splitlines()
+    facts = {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
+    return facts["ID"], facts["VERSION_CODENAME"]
 
-    def __init__(self) -> None:
+
+class FreshMachine:
+    """One machine. Use it with ``with``.
+
+    ``root`` is its file system as seen from outside; ``shared`` is a folder of the real machine that
+    it sees under the same name.
+    """
+
+    def __init__(self, shared: Path = CHECKOUT) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="clawdeploy-machine-"))
         self.root = self._folder / "root"
         subprocess.run(["cp", "-a", "--reflink=auto", system_tree(), self.root], check=True)
-        (self.root / "srv/checkout").mkdir()
         self._init = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", BOOT, self.root, CHECKOUT],
+            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", BOOT, self.root, shared],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -133,20 +146,31 @@ class FreshMachine:
 
 def _make_system(tree: Path, codename: str, mirror: str) -> None:
     subprocess.run(["debootstrap", "--variant=minbase", codename, tree, mirror], check=True, stdout=subprocess.DEVNULL)
-    # The machine will have no network: what it may install has to lie in apt's own cache.
     shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
-    environment = {"DEBIAN_FRONTEND": "noninteractive", "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-    for arguments in (["clean"], ["update"], ["install", "-y", "--download-only", *REACHABLE_PACKAGES]):
-        subprocess.run(
-            ["chroot", tree, "apt-get", "-q", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL
-        )
+    _apt_get(tree, "update")
+    _apt_get(tree, "install", "--download-only", *REACHABLE_PACKAGES)
+    # The machine will have no network: what it may install, its base included, becomes a repository inside of it.
     (tree / "etc/resolv.conf").unlink()
-    (tree / "etc/apt/apt.conf.d/99no-network").write_text('Acquire::Retries "0";\n')
+    archive = tree / ARCHIVE
+    archive.mkdir()
+    for package in (tree / "var/cache/apt/archives").glob("*.deb"):
+        package.rename(archive / package.name)
+    (archive / "Packages").write_text(packages_index(archive.glob("*.deb"), archive))
+    (tree / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:///{ARCHIVE} ./\n")
+    shutil.rmtree(tree / "var/lib/apt/lists")
+    _apt_get(tree, "update")
+
+
+def _apt_get(tree: Path, *arguments: str) -> None:
+    environment = {"DEBIAN_FRONTEND": "noninteractive", "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    subprocess.run(
+        ["chroot", tree, "apt-get", "-q", "-y", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL
+    )
 
 
 def _mirror() -> tuple[str, str]:
     """Return the package mirror that this machine uses, and the codename of its release."""
-    codename = _os_release("VERSION_CODENAME")
+    codename = release_of(Path("/"))[1]
     targets = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(CODENAME)|$(COMPONENT)|$(REPO_URI)", "Created-By: Packages"],
         check=True,
@@ -158,11 +182,3 @@ def _mirror() -> tuple[str, str]:
         if (target_codename, component) == (codename, "main"):
             return mirror, codename
     pytest.fail(f"apt on this machine has no source for {codename} main to make a fresh machine from.", pytrace=False)
-
-
-def _os_release(name: str) -> str:
-    for line in Path("/etc/os-release").read_text().splitlines():
-        key, _, value = line.partition("=")
-        if key == name:
-            return value.strip('"')
-    pytest.fail(f"/etc/os-release says nothing about {name}: these tests need Debian or Ubuntu.", pytrace=False)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.scripts import docker_repository
-from tests.scripts.fresh_machine import CHECKOUT, FreshMachine, cache_folder, system_tree
+from tests.scripts.fresh_machine import ARCHIVE, CHECKOUT, FreshMachine, cache_folder, release_of, system_tree
 
 pytestmark = [pytest.mark.system, pytest.mark.engine, pytest.mark.timeout(300)]
 
-SCRIPT = "/srv/checkout/scripts/install-docker.sh"
+SCRIPT = str(CHECKOUT / "scripts/install-docker.sh")
 OFFICIAL = ["containerd.io", "docker-buildx-plugin", "docker-ce", "docker-ce-cli", "docker-compose-plugin"]
 MINT = 'ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_CODENAME=wilma\nUBUNTU_CODENAME=noble\nPRETTY_NAME="Mint"\n'
 FEDORA = 'ID=fedora\nPRETTY_NAME="Fedora Linux 42"\n'
@@ -39,27 +39,20 @@ class Repository:
 
 @pytest.fixture(scope="module")
 def repository() -> Iterator[Repository]:
-    """Make a signed repository with the official layout for Debian (this release) and for Ubuntu (noble)."""
+    """Make a signed repository with the official layout for this machine's release and for Ubuntu noble."""
     tree = system_tree()
     packages = cache_folder() / f"{tree.name}-docker-packages"
     if not packages.exists():
         with tempfile.TemporaryDirectory(dir=cache_folder()) as unfinished:
-            docker_repository.build_packages(tree / "var/cache/apt/archives", Path(unfinished) / "packages")
+            docker_repository.build_packages(tree / ARCHIVE, Path(unfinished) / "packages")
             (Path(unfinished) / "packages").rename(packages)
     # On the same disk as the packages, which are linked and not copied.
     with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
         site = Path(folder) / "site"
         with docker_repository.signing_key(Path(folder) / "key") as key:
-            docker_repository.publish(packages, site, "debian", codename(tree), key)
-            docker_repository.publish(packages, site, "ubuntu", "noble", key)
+            for distribution, codename in {release_of(tree), ("ubuntu", "noble")}:
+                docker_repository.publish(packages, site, distribution, codename, key)
         yield Repository(site)
-
-
-def codename(tree: Path) -> str:
-    (line,) = (
-        line for line in (tree / "etc/os-release").read_text().splitlines() if line.startswith("VERSION_CODENAME=")
-    )
-    return line.partition("=")[2]
 
 
 def state_of_packages(machine: FreshMachine) -> dict[str, str]:
@@ -67,7 +60,8 @@ def state_of_packages(machine: FreshMachine) -> dict[str, str]:
     return {name: status for name, _, status in (line.partition(" ") for line in listed.splitlines())}
 
 
-def test_debian_gets_the_engine_of_the_official_repository_once(repository: Repository) -> None:
+def test_a_fresh_machine_gets_the_engine_of_the_official_repository_once(repository: Repository) -> None:
+    distribution, codename = release_of(system_tree())
     with FreshMachine() as machine, machine.serve(repository.site, 8099):
         machine.run("useradd", "--create-home", "ada")
         # What images of containers bring along so that no package starts a service.
@@ -79,12 +73,12 @@ def test_debian_gets_the_engine_of_the_official_repository_once(repository: Repo
 
         assert first.returncode == 0, first.stdout
         assert (machine.root / "etc/apt/keyrings/docker.asc").read_bytes() == (
-            repository.site / "debian/gpg"
+            repository.site / distribution / "gpg"
         ).read_bytes()
         source = machine.root / "etc/apt/sources.list.d/docker.sources"
         architecture = machine.run("dpkg", "--print-architecture").stdout.strip()
         assert source.read_text() == (
-            f"Types: deb\nURIs: {repository.url}/debian\nSuites: {codename(machine.root)}\nComponents: stable\n"
+            f"Types: deb\nURIs: {repository.url}/{distribution}\nSuites: {codename}\nComponents: stable\n"
             f"Architectures: {architecture}\nSigned-By: /etc/apt/keyrings/docker.asc\n"
         )
         packages = state_of_packages(machine)
@@ -161,7 +155,10 @@ def test_without_the_official_repository_it_takes_the_distributions_package() ->
 
         assert script.returncode == 0, said
         assert "Another program is installing packages right now" in waiting[1]
-        assert "Docker's apt repository at https://download.docker.com/linux/debian cannot be reached" in said
+        assert (
+            f"Docker's apt repository at https://download.docker.com/linux/{release_of(system_tree())[0]} cannot be reached"
+            in said
+        )
         assert "Taking the distribution's own package docker.io" in said
         assert "A container runs: a container made here, because no registry can be reached." in said
         assert state_of_packages(machine)["docker.io"] == "installed"
@@ -170,7 +167,7 @@ def test_without_the_official_repository_it_takes_the_distributions_package() ->
 
 def test_an_engine_that_answers_is_left_as_it_is() -> None:
     before = engine_facts()
-    done = subprocess.run([CHECKOUT / "scripts/install-docker.sh"], capture_output=True, text=True, check=True)
+    done = subprocess.run([SCRIPT], capture_output=True, text=True, check=True)
     assert "A Docker Engine answers already; it is left as it is." in done.stdout
     assert done.stdout.endswith("Nothing had to be changed.\n")
     assert engine_facts() == before
@@ -206,16 +203,12 @@ def test_without_root_and_sudo_it_says_what_to_do() -> None:
     ],
 )
 def test_wrong_arguments_get_one_sentence(arguments: list[str], sentence: str) -> None:
-    done = subprocess.run(
-        [CHECKOUT / "scripts/install-docker.sh", *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert done.stderr == sentence
 
 
 def test_it_explains_itself() -> None:
-    done = subprocess.run(
-        [CHECKOUT / "scripts/install-docker.sh", "--help"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, check=True)
     assert "--mirror URL" in done.stdout
     assert shutil.which("docker"), "the tests of this file need the engine that ./scripts/test installs"
