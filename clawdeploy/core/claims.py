@@ -157,7 +157,7 @@ class Claims:
 
     def move_port(self, claim: Claim, ports: tuple[int, int], taken: Collection[int]) -> None:
         """Give the claimed instance another host port, after its container was removed; raises ``ClaimLost``."""
-        self._store.with_free_port(ports, taken, lambda port: self.save(claim, host_port=port, container_id=None))
+        self._store.with_free_port(ports, taken, lambda port: self.save(claim, host_port=port))
 
     def forget(self, claim: Claim) -> None:
         """Delete the claimed row with its secrets; raises ``ClaimLost``."""

@@ -95,7 +95,7 @@ class Lifecycle:
         """Put together all that the next step of an instance depends on."""
         ready = False
         probe = self._deployments.probe(row.blueprint)
-        if seen.state is ContainerState.RUNNING:
+        if seen.state is ContainerState.RUNNING and (row.operation is None or row.wish == Wish.RUN):
             trusted = trust_running and row.status == Status.RUNNING
             ready = trusted or self._guarded(self._runtime.probe, seen, probe)
         # The later one: a container that a dead process started has its whole time, however long the pull before took.
@@ -188,9 +188,9 @@ class Lifecycle:
             if self._guarded(self._runtime.observe, row.id).state is not ContainerState.CREATED:
                 raise
             self._guarded(self._runtime.remove, container)
+            self._claims.save(attempt.claim, container_id=None)
             attempt.ports_taken.append(row.host_port)
             if not isinstance(error, PortTaken) or len(attempt.ports_taken) > MOST_PORTS:
-                self._claims.save(attempt.claim, container_id=None)
                 raise
             self._claims.move_port(attempt.claim, self._ports, attempt.ports_taken)
             return

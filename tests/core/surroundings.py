@@ -12,6 +12,7 @@ from clawdeploy.core.database import Database
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.models import Tables, tables
+from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.platforms import GOOD, memory_platform
 
@@ -75,6 +76,15 @@ class Surroundings:
         row = self.rows.instance
         with self.looking().transaction():
             assert row.update(**fields).where(row.id == instance_id).execute() == 1
+
+    def reaches(self, instance_id: str, **fields: object) -> None:
+        """Wait until a row has these values, for moments that no event tells of."""
+
+        def reached() -> bool:
+            row = self.row(instance_id)
+            return all(getattr(row, name) == value for name, value in fields.items())
+
+        assert eventually(reached, within=20.0), f"never {fields}, but {self.row(instance_id).__data__}"
 
     def count(self, table: str) -> int:
         """Return how many rows a table has."""
