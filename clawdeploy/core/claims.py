@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
-from clawdeploy.core.errors import ClawDeployError, NoContainer, OperationInProgress
+from clawdeploy.core.errors import NoContainer, OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.store import InstanceStore
@@ -72,10 +72,16 @@ class Claim:
 
 
 class Claims:
-    """Takes, keeps and gives back claims on instances."""
+    """Takes, keeps and gives back claims on instances.
 
-    def __init__(self, store: InstanceStore, publish: Callable[[Event], None]) -> None:
+    ``renewed_every`` is in seconds; three times that has to fit into the lifetime of a claim.
+    """
+
+    def __init__(
+        self, store: InstanceStore, publish: Callable[[Event], None], renewed_every: float = RENEWED_EVERY
+    ) -> None:
         self._store = store
+        self._renewed_every = renewed_every
         self._row = store.row
         self._publish = publish
         self._kept: set[Claim] = set()
@@ -207,7 +213,7 @@ class Claims:
         return f"Something else is going on with this bot: {what} Try again in a few seconds."
 
     def _keep(self) -> None:
-        while not self._closing.wait(RENEWED_EVERY):
+        while not self._closing.wait(self._renewed_every):
             with self._lock:
                 tokens = [claim.token for claim in self._kept]
             if tokens:
@@ -218,8 +224,9 @@ class Claims:
             with self._store.database.transaction():
                 until = self._store.clock() + LIFETIME
                 self._row.update(claim_until=until).where(self._row.claim.in_(tokens)).execute()
-        except ClawDeployError as error:
-            logger.warning("Claims could not be renewed: %s", error)
+        except Exception as error:
+            # Whatever it was: a keeper that ends would let every claim of this process lapse.
+            logger.warning("Claims could not be renewed: %s: %s", type(error).__name__, error)
 
 
 def _before(row: Any) -> Before:

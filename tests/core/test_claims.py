@@ -1,0 +1,335 @@
+"""Claims: of all threads and processes one at a time works on an instance."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.claims import LIFETIME, Claim, ClaimLost, Claims
+from clawdeploy.core.contracts import Operation, Status, Wish
+from clawdeploy.core.errors import ClawDeployError, InstanceNotFound, NoContainer, OperationInProgress
+from clawdeploy.core.events import StatusChanged
+from clawdeploy.core.store import InstanceStore
+from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
+from clawdeploy.core.vault import Vault
+from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings, made
+from tests.platforms import GOOD
+
+STOP, START, DELETE = (
+    (Wish.STOP, Operation.STOP),
+    (Wish.RUN, Operation.START),
+    (Wish.DELETE, Operation.DELETE),
+)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def platform(surroundings: Surroundings, clock: Clock) -> Platform:
+    return surroundings.open(clock=clock)
+
+
+@pytest.fixture
+def claims(surroundings: Surroundings, platform: Platform, clock: Clock) -> Claims:
+    """Claims of another process than the platform's own."""
+    return claims_at(surroundings, clock)
+
+
+def claims_at(surroundings: Surroundings, clock: Callable[[], datetime], renewed_every: float = 5.0) -> Claims:
+    vault = Vault((Fernet.generate_key().decode(),))
+    store = InstanceStore(surroundings.looking(), surroundings.rows, vault, clock)
+    return Claims(store, surroundings.witness.observe, renewed_every)
+
+
+@pytest.fixture
+def instance_id(platform: Platform) -> str:
+    return made(platform)
+
+
+def take(claims: Claims, instance_id: str, wished: tuple[Wish, Operation]) -> Claim:
+    return claims.take(OWNER, instance_id, *wished, with_container=True)
+
+
+def test_a_claim_writes_the_wish_and_says_what_goes_on(
+    surroundings: Surroundings, claims: Claims, instance_id: str
+) -> None:
+    claim = take(claims, instance_id, STOP)
+    row = surroundings.row(instance_id)
+    assert (row.wish, row.operation, row.reason, row.status) == ("stop", "stop", "stopping", "running")
+    assert row.claim == claim.token
+    assert (claim.actor, claim.resumed) == (OWNER, False)
+
+
+@pytest.mark.parametrize("second", [STOP, START, DELETE])
+def test_a_second_operation_is_told_what_goes_on(
+    claims: Claims, instance_id: str, second: tuple[Wish, Operation]
+) -> None:
+    take(claims, instance_id, STOP)
+    with pytest.raises(OperationInProgress) as refused:
+        take(claims, instance_id, second)
+    assert "being stopped" in refused.value.detail
+
+
+def test_what_was_wrong_before_is_not_taken_for_what_goes_on(
+    surroundings: Surroundings, claims: Claims, instance_id: str
+) -> None:
+    surroundings.set_row(instance_id, status="error", reason="crashed", detail="It ended by itself.")
+    take(claims, instance_id, START)
+    with pytest.raises(OperationInProgress) as refused:
+        take(claims, instance_id, STOP)
+    assert "The container is starting." in refused.value.detail
+
+
+def test_a_comparison_is_told_as_such(claims: Claims, instance_id: str) -> None:
+    assert claims.resume(instance_id, "sync")
+    with pytest.raises(OperationInProgress) as refused:
+        take(claims, instance_id, STOP)
+    assert "compared with Docker" in refused.value.detail
+
+
+def test_of_many_at_once_one_gets_it(surroundings: Surroundings, claims: Claims, instance_id: str) -> None:
+    def attempt(_: int) -> Claim | None:
+        try:
+            return take(claims, instance_id, STOP)
+        except OperationInProgress:
+            return None
+
+    with ThreadPoolExecutor(8) as threads:
+        taken = [claim for claim in threads.map(attempt, range(24)) if claim]
+    assert [claim.token for claim in taken] == [surroundings.row(instance_id).claim]
+
+
+def test_a_claim_lapses_by_itself(claims: Claims, instance_id: str, clock: Clock) -> None:
+    first = take(claims, instance_id, STOP)
+    clock.advance(seconds=LIFETIME.total_seconds() - 1)
+    assert claims.resume(instance_id, "sync") is None
+    clock.advance(seconds=2)
+    second = claims.resume(instance_id, "sync")
+    assert second
+    assert second.resumed
+    for write in (
+        lambda: claims.save(first, reason="stopping"),
+        lambda: claims.finish(first, status=Status.STOPPED),
+        lambda: claims.forget(first),
+        lambda: claims.row(first),
+        lambda: claims.move_port(first, (10000, 10010), ()),
+    ):
+        with pytest.raises(ClaimLost):
+            write()
+    claims.release(first)
+    assert claims.row(second).operation == "stop", "a lost claim can neither write nor give back another's"
+
+
+@pytest.mark.parametrize("reason", ["pulling_image", "waiting_until_ready"])
+def test_another_wish_takes_over_from_a_mere_watcher(
+    surroundings: Surroundings, claims: Claims, instance_id: str, reason: str
+) -> None:
+    first = take(claims, instance_id, START)
+    claims.save(first, reason=reason, detail="Watching.")
+    with pytest.raises(OperationInProgress):
+        take(claims, instance_id, START)
+    second = take(claims, instance_id, STOP)
+    with pytest.raises(ClaimLost):
+        claims.row(first)
+    assert surroundings.row(instance_id).claim == second.token
+    with pytest.raises(OperationInProgress):
+        take(claims, instance_id, START)
+
+
+@pytest.mark.parametrize("reason", ["creating_container", "starting", "stopping"])
+def test_nobody_takes_over_from_one_who_acts(claims: Claims, instance_id: str, reason: str) -> None:
+    first = take(claims, instance_id, START)
+    claims.save(first, reason=reason)
+    for wished in (STOP, DELETE, START):
+        with pytest.raises(OperationInProgress):
+            take(claims, instance_id, wished)
+
+
+def test_an_operation_that_took_over_in_vain_puts_the_other_one_back(
+    surroundings: Surroundings, claims: Claims, instance_id: str
+) -> None:
+    first = take(claims, instance_id, START)
+    claims.save(first, reason="pulling_image", detail="The image.", status=Status.CREATING, started=True)
+    before = surroundings.row(instance_id)
+    second = take(claims, instance_id, STOP)
+    assert second.before
+    claims.restore(second, second.before)
+    after = surroundings.row(instance_id)
+    for name in ("wish", "operation", "operation_since", "status", "reason", "detail", "started"):
+        assert getattr(after, name) == getattr(before, name), name
+    assert after.claim is None
+
+
+def test_a_stranger_can_claim_nothing(claims: Claims, instance_id: str) -> None:
+    with pytest.raises(InstanceNotFound):
+        claims.take(STRANGER, instance_id, *STOP, with_container=False)
+
+
+def test_what_is_deleted_can_be_claimed_by_nobody_but_a_sync(claims: Claims, instance_id: str) -> None:
+    claims.release(take(claims, instance_id, DELETE))
+    for wished in (STOP, START, DELETE):
+        with pytest.raises(InstanceNotFound):
+            take(claims, instance_id, wished)
+    assert claims.resume(instance_id, "sync")
+
+
+def test_a_delete_wins_against_whoever_looked_before(
+    surroundings: Surroundings, platform: Platform, clock: Clock, instance_id: str
+) -> None:
+    """A start that found the instance, and is overtaken by a whole delete before it gets its claim."""
+    deleting = surroundings.open(BrokenRuntime(surroundings.memory))
+    overtaken = False
+
+    def slow_clock() -> datetime:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            deleting.instances.delete(OWNER, instance_id)
+        return clock()
+
+    with pytest.raises(InstanceNotFound):
+        take(claims_at(surroundings, slow_clock), instance_id, START)
+    assert overtaken
+    row = surroundings.row(instance_id)
+    assert (row.wish, row.status, row.operation) == ("delete", "deleted", "delete")
+
+
+def test_an_instance_that_never_got_a_container(surroundings: Surroundings, claims: Claims, instance_id: str) -> None:
+    surroundings.set_row(instance_id, container_id=None, detail="Its image cannot be downloaded.")
+    with pytest.raises(NoContainer) as refused:
+        take(claims, instance_id, START)
+    assert "Its image cannot be downloaded. A PATCH" in refused.value.detail
+    surroundings.set_row(instance_id, detail="")
+    with pytest.raises(NoContainer):
+        take(claims, instance_id, START)
+    assert surroundings.row(instance_id).claim is None
+    assert claims.take(OWNER, instance_id, *START, with_container=False)
+
+
+def test_a_change_of_status_is_told_once_and_only_when_it_is_one(
+    surroundings: Surroundings, claims: Claims, instance_id: str
+) -> None:
+    surroundings.witness.events.clear()
+    claim = take(claims, instance_id, STOP)
+    claims.save(claim, reason="stopping")
+    assert surroundings.witness.events == []
+    claims.finish(claim, status=Status.STOPPED, reason="", detail="")
+    (event,) = surroundings.witness.of(StatusChanged)
+    assert (event.before, event.after, event.instance_id) == (Status.RUNNING, Status.STOPPED, instance_id)
+    row = surroundings.row(instance_id)
+    assert row.status_since == row.updated_at == event.at
+
+
+def test_a_claim_that_is_kept_is_renewed(surroundings: Surroundings, instance_id: str, clock: Clock) -> None:
+    claims = claims_at(surroundings, clock, renewed_every=0.02)
+    claim = take(claims, instance_id, STOP)
+    with claims.kept(claim):
+        clock.advance(seconds=LIFETIME.total_seconds() * 2)
+        renewed = clock() + LIFETIME - timedelta(seconds=1)
+        wait_until(lambda: surroundings.row(instance_id).claim_until > renewed)
+        assert claims.resume(instance_id, "sync") is None
+    clock.advance(seconds=LIFETIME.total_seconds() * 2)
+    assert claims.resume(instance_id, "sync")
+    claims.close()
+
+
+def test_a_keeper_survives_a_database_that_is_away(
+    surroundings: Surroundings, instance_id: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = BrokenClock(clock)
+    claims = claims_at(surroundings, broken, renewed_every=0.02)
+    claim = take(claims, instance_id, STOP)
+    with claims.kept(claim):
+        broken.error = OSError("The database is away.")
+        wait_until(lambda: "could not be renewed" in caplog.text)
+        broken.error = None
+        clock.advance(seconds=LIFETIME.total_seconds() * 2)
+        wait_until(lambda: surroundings.row(instance_id).claim_until > clock())
+    claims.close()
+
+
+# -- the same through the use cases ----------------------------------------------------------------------------------
+
+
+def test_an_operation_meanwhile_is_refused_until_the_first_is_done(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    runtime = SlowRuntime(surroundings.memory, calls=("stop",))
+    platform = surroundings.open(runtime, WAIT_SECONDS=0)
+    platform.instances.stop(OWNER, instance_id)
+    assert runtime.entered.wait(10)
+    attempts: list[Callable[[], object]] = [
+        lambda: platform.instances.start(OWNER, instance_id),
+        lambda: platform.instances.stop(OWNER, instance_id),
+        lambda: platform.instances.delete(OWNER, instance_id),
+        lambda: platform.instances.patch(OWNER, instance_id, {"status": "running", "name": "other"}),
+    ]
+    for attempt in attempts:
+        with pytest.raises(OperationInProgress) as refused:
+            attempt()
+        assert "The bot is being stopped." in refused.value.detail
+    assert platform.instances.get(OWNER, instance_id).name == "test", "a refused change must change nothing"
+    assert platform.instances.patch(OWNER, instance_id, {"name": "other"}).name == "other"
+    runtime.release()
+    surroundings.witness.until(StatusChanged, after=Status.STOPPED)
+    assert surroundings.open().instances.start(OWNER, instance_id).status == Status.RUNNING
+
+
+@pytest.mark.parametrize("call", ["stop", "delete"])
+def test_a_pull_can_be_given_up(surroundings: Surroundings, call: str) -> None:
+    surroundings.memory.engine.images = set()
+    surroundings.memory.engine.registry = {"nginx:alpine"}
+    runtime = SlowRuntime(surroundings.memory, calls=("pull",))
+    platform = surroundings.open(runtime, WAIT_SECONDS=0)
+    instance = platform.instances.create(OWNER, GOOD)
+    assert runtime.entered.wait(10)
+    with pytest.raises(OperationInProgress) as refused:
+        platform.instances.patch(OWNER, instance.id, {"status": "running"})
+    assert "downloaded" in refused.value.detail
+    if call == "delete":
+        platform.instances.delete(OWNER, instance.id)
+        wait_until(lambda: surroundings.count("instance") == 0)
+    else:
+        platform.instances.patch(OWNER, instance.id, {"status": "stopped"})
+        surroundings.reaches(instance.id, status="stopped", operation=None)
+    runtime.release()
+    surroundings.open().reconciler.sync(patience=10)
+    assert not surroundings.memory.observe_all(), "the watcher went on although its claim was gone"
+
+
+def test_a_pull_that_could_not_be_given_up_goes_on(surroundings: Surroundings) -> None:
+    """The engine went away between the pull and the stop: nothing was stopped, and nothing may be stuck."""
+    surroundings.memory.engine.images = set()
+    surroundings.memory.engine.registry = {"nginx:alpine"}
+    runtime = SlowRuntime(surroundings.memory, calls=("pull",))
+    instance = surroundings.open(runtime, WAIT_SECONDS=0).instances.create(OWNER, GOOD)
+    assert runtime.entered.wait(10)
+    with pytest.raises(ClawDeployError):
+        surroundings.open(BrokenRuntime(surroundings.memory)).instances.patch(OWNER, instance.id, {"status": "stopped"})
+    row = surroundings.row(instance.id)
+    assert (row.wish, row.status, row.operation, row.claim) == ("run", "creating", "create", None)
+    runtime.release()
+    surroundings.open().reconciler.sync(patience=10)
+    surroundings.reaches(instance.id, status="running", operation=None)
+
+
+class BrokenClock:
+    """Stands for whatever can go wrong while a claim is renewed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.error: Exception | None = None
+
+    def __call__(self) -> datetime:
+        if self.error:
+            raise self.error
+        return self._clock()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    assert eventually(condition, within=10.0)
