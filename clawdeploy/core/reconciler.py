@@ -12,7 +12,7 @@ from typing import Any
 
 from clawdeploy.core.background import in_background
 from clawdeploy.core.claims import ClaimLost, Claims
-from clawdeploy.core.contracts import MISSING, Observation, Runtime
+from clawdeploy.core.contracts import MISSING, Observation, Runtime, Status
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.models import Tables
@@ -96,7 +96,9 @@ class Reconciler:
             return False
         recorded = (row.status, row.reason) == (step.status, step.reason)
         known = seen.container_id in (None, row.container_id)
-        return step.action is Action.SETTLE and not (recorded and known)
+        # A bot that does not answer yet is looked at closely: only that tells since when, and how often it crashed.
+        passing = step.status is Status.CREATING
+        return step.action is Action.SETTLE and (passing or not (recorded and known))
 
     def _record(self, row: Any, actor: str) -> list[dict[str, str]]:
         """Look once more, now with a claim and in full detail, and record what is so."""

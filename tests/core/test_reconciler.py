@@ -1,0 +1,309 @@
+"""Sync: what is recorded is made to say what is so, and nothing is done behind the operator's back."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.contracts import ContainerState, Status
+from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
+from clawdeploy.core.events import InstanceDeleted, StatusChanged
+from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
+from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
+from clawdeploy.plugins.memory_runtime import MemoryRuntime
+from tests.core.surroundings import OWNER, Clock, Surroundings, made
+from tests.platforms import GOOD
+
+Happening = Callable[[MemoryRuntime, str], object]
+
+
+def stop(memory: MemoryRuntime, instance_id: str) -> None:
+    memory.stop(memory.observe(instance_id).container_id or "", 1)
+
+
+def pause(memory: MemoryRuntime, instance_id: str) -> None:
+    memory.engine.containers[instance_id].state = ContainerState.PAUSED
+
+
+@pytest.mark.parametrize(
+    ("happening", "status", "reason"),
+    [
+        (stop, "stopped", "stopped_outside"),
+        (pause, "stopped", "paused_outside"),
+        (MemoryRuntime.vanish, "error", "container_missing"),
+        (lambda memory, instance_id: memory.crash(instance_id, 3), "error", "crashed"),
+        (lambda memory, instance_id: memory.crash(instance_id, 137, True), "error", "out_of_memory"),
+        (lambda memory, instance_id: memory.loop(instance_id, 4), "error", "crash_loop"),
+    ],
+)
+def test_what_diverged_is_recorded_told_and_left_alone(
+    surroundings: Surroundings, platform: Platform, happening: Happening, status: str, reason: str
+) -> None:
+    instance_id = made(platform)
+    surroundings.witness.events.clear()
+    happening(surroundings.memory, instance_id)
+    seen = surroundings.memory.observe(instance_id)
+    assert platform.reconciler.sync() == [{"id": instance_id, "before": "running", "after": status, "reason": reason}]
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason, instance.wish) == (status, reason, "run")
+    assert surroundings.memory.observe(instance_id) == seen, "a sync must not touch a container"
+    (event,) = surroundings.witness.of(StatusChanged)
+    assert (event.actor, event.after, event.reason) == ("sync", status, reason)
+    before = surroundings.row(instance_id).__data__
+    assert platform.reconciler.sync() == []
+    assert surroundings.row(instance_id).__data__ == before, "what did not change must not be written"
+
+
+def test_what_is_as_recorded_is_not_touched(surroundings: Surroundings, platform: Platform) -> None:
+    running, stopped = made(platform), made(platform)
+    platform.instances.stop(OWNER, stopped)
+    before = [surroundings.row(each).__data__ for each in (running, stopped)]
+    assert platform.reconciler.sync() == []
+    assert [surroundings.row(each).__data__ for each in (running, stopped)] == before
+
+
+def test_one_look_at_the_engine_serves_all(surroundings: Surroundings) -> None:
+    class CountingRuntime(WrappedRuntime):
+        """Remembers which calls were made."""
+
+        calls: list[str] = []  # noqa: RUF012 -- one test, one instance
+
+        def before(self, call: str) -> None:
+            self.calls.append(call)
+
+    for _ in range(3):
+        made(surroundings.open())
+    runtime = CountingRuntime(surroundings.memory)
+    assert surroundings.open(runtime).reconciler.sync() == []
+    assert runtime.calls == ["observe_all"]
+
+
+def test_a_bot_that_was_started_outside_is_said_to_be(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    container_id = platform.instances.stop(OWNER, instance_id).container_id or ""
+    spec = surroundings.memory.engine.containers[instance_id].spec
+    surroundings.memory.start(container_id, instance_id, spec)
+    assert [change["reason"] for change in platform.reconciler.sync()] == ["started_outside"]
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+def test_a_bot_that_came_back_is_running_again(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 4)
+    platform.reconciler.sync()
+    surroundings.memory.engine.containers[instance_id].state = ContainerState.RUNNING
+    assert [change["after"] for change in platform.reconciler.sync()] == ["running"]
+    assert platform.instances.get(OWNER, instance_id).detail == ""
+
+
+def test_a_restarted_bot_is_creating_until_it_answers_and_in_time(surroundings: Surroundings) -> None:
+    clock = Clock()
+    platform = surroundings.open(clock=clock)
+    instance_id = made(platform)
+    surroundings.set_row(instance_id, status="stopped", reason="stopped_outside")
+    surroundings.memory.ready = False
+    assert [change["after"] for change in platform.reconciler.sync()] == ["creating"]
+    clock.advance(seconds=31)
+    assert [change["reason"] for change in platform.reconciler.sync()] == ["not_ready"]
+    surroundings.memory.ready = True
+    assert [change["after"] for change in platform.reconciler.sync()] == ["running"]
+
+
+def test_a_new_container_of_the_same_bot_is_known_from_then_on(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    engine = surroundings.memory.engine
+    engine.containers[instance_id].id = "f" * 64
+    assert platform.reconciler.sync() == []
+    assert platform.instances.get(OWNER, instance_id).container_id == "f" * 64
+
+
+def test_a_failed_operation_stays_recorded(surroundings: Surroundings, platform: Platform) -> None:
+    surroundings.memory.engine.images = set()
+    instance = platform.instances.create(OWNER, GOOD)
+    assert platform.reconciler.sync() == []
+    assert platform.instances.get(OWNER, instance.id) == instance
+
+
+def test_without_an_engine_nothing_changes(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    before = surroundings.row(instance_id).__data__
+    platform = surroundings.open(BrokenRuntime(surroundings.memory))
+    with pytest.raises(RuntimeUnavailable):
+        platform.reconciler.sync()
+    assert surroundings.row(instance_id).__data__ == before
+
+
+@pytest.mark.parametrize("error", [RuntimeUnavailable(), RuntimeFailure("It cannot be inspected.")])
+@pytest.mark.parametrize("operation", [None, "start"])
+def test_one_that_cannot_be_looked_at_spoils_nothing(
+    surroundings: Surroundings, platform: Platform, error: Any, operation: str | None
+) -> None:
+    class OneSpoilt(BrokenRuntime):
+        """Only one container cannot be observed."""
+
+        def observe(self, instance_id: str) -> Any:
+            return super().observe(instance_id) if instance_id == spoilt else self.inner.observe(instance_id)
+
+    spoilt, other = made(platform), made(platform)
+    surroundings.memory.crash(spoilt)
+    surroundings.memory.crash(other)
+    before = surroundings.row(spoilt).__data__
+    syncing = surroundings.open(OneSpoilt(surroundings.memory, error=error, calls=("observe",)))
+    assert [change["id"] for change in syncing.reconciler.sync()] == [other]
+    assert surroundings.row(spoilt).__data__ == before
+
+
+def test_a_probe_that_fails_against_its_contract_spoils_nothing(surroundings: Surroundings) -> None:
+    class RaisingProbe(WrappedRuntime):
+        """Its probe raises what it must not."""
+
+        def probe(self, *_: Any) -> bool:
+            raise KeyError
+
+    instance_id = made(surroundings.open())
+    surroundings.set_row(instance_id, status="stopped")
+    assert surroundings.open(RaisingProbe(surroundings.memory)).reconciler.sync() == []
+
+
+def test_an_instance_that_is_worked_on_is_left_to_whoever_does(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    surroundings.memory.crash(instance_id)
+    surroundings.set_row(instance_id, claim="alive", claim_until=Clock()() + timedelta(seconds=10))
+    assert platform.reconciler.sync() == []
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+class Meanwhile(WrappedRuntime):
+    """Something happens to the row while the sync looks at the container."""
+
+    def __init__(self, inner: MemoryRuntime, happening: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self.happening = happening
+
+    def before(self, call: str) -> None:
+        if call == "observe":
+            self.happening()
+
+
+def test_a_comparison_that_lost_its_claim_records_nothing(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    surroundings.memory.crash(instance_id)
+    runtime = Meanwhile(surroundings.memory, lambda: surroundings.set_row(instance_id, claim="somebody else"))
+    assert surroundings.open(runtime).reconciler.sync() == []
+    row = surroundings.row(instance_id)
+    assert (row.status, row.claim) == ("running", "somebody else")
+
+
+def test_an_operation_that_began_after_the_look_is_not_disturbed(surroundings: Surroundings) -> None:
+    class BeginsBetween(WrappedRuntime):
+        """An owner's stop is stored, and its process dies, right after the look at all containers."""
+
+        def after(self, call: str) -> None:
+            if call == "observe_all":
+                surroundings.set_row(instance_id, status="stopped", reason="")
+
+        def probe(self, *_: Any) -> bool:
+            surroundings.set_row(instance_id, wish="stop", operation="stop")
+            return True
+
+    instance_id = made(surroundings.open())
+    assert surroundings.open(BeginsBetween(surroundings.memory)).reconciler.sync() == []
+    row = surroundings.row(instance_id)
+    assert (row.operation, row.claim, row.status) == ("stop", None, "stopped")
+
+
+def test_a_sync_does_not_wait_for_what_it_resumed_unless_told(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    surroundings.set_row(instance_id, wish="stop", operation="stop")
+    runtime = SlowRuntime(surroundings.memory, calls=("stop",))
+    platform = surroundings.open(runtime)
+    assert platform.reconciler.sync() == []
+    assert runtime.entered.wait(10)
+    assert surroundings.row(instance_id).operation == "stop"
+    runtime.release()
+    surroundings.reaches(instance_id, operation=None, status="stopped")
+    assert surroundings.witness.until(StatusChanged, after=Status.STOPPED).actor == "sync"
+
+
+def test_the_actor_of_a_sync_is_told(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    surroundings.memory.crash(instance_id)
+    platform.reconciler.sync("cli")
+    assert surroundings.witness.of(StatusChanged)[-1].actor == "cli"
+
+
+@pytest.mark.parametrize("owner", ["sync", "cli"])
+def test_an_owner_may_be_called_like_an_actor(surroundings: Surroundings, owner: str) -> None:
+    runtime = BrokenRuntime(surroundings.memory, calls=("stop",))
+    platform = surroundings.open(runtime)
+    instance_id = platform.instances.create(owner, GOOD).id
+    surroundings.set_row(instance_id, wish="stop", operation="stop")
+    platform.reconciler.sync(owner, patience=10)
+    assert surroundings.row(instance_id).operation == "stop", "it must stay to be resumed"
+
+
+# -- the periodic sync -----------------------------------------------------------------------------------------------
+
+
+def test_it_syncs_by_itself(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    surroundings.memory.crash(instance_id)
+    surroundings.open(SYNC_SECONDS=1).start_background()
+    surroundings.witness.until(StatusChanged, after=Status.ERROR, actor="sync")
+    surroundings.memory.engine.containers[instance_id].state = ContainerState.RUNNING
+    surroundings.witness.until(StatusChanged, after=Status.RUNNING, actor="sync")
+
+
+def test_of_two_processes_one_syncs(surroundings: Surroundings) -> None:
+    clock = Clock()
+    one, two = surroundings.open(clock=clock).reconciler, surroundings.open(clock=clock).reconciler
+    made(surroundings.open())
+    lifetime = timedelta(seconds=60)
+    assert one._holds_lease(lifetime)
+    assert not two._holds_lease(lifetime)
+    assert one._holds_lease(lifetime), "its holder renews it"
+    clock.advance(seconds=61)
+    assert two._holds_lease(lifetime), "a lease lapses by itself"
+    assert not one._holds_lease(lifetime)
+
+
+def test_on_sqlite_an_earlier_insert_is_not_taken_for_the_lease(surroundings: Surroundings) -> None:
+    one, two = surroundings.open(), surroundings.open()
+    made(two)
+    assert one.reconciler._holds_lease(timedelta(seconds=60))
+    assert not two.reconciler._holds_lease(timedelta(seconds=60))
+
+
+class FailsInTurn(WrappedRuntime):
+    """Raises one error after the other when all containers are to be observed, and then works."""
+
+    def __init__(self, inner: MemoryRuntime, *errors: Exception) -> None:
+        super().__init__(inner)
+        self.errors = list(errors)
+
+    def before(self, call: str) -> None:
+        if call == "observe_all" and self.errors:
+            raise self.errors.pop(0)
+
+
+def test_a_sync_that_fails_is_not_the_last(surroundings: Surroundings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    instance_id = made(surroundings.open())
+    surroundings.memory.crash(instance_id)
+    errors = (RuntimeUnavailable(), KeyError("a defect"), DatabaseUnavailable())
+    platform = surroundings.open(FailsInTurn(surroundings.memory, *errors))
+    platform.reconciler.start(0.01)
+    surroundings.witness.until(StatusChanged, after=Status.ERROR)
+    assert "Sync was not possible: Docker does not answer" in caplog.text
+    assert "Sync failed" in caplog.text
+
+
+def test_a_deleted_row_without_an_operation_stays_hidden(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    surroundings.set_row(instance_id, wish="delete", status="deleted")
+    platform.reconciler.sync(patience=10)
+    assert surroundings.row(instance_id).status == "deleted"
+    assert not surroundings.witness.of(InstanceDeleted)
