@@ -5,6 +5,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any, TypeVar
 
 import click
@@ -113,8 +115,10 @@ def _announce(context: click.Context, user: str) -> None:
         commands = context.find_root().command
         sign_in = commands.get_command(context, "sign-in") if isinstance(commands, click.Group) else None
         if sign_in is not None:
-            click.echo(f"  Sign in as {user!r} with this link, once, within 15 minutes:")
-            context.invoke(sign_in, user=user)
+            # Said in one piece, after the log line of its making.
+            with redirect_stdout(StringIO()) as link:
+                context.invoke(sign_in, user=user)
+            click.echo(f"  Sign in as {user!r} with this link, once, within 15 minutes:\n  {link.getvalue().strip()}")
     except ClawDeployError as error:
         click.echo(f"The announcement is not complete: {error.detail}", err=True)
     finally:
