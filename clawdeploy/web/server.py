@@ -20,8 +20,8 @@ from clawdeploy.core.config import Config
 from clawdeploy.core.errors import ClawDeployError, ConfigurationError
 from clawdeploy.core.settings import HOST, PORT, WORKERS
 from clawdeploy.web.app import create_app
-from clawdeploy.web.connections import PatientWorker
 from clawdeploy.web.logs import configure_logging
+from clawdeploy.web.worker import PatientWorker
 
 logger = logging.getLogger(__name__)
 

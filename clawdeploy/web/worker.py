@@ -1,0 +1,126 @@
+"""The worker process: a client that is slow, or that stops half-way, costs a place in a list and no thread.
+
+This goes further than gunicorn's own threaded worker, which waits in a thread for the rest of a
+request that was begun, for ever. It relies on that worker's inside, so ``setup.cfg`` allows one
+major version of gunicorn, and ``tests/web/test_server.py`` tries all of it on real sockets.
+"""
+
+import contextlib
+import errno
+import json
+import logging
+import selectors
+import signal
+import socket
+import time
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http import errors as http_errors
+from gunicorn.workers.gthread import ThreadWorker
+
+from clawdeploy.web.connections import HEAD_SECONDS, Connection
+from clawdeploy.web.errors import FRAMEWORK, INTERNAL, Problem
+from clawdeploy.web.logs import request_id
+
+logger = logging.getLogger(__name__)
+
+# What gunicorn refuses before the application sees it; any other malformed request is a 400.
+REFUSED: dict[type[BaseException], tuple[int, str, str]] = {
+    http_errors.LimitRequestLine: (414, *FRAMEWORK[414]),
+    http_errors.LimitRequestHeaders: (431, "headers_too_large", "The request's headers are too large."),
+    http_errors.ExpectationFailed: (417, "expectation_failed", "The Expect header asks for something unknown."),
+}
+
+
+class PatientWorker(ThreadWorker):
+    """gunicorn's threaded worker, in which threads deal only with requests whose head has arrived."""
+
+    def accept(self, listener: Any) -> None:
+        """Take a new connection."""
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            # The client may be gone already, or this process has no descriptor left: neither may end the worker.
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+                logger.warning("A connection could not be accepted: %s", error.strerror)
+            return
+        self.nr_conns += 1
+        self.enqueue_req(Connection(self.cfg, client, address, listener.getsockname()))
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Hand a connection to a thread, or put it back to wait until its request's head is there."""
+        if conn.head_has_arrived():
+            super().enqueue_req(conn)
+            return
+        if conn.head_deadline is None:
+            conn.head_deadline = time.monotonic() + HEAD_SECONDS
+        conn.timeout = conn.head_deadline
+        conn.sock.setblocking(False)
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, lambda sock: self.on_pending_socket_readable(conn, sock))
+
+    def handle(self, conn: Any) -> Any:
+        """Serve one request, in a thread; says whether the connection stays open."""
+        try:
+            conn.expect_request()
+        except OSError:
+            return False
+        keep = super().handle(conn)
+        if not keep:
+            # Waiting for the client takes a moment, and the loop that would close the connection serves all others.
+            conn.close(graceful=conn.lingers)
+        return keep
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Begin or cease to accept connections; when the worker ends, new ones are refused and do not hang."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
+    def murder_pending(self) -> None:
+        """Close the connections whose time is over, and when the worker ends all that have sent nothing whole."""
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = 0.0
+        super().murder_pending()
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        return conn.forget_body() and keepalive
+
+    def init_signals(self) -> None:
+        """Leave Ctrl-C, which the terminal sends to all processes, to the parent: it ends the workers in good order."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what gunicorn itself refused in the shape that all errors have."""
+        request_id.set(token_hex(8))
+        problem = _refusal(exc)
+        if problem is INTERNAL:
+            logger.error("An unexpected error outside the application", exc_info=exc)
+        else:
+            # The error quotes the request, and a request may hold a sign-in link: its kind has to do.
+            logger.warning("Refused a malformed request with %s: %s", problem.status, type(exc).__name__)
+        with contextlib.suppress(OSError):
+            util.write_nonblock(client, _raw_answer(problem))
+
+
+def _refusal(error: BaseException) -> Problem:
+    if not isinstance(error, http_errors.ParseException):
+        return INTERNAL
+    status, code, detail = REFUSED.get(type(error), (400, "malformed_request", "The request is not well-formed HTTP."))
+    return Problem(status, code, "The request was not understood", detail)
+
+
+def _raw_answer(problem: Problem) -> bytes:
+    body = json.dumps(problem.body(request_id.get())).encode()
+    head = (
+        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
+        f"Connection: close\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
+        f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id.get()}\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,133 @@
+"""A real server in processes of its own, as ``clawdeploy serve`` starts it, and raw connections to it."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.platforms import memory_platform
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """Return the environment of a server whose files all lie in ``folder``."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home),
+        "PYTHONUNBUFFERED": "1",
+        "CLAWDEPLOY_DATA_DIR": str(folder / "data"),
+        "CLAWDEPLOY_RUNTIME": "memory",
+        **{f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
+    }
+
+
+def run_serve(folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a server that is expected to end by itself, and return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "clawdeploy", "serve"],
+        env=environment(folder, **settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class Served:
+    """A running server; ``log`` is the file that holds what it said."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.log = folder / "server.log"
+        platform = memory_platform(folder / "data")
+        token, _ = platform.credentials.issue("api_token", "ann", prefix="cd_")
+        platform.close()
+        self.bearer = f"Bearer {token.reveal()}"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "clawdeploy", "serve"],
+                env=environment(folder, PORT=str(self.port), **settings),
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        self.announced = self.process.stdout.readline()
+        assert "ready" in self.announced, self.log.read_text()
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """Tell the server to end and return its exit code."""
+        self.process.send_signal(by)
+        return self.process.wait(timeout=40)
+
+    def close(self) -> None:
+        """End the server, by force if need be."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> "Answer":
+        """Send a whole request on a connection of its own and return the answer."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        try:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, {"Authorization": self.bearer, **sent})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def connect(self, begin: bytes = b"") -> socket.socket:
+        """Open a connection and send the beginning of a request."""
+        opened = socket.create_connection((HOST, self.port), timeout=30)
+        opened.sendall(begin)
+        return opened
+
+    def answer(self, request: bytes) -> "Answer":
+        """Send bytes as they are and return the answer."""
+        with self.connect(request) as opened:
+            response = http.client.HTTPResponse(opened)
+            response.begin()
+            return Answer(response)
+
+
+class Answer:
+    """An answer, read to its end."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def problem(self) -> dict[str, Any]:
+        """Return the problem document."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        said: dict[str, Any] = json.loads(self.body)
+        assert (said["status"], said["requestId"]) == (self.status, self.headers["X-Request-Id"])
+        return said
