@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import pytest
 
@@ -111,6 +111,17 @@ class FreshMachine:
         assignments = [f"{name}={value}" for name, value in environment.items()]
         enter = ["nsenter", "-t", str(self.first_process), "--mount", "--net", "--pid", "--root", "--wd"]
         return [*enter, "env", "-i", path, "HOME=/root", "LANG=C.UTF-8", *assignments, *command]
+
+    @contextmanager
+    def start(self, *command: str, **environment: str) -> Iterator[IO[str]]:
+        """Start a command in the machine and give its standard output; it ends with the block."""
+        called = self.inside(*command, **environment)
+        with subprocess.Popen(called, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            try:
+                yield process.stdout
+            finally:
+                process.kill()
 
     @contextmanager
     def serve(self, folder: Path, port: int) -> Iterator[None]:
