@@ -130,12 +130,18 @@ class Witness:
 
 
 class Clock:
-    """The real time, which a test can put forward."""
+    """The real time, which a test can put forward.
+
+    Every write asks for the time, so that an ``error`` of the clock stands for a database that fails.
+    """
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
+        self.error: Exception | None = None
 
     def __call__(self) -> datetime:
+        if self.error:
+            raise self.error
         return datetime.now(UTC) + self._ahead
 
     def advance(self, **duration: float) -> None:

@@ -242,13 +242,12 @@ def test_a_claim_that_is_kept_is_renewed(surroundings: Surroundings, instance_id
 def test_a_keeper_survives_a_database_that_is_away(
     surroundings: Surroundings, instance_id: str, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = BrokenClock(clock)
-    claims = claims_at(surroundings, broken, renewed_every=0.02)
+    claims = claims_at(surroundings, clock, renewed_every=0.02)
     claim = take(claims, instance_id, STOP)
     with claims.kept(claim):
-        broken.error = OSError("The database is away.")
+        clock.error = OSError("The database is away.")
         wait_until(lambda: "could not be renewed" in caplog.text)
-        broken.error = None
+        clock.error = None
         clock.advance(seconds=LIFETIME.total_seconds() * 2)
         wait_until(lambda: surroundings.row(instance_id).claim_until > clock())
     claims.close()
@@ -316,19 +315,6 @@ def test_a_pull_that_could_not_be_given_up_goes_on(surroundings: Surroundings) -
     runtime.release()
     surroundings.open().reconciler.sync(patience=10)
     surroundings.reaches(instance.id, status="running", operation=None)
-
-
-class BrokenClock:
-    """Stands for whatever can go wrong while a claim is renewed."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.error: Exception | None = None
-
-    def __call__(self) -> datetime:
-        if self.error:
-            raise self.error
-        return self._clock()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
