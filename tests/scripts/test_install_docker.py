@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.scripts import docker_repository
+from tests.scripts.checkouts import copy_checkout, folder_for_everyone
 from tests.scripts.fresh_machine import ARCHIVE, CHECKOUT, FreshMachine, cache_folder, release_of, system_tree
 
 pytestmark = [pytest.mark.system, pytest.mark.engine, pytest.mark.timeout(300)]
@@ -181,8 +182,9 @@ def engine_facts() -> str:
 
 
 def test_without_root_and_sudo_it_says_what_to_do() -> None:
-    with FreshMachine() as machine:
-        refused = machine.run("setpriv", "--reuid=nobody", "--clear-groups", SCRIPT)
+    with folder_for_everyone() as folder, FreshMachine(shared=copy_checkout(folder)) as machine:
+        script = str(folder / "scripts/install-docker.sh")
+        refused = machine.run("setpriv", "--reuid=nobody", "--clear-groups", script)
         assert refused.returncode != 0
         assert refused.stdout == (
             "Installing Docker needs root and there is no sudo here: run this script as root, with --user nobody.\n"
