@@ -1,5 +1,6 @@
 """What the documents have to tell, taken from the product itself: routes, settings, hooks, codes, commands."""
 
+import ast
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +23,8 @@ from clawdeploy.core.plugins import DEFAULT_PLUGINS
 from clawdeploy.core.settings import CORE_SETTINGS
 from clawdeploy.web import instances, strict_json
 from clawdeploy.web.app import create_app
-from clawdeploy.web.connections import REFUSED
 from clawdeploy.web.errors import FRAMEWORK, TABLE
+from tests.docs.markdown import ROOT
 from tests.platforms import GOOD, memory_platform
 
 CONTRACTS = ("Runtime", "Bot", "ContainerSpec", "Platform", "CredentialStore")
@@ -116,8 +117,16 @@ def _hooks() -> list[tuple[str, Any]]:
 def _codes() -> dict[str, tuple[int, int | None]]:
     told = {code: answer for code, answer in _own_codes().items() if answer[0] != 500 or code == ClawDeployError.code}
     framework: dict[str, tuple[int, int | None]] = {code: (status, None) for status, (code, _) in FRAMEWORK.items()}
-    refused: dict[str, tuple[int, int | None]] = {code: (status, None) for status, code, _ in REFUSED.values()}
-    return framework | refused | told
+    return framework | dict(_codes_in_sources()) | told
+
+
+def _codes_in_sources() -> Iterator[tuple[str, tuple[int, int | None]]]:
+    """Find what the server answers before the application is asked: tuples of status, code and sentence."""
+    for path in (ROOT / "clawdeploy" / "web").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            values = [getattr(each, "value", None) for each in node.elts] if isinstance(node, ast.Tuple) else []
+            if len(values) > 1 and isinstance(values[0], int) and 400 <= values[0] < 600 and isinstance(values[1], str):
+                yield values[1], (values[0], None)
 
 
 def _own_codes() -> dict[str, tuple[int, int | None]]:
