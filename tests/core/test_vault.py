@@ -1,0 +1,107 @@
+"""Secrets at rest: key ring, binding to instance and field, and the key file."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from clawdeploy.core.contracts import Secret
+from clawdeploy.core.errors import ConfigurationError, WrongKey
+from clawdeploy.core.vault import KEY_FILE, Vault, make_key_file, read_key_file
+
+KEY, OTHER_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+
+@pytest.mark.parametrize("value", ["x", "sk-1", "ключ 🙂", '"\\\n', "x" * 4096, ""])
+def test_what_is_sealed_is_opened(value: str) -> None:
+    vault = Vault((KEY,))
+    sealed = vault.seal("one", "apiKey", Secret(value))
+    assert sealed.isascii()
+    assert not value or value not in sealed
+    assert vault.open("one", "apiKey", sealed) == Secret(value)
+
+
+def test_the_same_secret_looks_different_every_time() -> None:
+    vault = Vault((KEY,))
+    assert vault.seal("one", "apiKey", Secret("x")) != vault.seal("one", "apiKey", Secret("x"))
+
+
+def test_keys_rotate_the_first_seals_and_all_open() -> None:
+    old = Vault((OTHER_KEY,)).seal("one", "apiKey", Secret("x"))
+    rotated = Vault((KEY, OTHER_KEY))
+    assert rotated.open("one", "apiKey", old) == Secret("x")
+    new = rotated.seal("one", "apiKey", Secret("y"))
+    assert Vault((KEY,)).open("one", "apiKey", new) == Secret("y")
+    with pytest.raises(WrongKey):
+        Vault((OTHER_KEY,)).open("one", "apiKey", new)
+
+
+@pytest.mark.parametrize(("instance_id", "field"), [("two", "apiKey"), ("one", "botToken")])
+def test_a_ciphertext_does_not_open_elsewhere(instance_id: str, field: str) -> None:
+    vault = Vault((KEY,))
+    sealed = vault.seal("one", "apiKey", Secret("x"))
+    with pytest.raises(WrongKey) as refused:
+        vault.open(instance_id, field, sealed)
+    assert "belongs to another instance or field" in refused.value.detail
+
+
+@pytest.mark.parametrize("ciphertext", ["", "damaged", "ü", "gAAAAA=="])
+def test_a_damaged_ciphertext_does_not_open(ciphertext: str) -> None:
+    with pytest.raises(WrongKey):
+        Vault((KEY,)).open("one", "apiKey", ciphertext)
+
+
+def test_a_changed_ciphertext_does_not_open() -> None:
+    sealed = Vault((KEY,)).seal("one", "apiKey", Secret("x"))
+    changed = sealed[:40] + ("A" if sealed[40] != "A" else "B") + sealed[41:]
+    with pytest.raises(WrongKey):
+        Vault((KEY,)).open("one", "apiKey", changed)
+
+
+@pytest.mark.parametrize("keys", [(), ("short",), (KEY, "x"), ("ü" * 44,), ("!" * 44,), (KEY[:-4],)])
+def test_a_malformed_key_is_refused_and_not_shown(keys: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Vault(keys)
+    assert "openssl rand" in refused.value.detail
+    assert KEY[:-4] not in refused.value.detail
+
+
+def test_the_key_that_openssl_makes_fits() -> None:
+    # openssl rand -base64 32 | tr +/ -_
+    Vault(("k3Yp-2xJXU1VxA9hHqv5Yl3D3m_0oTz0o1W0J5Qw8eE=",))
+
+
+def test_the_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "data"
+    assert read_key_file(tmp_path) == ()
+    keys = make_key_file(folder)
+    assert make_key_file(folder) == keys == read_key_file(folder)
+    assert stat.S_IMODE((folder / KEY_FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(folder.iterdir()) == [folder / KEY_FILE]
+    Vault(keys)
+
+
+def test_the_key_file_may_hold_several_keys(tmp_path: Path) -> None:
+    (tmp_path / KEY_FILE).write_text(f"{KEY}\n\n  {OTHER_KEY}\n")
+    assert read_key_file(tmp_path) == (KEY, OTHER_KEY)
+
+
+def test_of_many_that_make_a_key_file_at_once_all_get_the_same_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        made = set(threads.map(lambda _: make_key_file(tmp_path), range(32)))
+    assert made == {read_key_file(tmp_path)}
+    assert list(tmp_path.iterdir()) == [tmp_path / KEY_FILE]
+
+
+def test_a_key_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / KEY_FILE).mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_key_file(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / KEY_FILE).write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_key_file(other)
