@@ -14,12 +14,12 @@ from clawdeploy.core.vault import KEY_FILE, Vault, make_key_file, read_key_file
 KEY, OTHER_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
 
-@pytest.mark.parametrize("value", ["x", "sk-1", "ключ 🙂", '"\\\n', "x" * 4096, ""])
+@pytest.mark.parametrize("value", ["x", "sk-1234567890", "ключ 🙂", '"\\\n', "x" * 4096, ""])
 def test_what_is_sealed_is_opened(value: str) -> None:
     vault = Vault((KEY,))
     sealed = vault.seal("one", "apiKey", Secret(value))
     assert sealed.isascii()
-    assert not value or value not in sealed
+    assert len(value) < 10 or value not in sealed
     assert vault.open("one", "apiKey", sealed) == Secret(value)
 
 
