@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.checks import CHECKS
 from tests.docs.facts import gather
-from tests.docs.markdown import ROOT, anchors, documents, headings, links
+from tests.docs.markdown import ROOT, anchors, code, documents, headings, links, section
 
 ENTRY = re.compile(r"\| \[?`|#+ `|\*\*(Called|Returns)\*\*")
 """How a line begins that tells of one thing: a row or heading in code style, or a part of a hook's description."""
@@ -42,6 +42,7 @@ HOSTS = (
     "bots.example.org",
     "click.palletsprojects.com",
     "docs.docker.com",
+    "download.docker.com",
     "falcon.readthedocs.io",
     "matrix.example.org",
     "www.rfc-editor.org",
@@ -146,3 +147,9 @@ def test_headings_are_unique_where_they_are_linked() -> None:
         linked = {link.partition("#")[2] for other in documents().values() for link in links(other) if "#" in link}
         made = [next(iter(anchors(f"# {heading}"))) for heading in headings(text)]
         assert [anchor for anchor in set(made) & linked if made.count(anchor) > 1] == [], path
+
+
+def test_the_readme_shows_the_diagram_of_the_architecture() -> None:
+    texts = documents()
+    shown = code(section(texts["README.md"], "How it is built"), "text")
+    assert [block.text for block in shown] == [code(section(texts["docs/architecture.md"], "One idea"), "text")[0].text]

@@ -178,6 +178,16 @@ def _options(path: str, command: click.Command, table: list[dict[str, str]]) -> 
             yield f"{path} {name} is explained in other words than in its help"
 
 
+def scripts(text: str, facts: Facts) -> Iterator[str]:
+    """Every script that a person may start, with its options."""
+    told = [heading.strip("`") for heading in headings(text) if re.match("`.*scripts/", heading)]
+    yield from compare(told, facts.scripts, "The script")
+    for name in facts.scripts.keys() & set(told):
+        cells = [row["option"] for row in rows(section(text, f"`{name}`")) if "option" in row]
+        options = [option.split()[0] for cell in cells for option in all_quoted(cell)]
+        yield from compare(options, facts.scripts[name], f"{name}: the option")
+
+
 def doctor_checks(text: str, facts: Facts) -> Iterator[str]:
     """Every check of the doctor."""
     yield from compare(column(text, "check"), facts.doctor_checks, "The check")
@@ -188,6 +198,6 @@ CHECKS: dict[str, list[Callable[[str, Facts], Iterable[str]]]] = {
     "docs/api.md": [calls, routes, instance_fields, codes, states, limits],
     "docs/settings.md": [settings],
     "docs/plugin_hooks.md": [hooks, events, contracts],
-    "docs/cli.md": [commands],
+    "docs/cli.md": [commands, scripts],
     "docs/operations.md": [doctor_checks],
 }

@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import inspect
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +39,7 @@ class Facts:
 
     ``routes`` are like ``GET /api/health``. ``settings`` come with who adds them, ``codes`` with status and
     seconds of ``Retry-After``, ``silent_codes`` never leave the server. ``commands`` come with their
-    options, as the command line shows them.
+    options, as the command line shows them, and ``scripts`` with theirs.
     """
 
     routes: set[str]
@@ -53,6 +55,7 @@ class Facts:
     limits: dict[str, int]
     commands: dict[str, click.Command]
     doctor_checks: set[str]
+    scripts: dict[str, set[str]]
 
 
 @cache
@@ -86,6 +89,7 @@ def gather() -> Facts:
         },
         commands=dict(_commands(command_line(Opener({})), "clawdeploy")),
         doctor_checks={name for name, _, _ in doctor.CHECKS},
+        scripts=dict(_scripts()),
     )
 
 
@@ -157,3 +161,11 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Co
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             yield from _commands(inner, f"{path} {name}")
+
+
+def _scripts() -> Iterator[tuple[str, set[str]]]:
+    for path in (ROOT / "scripts").iterdir():
+        if path.is_file() and os.access(path, os.X_OK):
+            # The comment at the top of a script is its help.
+            described = path.read_text().partition("\n\n")[0]
+            yield f"scripts/{path.name}", set(re.findall(r"--[a-z][a-z-]*", described))
