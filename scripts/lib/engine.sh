@@ -23,7 +23,8 @@ take_engine_of_context() {
     local host
     [ -z "${DOCKER_HOST:-}" ] && command -v docker >/dev/null || return 1
     host=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null) || return 1
-    [ -n "$host" ] && [ "$host" != "unix://$SOCKET" ] || return 1
+    # The server speaks to sockets and addresses, not through ssh.
+    [[ $host == unix://* || $host == tcp://* ]] && [ "$host" != "unix://$SOCKET" ] || return 1
     export DOCKER_HOST=$host
     if look_at_engine; then
         say "Using the engine of your Docker context; for clawdeploy serve say: export DOCKER_HOST=$host"
