@@ -1,37 +1,16 @@
 """The checks: each compares one kind of thing in a document with the facts, in both directions, and complains."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import click
-
-from clawdeploy.command_line import EXIT_CODES
 from clawdeploy.core.config import Setting
+from tests.docs.command_checks import commands, scripts
+from tests.docs.comparing import all_quoted, column, compare
 from tests.docs.facts import Facts
 from tests.docs.markdown import ROOT, code, headings, quoted, rows, section
 
 NOTHING = "none"
-HELP_OPTIONS = ["-h", "--help"]
-
-
-def compare(documented: Iterable[str], real: Collection[str], what: str) -> Iterator[str]:
-    """Complain about what is documented twice, missing, or gone."""
-    counted = Counter(documented)
-    yield from (f"{what} {name!r} is documented {times} times" for name, times in counted.items() if times > 1)
-    yield from (f"{what} {name!r} is not documented" for name in real if name not in counted)
-    yield from (f"{what} {name!r} is documented, but there is none" for name in counted if name not in real)
-
-
-def column(text: str, name: str) -> list[str]:
-    """Return what stands in a column, of all tables that have it, without the code style."""
-    return [quoted(row[name]) for row in rows(text) if name in row]
-
-
-def all_quoted(cell: str) -> list[str]:
-    """Return everything in a cell that stands in code style."""
-    return re.findall("`([^`]+)`", cell)
 
 
 def calls(text: str, facts: Facts) -> Iterator[str]:
@@ -117,6 +96,10 @@ def hooks(text: str, facts: Facts) -> Iterator[str]:
     told = {heading: found for heading in headings(text) if (found := re.fullmatch(r"`(\w+)\((.*)\)`", heading))}
     yield from compare([found[1] for found in told.values()], facts.hooks, "The hook")
     yield from compare(column(text, "hook"), facts.hooks, "The hook in the overview")
+    for row in [row for row in rows(text) if "hook" in row]:
+        users = facts.hook_users.get(quoted(row["hook"]).partition("(")[0], [])
+        if all_quoted(row["shipped plugins that use it"]) != users:
+            yield f"{row['hook']} is used by {users}"
     for heading, (_, name, parameters) in (
         (heading, (found[0], found[1], found[2])) for heading, found in told.items()
     ):
@@ -145,47 +128,6 @@ def contracts(text: str, facts: Facts) -> Iterator[str]:
         yield from compare(
             [quoted(next(iter(row.values()))) for row in rows(section(part, f"`{name}`"))], members, name
         )
-
-
-def commands(text: str, facts: Facts) -> Iterator[str]:
-    """Every command with its arguments and options, in the words of its own help, and every exit code."""
-    told = [heading.strip("`") for heading in headings(text) if re.match("`.*clawdeploy", heading)]
-    yield from compare(told, facts.commands, "The command")
-    yield from compare(column(text, "exit code"), re.findall(r"(\d) ", EXIT_CODES), "The exit code")
-    for path in facts.commands.keys() & set(told):
-        part = section(text, f"`{path}`")
-        yield from _options(path, facts.commands[path], [row for row in rows(part) if "option" in row])
-        summary = _plain((facts.commands[path].help or "").split("\n\n")[0])
-        if summary not in _plain(part):
-            yield f"{path} is described in other words than in its help: {summary}"
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.replace("`", "").split())
-
-
-def _options(path: str, command: click.Command, table: list[dict[str, str]]) -> Iterator[str]:
-    parameters = command.get_params(click.Context(command, help_option_names=HELP_OPTIONS))
-    real = {name: it for it in parameters if isinstance(it, click.Option) for name in it.opts}
-    # Every command has the options for help; they are told of once.
-    wanted = [name for name in real if path == "clawdeploy" or name not in HELP_OPTIONS]
-    told: list[tuple[str, Mapping[str, str]]] = [
-        (name.split()[0], row) for row in table for name in all_quoted(row["option"])
-    ]
-    yield from compare([name for name, _ in told], wanted, f"{path}: the option")
-    for name, row in told:
-        if name in real and not row["meaning"].startswith(real[name].help or "?"):
-            yield f"{path} {name} is explained in other words than in its help"
-
-
-def scripts(text: str, facts: Facts) -> Iterator[str]:
-    """Every script that a person may start, with its options."""
-    told = [heading.strip("`") for heading in headings(text) if re.match("`.*scripts/", heading)]
-    yield from compare(told, facts.scripts, "The script")
-    for name in facts.scripts.keys() & set(told):
-        cells = [row["option"] for row in rows(section(text, f"`{name}`")) if "option" in row]
-        options = [option.split()[0] for cell in cells for option in all_quoted(cell)]
-        yield from compare(options, facts.scripts[name], f"{name}: the option")
 
 
 def doctor_checks(text: str, facts: Facts) -> Iterator[str]:

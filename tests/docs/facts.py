@@ -21,7 +21,7 @@ from clawdeploy.core import contracts, doctor, events, fields, hookspecs, reason
 from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.config import Setting
 from clawdeploy.core.errors import ClawDeployError
-from clawdeploy.core.plugins import DEFAULT_PLUGINS
+from clawdeploy.core.plugins import DEFAULT_PLUGINS, PluginHost
 from clawdeploy.core.settings import CORE_SETTINGS
 from clawdeploy.web import instances, strict_json
 from clawdeploy.web.app import create_app
@@ -46,6 +46,7 @@ class Facts:
     instance_fields: set[str]
     settings: dict[str, tuple[str, Setting[Any]]]
     hooks: dict[str, list[str]]
+    hook_users: dict[str, list[str]]
     codes: dict[str, tuple[int, int | None]]
     silent_codes: set[str]
     statuses: set[str]
@@ -68,6 +69,7 @@ def gather() -> Facts:
         instance_fields=instance_fields,
         settings=_settings(),
         hooks={name: list(inspect.signature(hook).parameters) for name, hook in _hooks()},
+        hook_users={name: _users(name) for name, _ in _hooks()},
         codes=_codes(),
         silent_codes={code for code, (status, _) in _own_codes().items() if status == 500} - {ClawDeployError.code},
         statuses={status.value for status in contracts.Status},
@@ -116,6 +118,11 @@ def _settings() -> dict[str, tuple[str, Setting[Any]]]:
 def _hooks() -> list[tuple[str, Any]]:
     marker = f"{hookspecs.NAMESPACE}_spec"
     return [(name, hook) for name, hook in vars(hookspecs).items() if hasattr(hook, marker)]
+
+
+def _users(hook: str) -> list[str]:
+    shipped = [report for report in PluginHost.discover({}).report() if report.default]
+    return [report.name for report in shipped if hook in report.hooks]
 
 
 def _codes() -> dict[str, tuple[int, int | None]]:
