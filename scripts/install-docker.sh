@@ -20,8 +20,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib/messages.sh"
 # shellcheck source=lib/apt.sh
 . "$HERE/lib/apt.sh"
-# shellcheck source=lib/docker-engine.sh
-. "$HERE/lib/docker-engine.sh"
+# shellcheck source=lib/docker-daemon.sh
+. "$HERE/lib/docker-daemon.sh"
 # shellcheck source=lib/docker-repository.sh
 . "$HERE/lib/docker-repository.sh"
 
@@ -103,6 +103,8 @@ main() {
         CHANGED=yes
         if engine_is_installed; then
             say "Docker Engine is installed but does not run."
+            # Newer Debian keeps the docker command in a package of its own.
+            command -v docker >/dev/null || install_packages docker-cli || fail "apt could not install the docker command, for the reason above."
         else
             install_engine
         fi

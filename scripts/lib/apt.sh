@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Installing packages with apt. Needs messages.sh.
 
+# Whoever became root with "su" alone has a PATH without the programs for root, and dpkg refuses to work then.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 # How long another program may hold apt's locks. Unattended upgrades on a machine that was just
 # started take minutes.
 APT_LOCK_SECONDS=600

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import secrets
 import shutil
 import socket
 import statistics
@@ -21,7 +22,6 @@ from docker.utils import kwargs_from_env
 
 # Away from the usual range, so that a ClawDeploy that is in use on this machine keeps its ports.
 PORT_RANGE = "21000-21999"
-BARE_PORT = 22000
 PATIENCE_SECONDS = 60
 WISH = {"name": "bench", "model": "gpt-5.2", "channel": "telegram"}
 
@@ -75,7 +75,7 @@ class BareEngine:
         self._client: Any = APIClient(timeout=PATIENCE_SECONDS, **kwargs_from_env())
         seen = self._client.inspect_container(example)
         port, *_ = seen["HostConfig"]["PortBindings"].items()
-        bindings = {port[0]: [{**port[1][0], "HostPort": str(BARE_PORT)}]}
+        bindings = {port[0]: [{**port[1][0], "HostPort": str(free_port())}]}
         # Everything but the labels, by which ClawDeploy would take it for one of its own.
         self._config = {
             **{name: seen["Config"][name] for name in ("Image", "Env", "Cmd", "ExposedPorts", "WorkingDir", "User")},
@@ -86,7 +86,9 @@ class BareEngine:
 
     def create_running(self) -> str:
         """Create and start the container; returns its id."""
-        container = str(self._client.create_container_from_config(self._config, "clawdeploy-bench-bare")["Id"])
+        # The engine frees a name some moments after the removal of its container, so each one gets its own.
+        name = f"clawdeploy-bench-{secrets.token_hex(4)}"
+        container = str(self._client.create_container_from_config(self._config, name)["Id"])
         try:
             self._client.start(container)
         except BaseException:

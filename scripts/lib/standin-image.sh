@@ -13,6 +13,8 @@ prepare_standin_image() {
         say "The image $STANDIN_IMAGE is not on this machine; the server pulls it when the first bot is made."
         return 0
     fi
+    # The docker command may have a context that leads elsewhere; the image has to be where the server will look.
+    local -x DOCKER_HOST=${DOCKER_HOST:-unix://$SOCKET}
     say "Pulling the image $STANDIN_IMAGE, for at most $((STANDIN_PULL_SECONDS / 60)) minutes."
     if timeout "$STANDIN_PULL_SECONDS" docker pull -q "$STANDIN_IMAGE" >/dev/null 2>&1; then
         return 0

@@ -136,7 +136,7 @@ prove_engine() {
     say "Docker Engine $about answers."
     if docker image inspect hello-world >/dev/null 2>&1; then
         run_proof hello-world "Docker's own hello-world"
-    elif timeout "$PULL_SECONDS" docker pull -q hello-world >/dev/null 2>&1; then
+    elif pull_hello_world; then
         run_proof hello-world "Docker's own hello-world"
         docker image rm hello-world >/dev/null
     else
@@ -145,6 +145,11 @@ prove_engine() {
         run_proof "$image" "a container made here, because no registry can be reached" /bin/program "Hello from a container"
         docker image rm "$image" >/dev/null
     fi
+}
+
+pull_hello_world() {
+    say "Pulling Docker's hello-world, to see a container run; this takes at most $PULL_SECONDS s."
+    timeout "$PULL_SECONDS" docker pull -q hello-world >/dev/null 2>&1
 }
 
 # Runs a container once: IMAGE, what it is in words, and the command if the image has none.

@@ -1,0 +1,35 @@
+"""``scripts/bench``: it measures, says what it measured, and leaves nothing behind."""
+
+import subprocess
+
+import pytest
+
+from tests.scripts.fresh_machine import CHECKOUT
+
+pytestmark = [pytest.mark.system, pytest.mark.engine]
+
+BENCH = CHECKOUT / "scripts/bench"
+
+
+def test_create_is_measured_beside_the_bare_engine() -> None:
+    done = subprocess.run([BENCH, "create", "--rounds", "2"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for row in ("2 rounds", "POST to running", "bare create and start", "ratio of the medians"):
+        assert row in done.stdout
+    # Other ports than the measurement's own say nothing, as somebody's bots may be running on this machine.
+    left = ["docker", "ps", "--quiet", "--filter=publish=21000-21999"]
+    assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Say what to measure: scripts/bench create\n"),
+        (["sleep"], "sleep is nothing that this script measures; --help shows what it does.\n"),
+        (["create", "--rounds", "few"], "--rounds needs a whole number from 1 to 9999.\n"),
+    ],
+)
+def test_wrong_arguments_get_one_sentence(arguments: list[str], sentence: str) -> None:
+    done = subprocess.run([BENCH, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stderr == sentence
