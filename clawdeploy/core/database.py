@@ -34,6 +34,7 @@ class Database:
 
         Raises ``ConfigurationError`` for a URL that cannot be connected to.
         """
+        self._closing = False
         if not url or urlsplit(url).scheme == "sqlite":
             self.path: Path | None = _sqlite_path(url) or data_folder / "clawdeploy.db"
             self.label = f"SQLite {self.path}"
@@ -100,8 +101,12 @@ class Database:
             return [migration.name for migration in runner.status() if not migration.applied]
 
     def close(self) -> None:
-        """Close all connections."""
-        self.peewee.close_all()
+        """Close the connections that are idle; one that is in use is closed when it is given back.
+
+        Closed under another thread's hands, a SQLite connection would end the whole process by a segmentation fault.
+        """
+        self._closing = True
+        self.peewee.close_idle()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -113,6 +118,9 @@ class Database:
                 raise
             self._drop_broken_connection()
             raise DatabaseUnavailable(_first_line(error)) from error
+        finally:
+            if self._closing:
+                self.peewee.close_idle()
 
     def _drop_broken_connection(self) -> None:
         """Forget idle connections after a failure, so that the next call begins with a fresh one."""

@@ -129,6 +129,27 @@ def test_when_there_are_no_connections_left_it_is_said(tmp_path: Path) -> None:
     database.close()
 
 
+def test_closing_takes_no_connection_out_of_anybodys_hands(database: Database) -> None:
+    wrote, closed = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with database.transaction():
+            Note.create(text="one")
+            wrote.set()
+            assert closed.wait(10)
+            Note.create(text="two")
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        assert wrote.wait(10)
+        database.close()
+        closed.set()
+        writing.result(10)
+    assert (len(database.peewee._connections), len(database.peewee._in_use)) == (0, 0)
+    assert texts(database) == {"one", "two"}, "it can be used again"
+    assert (len(database.peewee._connections), len(database.peewee._in_use)) == (0, 0)
+
+
 # -- opening ---------------------------------------------------------------------------------------------------------
 
 
