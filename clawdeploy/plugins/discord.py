@@ -1,29 +1,30 @@
 """Discord: a bot of an application in the Developer Portal, reached with its token."""
 
-import re
 from collections.abc import Iterable, Mapping
 
-from clawdeploy.core.contracts import Channel, CredentialField
+from clawdeploy.core.contracts import Channel, CredentialField, CredentialForm
 from clawdeploy.core.hookspecs import hookimpl
 
 # The application id in base64, a time stamp and a signature. The lengths grew over the years,
 # so that only a minimum of each is asked for.
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{18,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{20,}")
-_MISTAKES = (
-    (r"(?i:bot)\s.*", "Leave out the word “Bot” in front: only the token itself belongs here."),
-    (r".*\s.*", "The token contains a space or a line break. Copy it again, only the token itself."),
+TOKEN = CredentialForm(
+    r"[A-Za-z0-9_-]{18,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{20,}",
     (
-        r"[0-9]+",
-        "This is the application id, not the token. The Developer Portal shows the token under Bot, Reset Token.",
-    ),
-    (r"[0-9a-f]{64}", "This is the application's public key, not the token. Get the token under Bot, Reset Token."),
-    (
-        r"[A-Za-z0-9_-]{32}",
-        "This looks like the client secret of OAuth2, not the token. Get the token under Bot, Reset Token.",
-    ),
-    (
-        r".*",
-        "This is not a whole Discord bot token. One has three parts with dots between, about 70 characters in all.",
+        (r"(?i:bot)\s.*", "Leave out the word “Bot” in front: only the token itself belongs here."),
+        (r".*\s.*", "The token contains a space or a line break. Copy it again, only the token itself."),
+        (
+            r"[0-9]+",
+            "This is the application id, not the token. The Developer Portal shows the token under Bot, Reset Token.",
+        ),
+        (r"[0-9a-f]{64}", "This is the application's public key, not the token. Get the token under Bot, Reset Token."),
+        (
+            r"[A-Za-z0-9_-]{32}",
+            "This looks like the client secret of OAuth2, not the token. Get the token under Bot, Reset Token.",
+        ),
+        (
+            r".*",
+            "This is not a whole Discord bot token. One has three parts with dots between, about 70 characters in all.",
+        ),
     ),
 )
 
@@ -47,16 +48,7 @@ class Discord:
 
     def check(self, credentials: Mapping[str, str]) -> Mapping[str, str]:
         """Refuse what cannot be a bot token: three URL-safe parts with dots between them."""
-        token = credentials.get("botToken")
-        complaint = _complaint(token) if token is not None else ""
-        return {"botToken": complaint} if complaint else {}
-
-
-def _complaint(token: str) -> str:
-    """Say what is wrong with a token, naming the mistake when it is a usual one."""
-    if _TOKEN.fullmatch(token):
-        return ""
-    return next(sentence for form, sentence in _MISTAKES if re.fullmatch(form, token, re.DOTALL))
+        return TOKEN.check("botToken", credentials)
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from clawdeploy.core.contracts.auth import AuthProvider, CredentialRecord, Credentials, CredentialStore, Identity
 from clawdeploy.core.contracts.blueprint import Blueprint, Bot
-from clawdeploy.core.contracts.channel import Channel, CredentialField
+from clawdeploy.core.contracts.channel import Channel, CredentialField, CredentialForm
 from clawdeploy.core.contracts.container import (
     MISSING,
     ContainerSpec,
@@ -29,6 +29,7 @@ __all__ = [
     "ContainerSpec",
     "ContainerState",
     "CredentialField",
+    "CredentialForm",
     "CredentialRecord",
     "CredentialStore",
     "Credentials",

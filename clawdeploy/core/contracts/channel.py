@@ -1,5 +1,6 @@
 """A chat network that a bot can talk on."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,30 @@ class CredentialField:
     label: str
     help: str
     variable: str
+
+
+@dataclass(frozen=True)
+class CredentialForm:
+    """What a credential looks like, to catch the usual mistakes before a bot stays silent.
+
+    ``pattern`` is a regular expression that a whole value matches; ``mistakes`` are patterns of values that
+    do not, each with the sentence that says what went wrong. The first that matches is said, so that the last
+    one is ``.*``.
+    """
+
+    pattern: str
+    mistakes: tuple[tuple[str, str], ...]
+
+    def complaint(self, value: str) -> str | None:
+        """Return what is wrong with a value, or ``None``. A sentence never repeats the value."""
+        if re.fullmatch(self.pattern, value):
+            return None
+        return next(said for form, said in self.mistakes if re.fullmatch(form, value, re.DOTALL))
+
+    def check(self, field: str, credentials: Mapping[str, str]) -> dict[str, str]:
+        """Check one of the given credentials, in the shape that ``Channel.check`` answers with."""
+        complaint = self.complaint(credentials[field]) if field in credentials else None
+        return {field: complaint} if complaint else {}
 
 
 class Channel(Protocol):
