@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 # What the machine's apt can install although it has no network.
 ARCHIVE = "srv/archive"
-REACHABLE_PACKAGES = ("ca-certificates", "curl", "docker.io", "iptables", "nginx", "python3")
+REACHABLE_PACKAGES = ("ca-certificates", "curl", "docker.io", "iptables", "nginx", "python3", "sudo")
 
 # The first process of the machine. Bash collects the processes whose parents ended, as an init does, and ends
 # when its input does. Control groups are left out on purpose: mounting them is the script's task.
@@ -57,7 +57,7 @@ def system_tree() -> Path:
     if os.geteuid() != 0:
         pytest.fail("A fresh machine can only be made by root: run the tests as root.", pytrace=False)
     mirror, codename = _mirror()
-    tree = cache_folder() / f"{codename}-4"
+    tree = cache_folder() / f"{codename}-5"
     if not tree.exists():
         with tempfile.TemporaryDirectory(dir=cache_folder()) as unfinished:
             _make_system(Path(unfinished) / "tree", codename, mirror)

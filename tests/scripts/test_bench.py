@@ -16,7 +16,7 @@ def test_create_is_measured_beside_the_bare_engine() -> None:
     assert done.returncode == 0, done.stderr
     for row in ("2 rounds", "POST to running", "bare create and start", "ratio of the medians"):
         assert row in done.stdout
-    # Other ports than the measurement's own say nothing, as somebody's bots may be running on this machine.
+    # Only the measurement's own ports: somebody's bots may be running on this machine.
     left = ["docker", "ps", "--quiet", "--filter=publish=21000-21999"]
     assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
 

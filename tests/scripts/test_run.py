@@ -180,6 +180,21 @@ def test_a_machine_without_docker_gets_from_one_command_to_a_running_bot(checkou
             assert "Your bot's place is ready" in machine.run("curl", "-sS", f"http://{port}/").stdout
 
 
+def test_a_user_with_sudo_can_use_docker_at_once(checkout: Path) -> None:
+    with FreshMachine(shared=checkout) as machine:
+        assert machine.run("apt-get", "install", "-y", "--no-install-recommends", "python3", "sudo").returncode == 0
+        machine.run("useradd", "--create-home", "ada")
+        (machine.root / "etc/sudoers.d/ada").write_text("ada ALL=(ALL) NOPASSWD: ALL\n")
+        as_ada = ["setpriv", "--reuid=ada", "--regid=ada", "--init-groups"]
+        command = [*as_ada, str(checkout / "scripts/run"), "--yes"]
+        with machine.start(*command, CLAWDEPLOY_DATA_DIR="/home/ada/data", USER="ada") as output:
+            said = read_until_ready(output)
+            assert "ada is in the group docker now." in said
+            assert "Until you log in again, you may use Docker because its socket belongs to you now." in said
+            health = machine.run("curl", "-sS", "http://127.0.0.1:8080/api/health").stdout
+            assert json.loads(health)["docker"] == "connected"
+
+
 MAKE_A_BOT = """
 token=$(CLAWDEPLOY_DATA_DIR=/srv/data "$0" token create me 2>/dev/null)
 curl -sS -H "Authorization: Bearer $token" -H 'Content-Type: application/json' http://127.0.0.1:8080/api/instances \
