@@ -37,7 +37,7 @@ class Fax(Telegram):
     name = "fax"
 
 
-class offers:  # noqa: N801 -- it reads like a sentence where it is used
+class offers:
     """A plugin of the given hooks."""
 
     def __init__(self, **hooks: Callable[..., Any]) -> None:
