@@ -110,24 +110,22 @@ def test_credentials_are_listed_newest_first_by_kind_and_user(store: CredentialS
     assert store.list(KIND, "nobody") == []
 
 
-@pytest.mark.parametrize("name", ["", " ann", "ann ", "a\nb", "\x00", "\x1b[0m", "x" * 101, "\ud800"])
-def test_a_user_or_label_that_cannot_be_shown_is_refused(
-    surroundings: Surroundings, store: CredentialStore, name: str
-) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        store.issue(KIND, name)
-    assert list(refused.value.errors) == ["user"]
-    if name:
+def test_a_user_or_label_that_cannot_be_shown_is_refused(surroundings: Surroundings, store: CredentialStore) -> None:
+    for name in ("", " ann", "ann ", "a\nb", "\x00", "\x1b[0m", "x" * 101, "\ud800"):
         with pytest.raises(InvalidInput) as refused:
-            store.issue(KIND, OWNER, label=name)
-        assert list(refused.value.errors) == ["name"]
+            store.issue(KIND, name)
+        assert list(refused.value.errors) == ["user"]
+        if name:
+            with pytest.raises(InvalidInput) as refused:
+                store.issue(KIND, OWNER, label=name)
+            assert list(refused.value.errors) == ["name"]
     assert surroundings.count("credential") == 0
 
 
-@pytest.mark.parametrize("name", ["ann", "user_2abc", "Ännchen 🙂", "a'b; DROP TABLE credential", "x" * 100])
-def test_any_other_user_and_label(store: CredentialStore, name: str) -> None:
-    _, record = store.issue(KIND, name, label=name)
-    assert (record.user_id, record.label) == (name, name)
+def test_any_other_user_and_label(store: CredentialStore) -> None:
+    for name in ("ann", "user_2abc", "Ännchen 🙂", "a'b; DROP TABLE credential", "x" * 100):
+        _, record = store.issue(KIND, name, label=name)
+        assert (record.user_id, record.label) == (name, name)
 
 
 def test_they_outlive_the_process(surroundings: Surroundings, open_again: Callable[[], Platform]) -> None:

@@ -63,13 +63,13 @@ def test_what_is_stored_is_what_comes_back(store: InstanceStore, insert: Callabl
     assert store.secrets(inserted.id) == {"apiKey": Secret("sk-1"), "botToken": Secret("token")}
 
 
-@pytest.mark.parametrize("text", ["näme", "🙂", "'; DROP TABLE instance; --", "%s", "a\tb", "\u202e", "\ufeff"])
-def test_any_text_comes_back_as_it_was(store: InstanceStore, insert: Callable[..., Instance], text: str) -> None:
+def test_any_text_comes_back_as_it_was(store: InstanceStore, insert: Callable[..., Instance]) -> None:
     instance = insert()
-    config = {text: [text, {"deep": text}], "number": 1.5, "none": None, "true": True}
-    store.change(OWNER, instance.id, {"name": text, "config": config}, {})
-    changed = store.owned(OWNER, instance.id)
-    assert (changed.name, changed.config) == (text, config)
+    for text in ("näme", "🙂", "'; DROP TABLE instance; --", "%s", "a\tb", "\u202e", "\ufeff"):
+        config = {text: [text, {"deep": text}], "number": 1.5, "none": None, "true": True}
+        store.change(OWNER, instance.id, {"name": text, "config": config}, {})
+        changed = store.owned(OWNER, instance.id)
+        assert (changed.name, changed.config) == (text, config)
 
 
 def test_another_owner_finds_nothing(store: InstanceStore, insert: Callable[..., Instance]) -> None:
@@ -177,32 +177,32 @@ def encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "",
-        "x",
-        "====",
-        "not a cursor",
-        "\x00",
-        "\ud800",
-        "ü",
-        "a" * 10_000,
-        encoded("1700000000000000"),
-        encoded("1700000000000000."),
-        encoded("1700000000000000.\x00"),
-        encoded("1700000000000000.' OR 1=1"),
-        encoded("-1.abc"),
-        encoded("99999999999999999999999.abc"[:40]),
-        encoded("nan.abc"),
-        encoded("17000000000000\ud800.abc"),
-        encoded("9" * 5000 + ".abc"),
-    ],
-)
-def test_a_cursor_that_is_not_ours_is_refused(store: InstanceStore, cursor: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        store.page(OWNER, 1, cursor)
-    assert list(refused.value.errors) == ["cursor"]
+BAD_CURSORS = [
+    "",
+    "x",
+    "====",
+    "not a cursor",
+    "\x00",
+    "\ud800",
+    "ü",
+    "a" * 10_000,
+    encoded("1700000000000000"),
+    encoded("1700000000000000."),
+    encoded("1700000000000000.\x00"),
+    encoded("1700000000000000.' OR 1=1"),
+    encoded("-1.abc"),
+    encoded("99999999999999999999999.abc"[:40]),
+    encoded("nan.abc"),
+    encoded("17000000000000\ud800.abc"),
+    encoded("9" * 5000 + ".abc"),
+]
+
+
+def test_a_cursor_that_is_not_ours_is_refused(store: InstanceStore) -> None:
+    for cursor in BAD_CURSORS:
+        with pytest.raises(InvalidInput) as refused:
+            store.page(OWNER, 1, cursor)
+        assert list(refused.value.errors) == ["cursor"], cursor
 
 
 # -- ports -----------------------------------------------------------------------------------------------------------
