@@ -1,0 +1,189 @@
+"""Real processes on one database: they never interleave, and what a killed one left is finished by another."""
+
+import multiprocessing
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.claims import LIFETIME
+from clawdeploy.core.contracts import ContainerState
+from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress
+from clawdeploy.core.testing import eventually
+from tests.core.folder_runtime import FolderRuntime
+from tests.core.surroundings import OWNER, Clock, Surroundings, made
+from tests.platforms import GOOD, memory_platform
+
+
+def platform_of(folder: Path, url: str, runtime: FolderRuntime) -> Platform:
+    return memory_platform(folder, runtime=lambda installation: runtime, DATABASE_URL=url)
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    """Makes processes that start fast: the modules are imported once, in a process without threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def started(context: ForkServerContext, work: Callable[..., None], *arguments: object) -> ForkServerProcess:
+    process = context.Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+# -- two at once -----------------------------------------------------------------------------------------------------
+
+
+def shake(folder: Path, url: str, instance_id: str, seed: int) -> None:
+    """Operate one instance at random, from several threads, as a server process would."""
+    chance = random.Random(seed)
+    platform = platform_of(folder, url, FolderRuntime(folder / "engine", duration=0.003))
+    wishes = [chance.choice(["start", "stop", "running", "stopped", "sync"]) for _ in range(60)]
+
+    def operate(wish: str) -> None:
+        try:
+            if wish == "sync":
+                platform.reconciler.sync(patience=10)
+            elif wish in ("start", "stop"):
+                getattr(platform.instances, wish)(OWNER, instance_id)
+            else:
+                platform.instances.patch(OWNER, instance_id, {"status": wish})
+        except (OperationInProgress, NoContainer):
+            pass
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(operate, wishes))
+    platform.close()
+
+
+def test_operations_of_two_processes_never_interleave(surroundings: Surroundings, processes: ForkServerContext) -> None:
+    runtime = FolderRuntime(surroundings.folder / "engine")
+    platform = surroundings.open(runtime)
+    instance_id = made(platform)
+    both = [started(processes, shake, surroundings.folder, surroundings.url, instance_id, seed) for seed in (1, 2)]
+    for process in both:
+        process.join(60)
+        assert process.exitcode == 0
+    assert runtime.overlaps == []
+    assert len({process_id for process_id, *_ in runtime.journal}) == 3, "both must have had their turns"
+    platform.reconciler.sync(patience=10)
+    row = surroundings.row(instance_id)
+    seen = runtime.observe(instance_id).state
+    assert (row.operation, row.claim) == (None, None)
+    assert (row.status, seen) in {("running", ContainerState.RUNNING), ("stopped", ContainerState.EXITED)}
+    assert row.wish == ("run" if row.status == "running" else "stop")
+
+
+def test_interleaving_would_be_noticed(tmp_path: Path) -> None:
+    runtime = FolderRuntime(tmp_path, duration=0.2)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: runtime.discard("one"), range(2)))
+    assert runtime.overlaps == ["discard one"]
+    FolderRuntime(tmp_path).discard("two")
+    assert len(runtime.overlaps) == 1
+
+
+def make_some(folder: Path, url: str) -> None:
+    platform = platform_of(folder, url, FolderRuntime(folder / "engine"))
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: made(platform), range(10)))
+    platform.close()
+
+
+def test_two_processes_give_no_port_twice(surroundings: Surroundings, processes: ForkServerContext) -> None:
+    runtime = FolderRuntime(surroundings.folder / "engine")
+    platform = surroundings.open(runtime)
+    both = [started(processes, make_some, surroundings.folder, surroundings.url) for _ in range(2)]
+    for process in both:
+        process.join(60)
+        assert process.exitcode == 0
+    instances = platform.instances.list(OWNER).instances
+    ports = {instance.host_port for instance in instances}
+    assert (len(instances), len(ports)) == (20, 20)
+    assert {seen.host_port for seen in runtime.observe_all().values()} == ports
+
+
+# -- one that is killed ----------------------------------------------------------------------------------------------
+
+
+def hang(folder: Path, url: str, call: str, instance_id: str, where: str) -> None:
+    """Begin an operation in which the engine never answers."""
+    platform = platform_of(folder, url, FolderRuntime(folder / "engine", hang=where))
+    if call == "create":
+        platform.instances.create(OWNER, {**GOOD, "apiKey": "sk-1"})
+    else:
+        getattr(platform.instances, call)(OWNER, instance_id)
+
+
+@pytest.mark.parametrize(
+    ("call", "where"),
+    [
+        ("create", "before create"),
+        ("create", "after create"),
+        ("create", "before start"),
+        ("create", "after start"),
+        ("start", "after start"),
+        ("stop", "before stop"),
+        ("stop", "after stop"),
+        ("delete", "after stop"),
+        ("delete", "after remove"),
+        ("delete", "before discard"),
+    ],
+)
+def test_what_a_killed_process_left_is_finished_by_another(
+    surroundings: Surroundings, processes: ForkServerContext, call: str, where: str
+) -> None:
+    runtime = FolderRuntime(surroundings.folder / "engine")
+    clock = Clock()
+    platform = surroundings.open(runtime, clock=clock)
+    instance_id = "" if call == "create" else made(platform)
+    if call == "start":
+        platform.instances.stop(OWNER, instance_id)
+    process = started(processes, hang, surroundings.folder, surroundings.url, call, instance_id, where)
+    assert eventually(lambda: runtime.hangs, within=20)
+    process.kill()
+    process.join(20)
+    with surroundings.looking().reading():
+        (row,) = surroundings.rows.instance.select()
+    before = len(runtime.journal)
+    platform.reconciler.sync(patience=10)
+    assert len(runtime.journal) == before, "its claim still holds: for all that is known it may be alive"
+    refused = InstanceNotFound if call == "delete" else (OperationInProgress, NoContainer)
+    with pytest.raises(refused):
+        platform.instances.stop(OWNER, row.id)
+    clock.advance(seconds=LIFETIME.total_seconds())
+    platform.reconciler.sync(patience=10)
+    if call == "delete":
+        assert (surroundings.count("instance"), surroundings.count("secret")) == (0, 0)
+        assert runtime.observe_all() == {}
+        return
+    instance = platform.instances.get(OWNER, row.id)
+    assert (instance.status, instance.operation) == ("stopped" if call == "stop" else "running", None)
+    ((known, seen),) = runtime.observe_all().items()
+    assert (known, seen.container_id, seen.host_port) == (row.id, instance.container_id, instance.host_port)
+    assert surroundings.row(row.id).claim is None
+    assert runtime.overlaps == []
+    assert platform.instances.stop(OWNER, row.id).status == "stopped"
+
+
+def test_an_owner_need_not_wait_for_a_sync_after_the_claim_lapsed(
+    surroundings: Surroundings, processes: ForkServerContext
+) -> None:
+    runtime = FolderRuntime(surroundings.folder / "engine")
+    clock = Clock()
+    platform = surroundings.open(runtime, clock=clock)
+    instance_id = made(platform)
+    process = started(processes, hang, surroundings.folder, surroundings.url, "stop", instance_id, "before stop")
+    assert eventually(lambda: runtime.hangs, within=20)
+    process.kill()
+    process.join(20)
+    clock.advance(seconds=LIFETIME.total_seconds())
+    assert platform.instances.start(OWNER, instance_id).status == "running"
+    platform.instances.delete(OWNER, instance_id)
+    assert runtime.observe_all() == {}
