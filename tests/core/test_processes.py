@@ -43,7 +43,7 @@ def started(context: ForkServerContext, work: Callable[..., None], *arguments: o
 def shake(folder: Path, url: str, instance_id: str, seed: int) -> None:
     """Operate one instance at random, from several threads, as a server process would."""
     chance = random.Random(seed)
-    platform = platform_of(folder, url, FolderRuntime(folder / "engine", duration=0.003))
+    platform = platform_of(folder, url, FolderRuntime(folder / "engine", duration=0.008))
     wishes = [chance.choice(["start", "stop", "running", "stopped", "sync"]) for _ in range(60)]
 
     def operate(wish: str) -> None:
