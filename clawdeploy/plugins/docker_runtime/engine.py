@@ -9,14 +9,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import docker
 from requests import Response
 
 from clawdeploy.core.errors import RuntimeUnavailable
-from clawdeploy.plugins.docker_runtime.failures import not_understood, refusal, translated
+from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood, refusal, translated
+from clawdeploy.plugins.docker_runtime.transport import UnixAdapter
+
+T = TypeVar("T", bound=dict[str, Any] | list[Any])
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
 
@@ -57,12 +60,21 @@ class Engine:
     ) -> Any:
         """Send one request and return its JSON, ``None`` when the answer is empty.
 
-        ``timeout`` is in seconds. Raises ``EngineRefusal`` for an error that the engine reports, and
-        ``RuntimeUnavailable`` when it does not answer or answers nonsense.
+        Only ``ask`` makes sure that it is what it should be. ``timeout`` is in seconds. Raises ``EngineRefusal`` for
+        an error that the engine reports (304, "it is so already", is one of them), and ``RuntimeUnavailable`` when
+        it does not answer or answers nonsense.
         """
         with translated(self.address):
             response = self._send(method, path, timeout, params=params, json=body, data=data)
             return response.json() if response.content else None
+
+    def ask(self, kind: type[T], path: str, params: Mapping[str, str] | None = None) -> T:
+        """Send a GET and return its JSON, which must be a ``dict`` or a ``list`` as ``kind`` says."""
+        said = self.call("GET", path, params=params)
+        with not_understood():
+            if not isinstance(said, kind):
+                raise TypeError(type(said))
+        return said
 
     @contextmanager
     def stream(
@@ -102,9 +114,9 @@ class Engine:
             if self._session is None or self._process != os.getpid():
                 self._process = os.getpid()
                 # The version given here is not used; without one the constructor would contact the engine.
-                self._session = docker.APIClient(
-                    self.address, version="1.41", timeout=int(ANSWER_SECONDS), max_pool_size=POOL
-                )
+                self._session = docker.APIClient(self.address, version="1.41", timeout=int(ANSWER_SECONDS))
+                if self.host is None:
+                    self._session.mount("http+docker://", UnixAdapter(self.address.removeprefix("unix://"), POOL))
                 # Neither a proxy nor ~/.netrc has any business between us and the engine.
                 self._session.trust_env = False
             return self._session
@@ -120,6 +132,13 @@ class Engine:
         # No lock is held while the engine is asked for its version: behind one that hangs, callers would queue up.
         if self._api is None:
             self.version(timeout)
+        try:
+            return self._request(method, f"/v{self._api}{path}", timeout, **rest)
+        except EngineRefusal as refused:
+            if "client version" not in refused.said:
+                raise
+        # The engine was replaced by another version that does not speak as we did until now.
+        self.version(timeout)
         return self._request(method, f"/v{self._api}{path}", timeout, **rest)
 
     def _request(self, method: str, path: str, timeout: float, **rest: Any) -> Response:
@@ -127,11 +146,8 @@ class Engine:
         response = session.request(
             method, f"{session.base_url}{path}", timeout=(CONNECT_SECONDS, timeout), allow_redirects=False, **rest
         )
-        if response.status_code >= 400:
-            error = refusal(response, self.address)
-            if "client version" in error.detail:
-                self._api = None
-            raise error
+        if response.status_code >= 300:
+            raise refusal(response, self.address)
         return response
 
 

@@ -50,6 +50,8 @@ def refusal(response: requests.Response, address: str) -> EngineRefusal | Runtim
     """Return the error that an answer with an error status stands for."""
     if response.status_code in (502, 503, 504):
         return RuntimeUnavailable(f"Docker at {one_line(address)} is not able to answer right now.")
+    if response.status_code == 304:
+        return EngineRefusal(304, "it is so already")
     try:
         said = response.json()["message"]
     except (ValueError, TypeError, KeyError):

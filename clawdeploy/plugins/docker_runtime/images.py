@@ -36,9 +36,10 @@ _REASONS = (
 def is_here(engine: Engine, image: str) -> bool:
     """Say whether an image is on the host."""
     try:
-        engine.call("GET", f"/images/{quote(image, safe='/:@')}/json")
+        engine.ask(dict, f"/images/{quote(image, safe='/:@')}/json")
     except EngineRefusal as refused:
-        if refused.status in (400, 404):
+        # Docker answers 400 to what cannot be an image's name, and Podman 500.
+        if refused.status in (400, 404) or "normalizing name" in refused.said:
             return False
         raise
     return True

@@ -1,7 +1,7 @@
 """From what an engine says about a container to an ``Observation``. Pure: no engine."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.contracts import ContainerState, Observation
@@ -16,6 +16,7 @@ STATES = {
     "stopped": ContainerState.EXITED,
 }
 ALIVE = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)
+RESTART_GAP = timedelta(seconds=1)
 ENDED = (ContainerState.EXITED, ContainerState.RESTARTING, ContainerState.DEAD)
 
 
@@ -40,6 +41,17 @@ def from_list(said: Mapping[str, Any]) -> Observation:
     with not_understood():
         ports = [port["PublicPort"] for port in said.get("Ports") or () if port.get("PublicPort")]
         return Observation(STATES[said["State"]], said["Id"], ports[0] if ports else None)
+
+
+def between_restarts(said: Mapping[str, Any], now: datetime) -> bool:
+    """Say whether an inspected container that has ended may be about to be restarted by its engine.
+
+    Docker calls it ``restarting`` then. Podman calls it ``exited``, for some tens of milliseconds again and again, and
+    may restart it once more after it has acknowledged a stop.
+    """
+    with not_understood():
+        ended = _moment(said["State"]["FinishedAt"])
+        return bool(said["RestartCount"]) and ended is not None and abs(now - ended) < RESTART_GAP
 
 
 def _bound_port(bindings: Mapping[str, Any]) -> int | None:

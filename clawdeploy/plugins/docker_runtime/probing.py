@@ -17,7 +17,7 @@ def is_ready(host: str, port: int, path: str, timeout: float) -> bool:
         with socket.create_connection((host, port), timeout) as connection:
             connection.sendall(request.encode())
             answer = b""
-            while len(answer) < len("HTTP/1.1 200"):
+            while len(answer) < len("HTTP/1.1 200 "):
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
                 received = connection.recv(64)
                 if not received or time.monotonic() > deadline:
@@ -25,7 +25,7 @@ def is_ready(host: str, port: int, path: str, timeout: float) -> bool:
                 answer += received
     except OSError:
         return False
-    return re.match(rb"HTTP/1\.[01] [23]\d\d", answer) is not None
+    return re.match(rb"HTTP/1\.[01] [23]\d\d\s", answer) is not None
 
 
 def reachable(bind_address: str, engine_host: str | None) -> str:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
 from urllib.parse import quote
 
 from clawdeploy.core.contracts import Volume
@@ -31,7 +30,7 @@ def make(engine: Engine, owner: Owner, volumes: Iterable[Volume]) -> None:
 
 def remove_all(engine: Engine, owner: Owner) -> None:
     """Remove every volume that carries the owner's labels, also those that a newer blueprint no longer has."""
-    found: dict[str, Any] = engine.call("GET", "/volumes", params=label_filter(owner.labels))
+    found = engine.ask(dict, "/volumes", label_filter(owner.labels))
     with not_understood():
         names = [str(volume["Name"]) for volume in found["Volumes"] or ()]
     for name in names:

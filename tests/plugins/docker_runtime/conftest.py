@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import json
+import os
+import shutil
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +20,9 @@ from clawdeploy.plugins.docker_runtime.engine import LOCAL_SOCKET, Engine
 from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
 
+ADDRESS = os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
+"""``DOCKER_HOST=unix:///run/podman/podman.sock pytest tests/plugins/docker_runtime`` tries another engine."""
+
 BUSYBOX = Path("/bin/busybox")
 BUSYBOX_IMAGE = "clawdeploy-test-busybox:local"
 APPLETS = ("cat", "chmod", "dd", "head", "httpd", "id", "ls", "mkdir", "mount", "printf", "seq", "sh", "sleep", "stat")
@@ -28,7 +34,7 @@ MakeRuntime = Callable[..., DockerRuntime]
 @pytest.fixture(scope="session")
 def witness() -> Iterator[docker.APIClient]:
     """The engine seen past our own code."""
-    client = docker.APIClient(LOCAL_SOCKET, version="1.41", timeout=60)
+    client = docker.APIClient(ADDRESS, version="1.41", timeout=60)
     yield client
     client.close()
 
@@ -42,12 +48,11 @@ def busybox_image(witness: docker.APIClient) -> str:
     mark = hashlib.sha256(files).hexdigest()
     found = witness.images(name=BUSYBOX_IMAGE, filters={"label": f"clawdeploy.test.content={mark}"})
     if not found:
-        witness.import_image_from_data(
-            files,
-            repository=BUSYBOX_IMAGE.partition(":")[0],
-            tag="local",
-            changes=[f"LABEL clawdeploy.test.content={mark}", 'CMD ["/bin/sh"]'],
-        )
+        changes = [f"LABEL clawdeploy.test.content={mark}", 'CMD ["/bin/sh"]']
+        answer = witness.import_image_from_data(files, changes=changes)
+        # Podman's import does not know tags.
+        repository, tag = BUSYBOX_IMAGE.split(":")
+        witness.tag(json.loads(answer.splitlines()[-1])["status"], repository, tag)
     return BUSYBOX_IMAGE
 
 
@@ -78,10 +83,10 @@ def spec(busybox_image: str) -> ContainerSpec:
     """A container that greets on stdout, complains on stderr, and serves a page."""
     return ContainerSpec(
         images=(busybox_image,),
-        container_port=80,
+        container_port=8080,
         limits=Limits(memory_bytes=32 * 2**20, cpus=0.5, pids=32),
         probe=Probe(deadline=15),
-        command=("/bin/sh", "-c", "echo hello; echo oops >&2; exec httpd -f -p 80 -h /www"),
+        command=("/bin/sh", "-c", "echo hello; echo oops >&2; exec httpd -f -p 8080 -h /www"),
         stop_timeout=5,
     )
 
@@ -93,13 +98,21 @@ def script(spec: ContainerSpec) -> RunScript:
 
 
 @pytest.fixture
-def make_runtime() -> Iterator[MakeRuntime]:
+def secret_root() -> Iterator[Path]:
+    """Where secrets lie during a test, in memory."""
+    root = Path(f"/dev/shm/clawdeploy-test-{uuid.uuid4().hex}")
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def make_runtime(secret_root: Path) -> Iterator[MakeRuntime]:
     """Make runtimes: for another installation, or for an engine at another address."""
     made: list[DockerRuntime] = []
 
-    def make(installation: str | None = None, address: str = LOCAL_SOCKET) -> DockerRuntime:
+    def make(installation: str | None = None, address: str = ADDRESS) -> DockerRuntime:
         owner = installation or uuid.uuid4().hex
-        made.append(DockerRuntime(Engine(address), owner, "127.0.0.1", SecretFolder(owner)))
+        made.append(DockerRuntime(Engine(address), owner, "127.0.0.1", SecretFolder(owner, [secret_root])))
         return made[-1]
 
     yield make

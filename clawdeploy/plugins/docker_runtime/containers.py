@@ -1,0 +1,101 @@
+"""Finding containers on the engine, making them, and telling whose they are."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from clawdeploy.core.contracts import ContainerState
+from clawdeploy.core.errors import NameTaken
+from clawdeploy.plugins.docker_runtime.container_config import INSTALLATION_LABEL, Owner
+from clawdeploy.plugins.docker_runtime.engine import ANSWER_SECONDS, WORK_SECONDS, Engine
+from clawdeploy.plugins.docker_runtime.failures import NAME_IN_USE, EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.observing import from_inspection
+from clawdeploy.plugins.docker_runtime.volumes import label_filter
+
+INSPECT_ATTEMPTS = 5
+
+Said = Mapping[str, Any]
+"""What the engine says about one container: an inspection, or an entry of the list."""
+
+
+def inspect(engine: Engine, name_or_id: str) -> Said | None:
+    """Return the inspection of a container, whosever it is; ``None`` when there is none."""
+    for attempt in range(INSPECT_ATTEMPTS):
+        try:
+            return engine.ask(dict, f"/containers/{quote(name_or_id, safe='')}/json")
+        except EngineRefusal as refused:
+            if refused.status == 404:
+                return None
+            # Podman trips over a process that ends while it looks.
+            if "no such process" not in refused.said or attempt + 1 == INSPECT_ATTEMPTS:
+                raise
+    return None
+
+
+def find_ours(engine: Engine, installation: str, container_id: str) -> Said | None:
+    """Return the inspection of a container of this installation, ``None`` for any other and for a missing one."""
+    container = inspect(engine, container_id) if re.fullmatch(r"[0-9a-f]{12,64}", container_id) else None
+    if container is None or labels(container).get(INSTALLATION_LABEL) != installation:
+        return None
+    return container
+
+
+def find_of(engine: Engine, owner: Owner) -> Said | None:
+    """Return the inspection of an instance's container, ``None`` when it has none."""
+    container = inspect(engine, owner.container_name)
+    if container is not None and is_of(owner, container):
+        return container
+    # Somebody may have renamed it; it is ours all the same.
+    renamed = find_all(engine, owner.labels)
+    with not_understood():
+        return inspect(engine, renamed[0]["Id"]) if renamed else None
+
+
+def find_all(engine: Engine, wanted: dict[str, str]) -> list[Said]:
+    """Return the list entries of all containers with these labels, running or not; one request."""
+    return engine.ask(list, "/containers/json", {"all": "1", **label_filter(wanted)})
+
+
+def labels(container: Said) -> dict[str, str]:
+    """Return the labels in an inspection."""
+    with not_understood():
+        return dict(container["Config"]["Labels"] or {})
+
+
+def is_of(owner: Owner, container: Said) -> bool:
+    """Say whether an inspected container carries the owner's labels, both of them."""
+    return owner.labels.items() <= labels(container).items()
+
+
+def create_or_adopt(engine: Engine, owner: Owner, body: dict[str, Any]) -> tuple[str, bool]:
+    """Make the container, or find the one that a lost answer has left.
+
+    Returns its id and whether it has never been started. Raises ``NameTaken`` when the name is somebody else's.
+    """
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            params = {"name": owner.container_name}
+            made = engine.call("POST", "/containers/create", params=params, body=body, timeout=WORK_SECONDS)
+        except EngineRefusal as refused:
+            if not NAME_IN_USE.search(refused.said):
+                raise
+            holder = inspect(engine, owner.container_name)
+            if holder is not None:
+                return _adopted(owner, holder)
+            # The engine reserves a name some moments before it shows the container, and frees it after.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            with not_understood():
+                return str(made["Id"]), True
+
+
+def _adopted(owner: Owner, holder: Said) -> tuple[str, bool]:
+    if not is_of(owner, holder):
+        raise NameTaken(f"A container that is not ours is called {owner.container_name}.")
+    seen = from_inspection(holder)
+    return seen.container_id or "", seen.state is ContainerState.CREATED

@@ -1,0 +1,113 @@
+"""The stand-in blueprint: what it asks for, and that nginx can live with it."""
+
+import socket
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.request import urlopen
+
+import docker
+import pytest
+
+from clawdeploy.core.config import Config
+from clawdeploy.core.contracts import Bot, ContainerSpec, ContainerState, Secret
+from clawdeploy.core.errors import ConfigurationError
+from clawdeploy.core.testing import Stage, eventually, free_port
+from clawdeploy.plugins import standin
+from clawdeploy.plugins.docker_runtime.engine import LOCAL_SOCKET, Engine
+from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
+from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
+from clawdeploy.plugins.standin import LOCAL_IMAGE, StandIn
+from clawdeploy.plugins.telegram import Telegram
+
+
+def bot(**secrets: str) -> Bot:
+    hidden = {name: Secret(value) for name, value in secrets.items()}
+    return Bot("one", "test", "gpt-5.2", Telegram(), 10000, hidden, {})
+
+
+def configured(**environment: str) -> StandIn:
+    config = Config(standin.register_settings(), environment)
+    (blueprint,) = standin.register_blueprints(config)
+    assert isinstance(blueprint, StandIn)
+    return blueprint
+
+
+def test_it_is_nginx_with_the_limits_of_the_product() -> None:
+    spec = configured().container(bot())
+    assert spec.images == ("nginx:alpine", LOCAL_IMAGE)
+    assert (spec.container_port, spec.limits.cpus, spec.limits.memory_bytes) == (80, 0.5, 256 * 2**20)
+    assert (spec.probe.path, spec.probe.deadline, spec.stop_timeout) == ("/", 30.0, 10.0)
+
+
+def test_it_gets_no_secret() -> None:
+    assert configured().container(bot(apiKey="sk-1", botToken="1:a")) == configured().container(bot())
+    spec = configured().container(bot(apiKey="sk-1"))
+    assert (spec.environment, spec.secret_files, spec.seeded_files) == ({}, (), ())
+
+
+def test_its_image_can_be_chosen() -> None:
+    assert configured(CLAWDEPLOY_STANDIN_IMAGE="registry.example.org:5000/web/nginx:1.27").images == (
+        "registry.example.org:5000/web/nginx:1.27",
+        LOCAL_IMAGE,
+    )
+    assert configured(CLAWDEPLOY_STANDIN_IMAGE=LOCAL_IMAGE).images == (LOCAL_IMAGE,)
+
+
+@pytest.mark.parametrize("name", ["-x", "a b", "a\nb", "é", "x" * 256])
+def test_what_is_no_image_stops_start_up(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="CLAWDEPLOY_STANDIN_IMAGE"):
+        configured(CLAWDEPLOY_STANDIN_IMAGE=name)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    installation = uuid.uuid4().hex
+    runtime = DockerRuntime(Engine(LOCAL_SOCKET), installation, "127.0.0.1", SecretFolder(installation))
+    if not runtime.has_image(StandIn("nginx:alpine").images):
+        pytest.fail(f"Neither nginx:alpine nor {LOCAL_IMAGE} is on this machine; scripts/test builds the second")
+    stage = Stage(runtime)
+    yield stage
+    stage.clear()
+    runtime.close()
+
+
+@pytest.mark.engine
+def test_it_serves_logs_requests_and_comes_back(stage: Stage) -> None:
+    spec = configured().container(bot())
+    port = free_port()
+    instance_id, container_id = stage.ready(spec, port)
+    for round_ in ("first", "second"):
+        with urlopen(f"http://127.0.0.1:{port}/?{round_}") as answer:
+            assert answer.status == 200
+        assert eventually(lambda: f"GET /?{round_} " in stage.runtime.logs(container_id, 100), within=3)  # noqa: B023
+        stage.runtime.stop(container_id, spec.stop_timeout)
+        stopped = stage.runtime.observe(instance_id)
+        assert (stopped.state, stopped.exit_code) == (ContainerState.EXITED, 0)
+        stage.runtime.start(container_id, instance_id, spec)
+        assert eventually(lambda: stage.probes(instance_id, spec), within=5)
+
+
+@pytest.mark.engine
+def test_it_lives_within_its_limits(stage: Stage) -> None:
+    spec = configured().container(bot())
+    instance_id, _ = stage.ready(spec)
+    witness = docker.APIClient(LOCAL_SOCKET, version="1.41")
+    host = witness.inspect_container(f"clawdeploy-{instance_id}")["HostConfig"]
+    witness.close()
+    assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (500_000_000, 268_435_456, 128)
+    assert sorted(host["CapAdd"]) == sorted(spec.capabilities)
+
+
+def half_open(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.engine
+def test_open_connections_do_not_hold_up_a_stop(stage: Stage) -> None:
+    spec: ContainerSpec = replace(configured().container(bot()), stop_timeout=10)
+    port = free_port()
+    instance_id, container_id = stage.ready(spec, port)
+    with half_open(port), half_open(port):
+        stage.runtime.stop(container_id, spec.stop_timeout)
+    assert stage.runtime.observe(instance_id).exit_code == 0
