@@ -7,13 +7,14 @@ import logging
 import secrets
 import threading
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from clawdeploy.core.background import in_background
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import MISSING, Observation, Runtime, Status
-from clawdeploy.core.errors import ClawDeployError, EngineError
+from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.models import Tables
 from clawdeploy.core.steps import Action, Step, verdict
@@ -37,6 +38,7 @@ class Reconciler:
         self._lifecycle = lifecycle
         self._runtime = runtime
         self._holder = secrets.token_hex(8)
+        self._has_lease = False
         self._closing = threading.Event()
 
     def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[dict[str, str]]:
@@ -62,13 +64,17 @@ class Reconciler:
         threading.Thread(target=self._run, args=(interval,), name="reconciler", daemon=True).start()
 
     def close(self) -> None:
-        """End the periodic sync."""
+        """End the periodic sync, and leave it to another process at once."""
         self._closing.set()
+        if self._has_lease:
+            with suppress(DatabaseUnavailable), self._store.database.transaction():
+                self._lease.delete().where(self._lease.name == LEASE, self._lease.holder == self._holder).execute()
 
     def _run(self, interval: float) -> None:
         while True:
             try:
-                if self._holds_lease(timedelta(seconds=interval * 2)):
+                self._has_lease = self._holds_lease(timedelta(seconds=interval * 2))
+                if self._has_lease:
                     self.sync()
             except ClawDeployError as error:
                 logger.warning("Sync was not possible: %s", error.detail)

@@ -277,6 +277,19 @@ def test_on_sqlite_an_earlier_insert_is_not_taken_for_the_lease(surroundings: Su
     assert not two.reconciler._holds_lease(timedelta(seconds=60))
 
 
+def test_a_process_that_ends_leaves_the_sync_to_another_at_once(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    surroundings.memory.crash(instance_id)
+    syncing, other = surroundings.open(), surroundings.open()
+    syncing.reconciler.start(3600)
+    surroundings.witness.until(StatusChanged, after=Status.ERROR)
+    assert not other.reconciler._holds_lease(timedelta(seconds=60))
+    other.close()
+    assert surroundings.count("lease") == 1, "only its holder gives it back"
+    syncing.close()
+    assert surroundings.open().reconciler._holds_lease(timedelta(seconds=60))
+
+
 class FailsInTurn(WrappedRuntime):
     """Raises one error after the other when all containers are to be observed, and then works."""
 

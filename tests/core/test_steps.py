@@ -13,6 +13,10 @@ from clawdeploy.core.steps import ALIVE, FAILED_OPERATIONS, Action, Situation, S
 S = ContainerState
 BOTH = (False, True)
 TOUCHES = {Action.CREATE, Action.START, Action.STOP, Action.REMOVE, Action.FORGET}
+EXIT_CODES = (None, 0, 1, 137)
+"""One of each class: unknown, ended by itself, failed, killed. 137 is also what a lack of memory looks like."""
+RESTARTS = (2, 3)
+"""Either side of what makes a crash loop."""
 MOST_STEPS = 8
 
 Walk = list[tuple[Situation, Step]]
@@ -22,7 +26,7 @@ def all_situations() -> Iterator[Situation]:
     """Yield the full product of everything that the next step depends on."""
     observations = [
         Observation(state, None if state is S.MISSING else "c", exit_code=code, out_of_memory=oom, restart_count=count)
-        for state, code, oom, count in product(S, (None, 0, 1, 137, 143), BOTH, (0, 1, 3))
+        for state, code, oom, count in product(S, EXIT_CODES, BOTH, RESTARTS)
     ]
     rest = list(product(BOTH, repeat=5))
     for wish, operation, seen in product(Wish, (None, *Operation), observations):
@@ -37,7 +41,7 @@ def steps() -> Walk:
 
 
 def test_the_product_is_complete(steps: Walk) -> None:
-    assert len(steps) == len(Wish) * (len(Operation) + 1) * len(S) * 5 * 2 * 3 * 2**5
+    assert len(steps) == len(Wish) * (len(Operation) + 1) * len(S) * len(EXIT_CODES) * 2 * len(RESTARTS) * 2**5
     assert {step.action for _, step in steps} == set(Action)
 
 
