@@ -4,6 +4,7 @@ The values are 256 random bits, so a plain SHA-256 is enough: there is nothing t
 """
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,8 +12,11 @@ from typing import Any
 
 from clawdeploy.core.contracts import CredentialRecord, Secret
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.errors import DatabaseUnavailable, InvalidInput
 from clawdeploy.core.models import Tables
+from clawdeploy.core.visible import is_visible, is_well_behaved
+
+logger = logging.getLogger(__name__)
 
 LONGEST_VALUE = 200
 LONGEST_NAME = 100
@@ -26,14 +30,15 @@ class StoredCredentials:
         self._database = database
         self._row = tables.credential
         self._clock = clock
+        self._note_again_at: datetime | None = None
 
     def issue(
         self, kind: str, user_id: str, *, prefix: str = "", label: str = "", lifetime: timedelta | None = None
     ) -> tuple[Secret, CredentialRecord]:
         """Make a new random credential and return its value, this once, and its record."""
-        _check_name("user", user_id)
+        _check_user(user_id)
         if label:
-            _check_name("name", label)
+            _check_label(label)
         value = prefix + secrets.token_urlsafe(32)
         now = self._clock()
         with self._database.transaction():
@@ -49,7 +54,7 @@ class StoredCredentials:
         return Secret(value), _record(row)
 
     def find(self, kind: str, value: str) -> CredentialRecord | None:
-        """Return the record of a live credential and note its use at most once a minute."""
+        """Return the record of a live credential and note its use: at most once a minute, and if that can be."""
         if len(value) > LONGEST_VALUE:
             return None
         now = self._clock()
@@ -58,9 +63,22 @@ class StoredCredentials:
         if row is None:
             return None
         if row.last_used_at is None or now - row.last_used_at >= USE_IS_NOTED_EVERY:
-            with self._database.transaction():
-                self._row.update(last_used_at=now).where(self._row.id == row.id).execute()
+            self._note_use(row.id, now)
         return _record(row)
+
+    def _note_use(self, row_id: str, now: datetime) -> None:
+        """Store when a credential was used; whoever only looks at something must not fail because nobody can write.
+
+        Nor wait long: after a failure, which took some seconds, nothing is noted for a minute.
+        """
+        if self._note_again_at and now < self._note_again_at:
+            return
+        try:
+            with self._database.transaction():
+                self._row.update(last_used_at=now).where(self._row.id == row_id).execute()
+        except DatabaseUnavailable as error:
+            self._note_again_at = now + USE_IS_NOTED_EVERY
+            logger.warning("The use of credential %s could not be noted: %s", row_id, error.detail)
 
     def redeem(self, kind: str, value: str) -> CredentialRecord | None:
         """Use up a single-use credential; of simultaneous calls exactly one gets it."""
@@ -98,9 +116,15 @@ def _digest(kind: str, value: str) -> str:
     return hashlib.sha256(f"{kind}:{value}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _check_name(field: str, value: str) -> None:
+def _check_user(value: str) -> None:
+    # Stricter than a label: who somebody is must not depend on characters that nobody sees.
     if not 1 <= len(value) <= LONGEST_NAME or not value.isprintable() or value != value.strip():
-        raise InvalidInput({field: [f"It must be 1 to {LONGEST_NAME} printable characters, without spaces around."]})
+        raise InvalidInput({"user": [f"It must be 1 to {LONGEST_NAME} printable characters, without spaces around."]})
+
+
+def _check_label(value: str) -> None:
+    if len(value) > LONGEST_NAME or not (is_well_behaved(value) and is_visible(value)) or value != value.strip():
+        raise InvalidInput({"name": [f"It must be 1 to {LONGEST_NAME} printable characters, without spaces around."]})
 
 
 def _record(row: Any) -> CredentialRecord:

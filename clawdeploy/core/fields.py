@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from clawdeploy.core.contracts import Channel
+from clawdeploy.core.visible import is_visible, is_well_behaved
 
 MASK = "***"
 BOT_TOKEN = "botToken"  # noqa: S105 -- the name of a field
@@ -31,8 +32,10 @@ def _check_name(value: str) -> None:
         raise ValidationError("Give the bot a name.")
     if len(value) > LONGEST_NAME:
         raise ValidationError(f"A name has at most {LONGEST_NAME} characters; this one has {len(value)}.")
-    if not value.isprintable():
+    if not is_well_behaved(value):
         raise ValidationError("A name must not hold line breaks or other control characters.")
+    if not is_visible(value):
+        raise ValidationError("A name needs at least one character that can be seen.")
 
 
 def _check_secret(value: str) -> None:
@@ -47,7 +50,7 @@ def _check_secret(value: str) -> None:
 def _check_text(value: str) -> None:
     if len(value) > LONGEST_TEXT:
         raise ValidationError(f"It has at most {LONGEST_TEXT} characters.")
-    if not value.isprintable():
+    if not is_well_behaved(value):
         raise ValidationError("It must not hold line breaks or other control characters.")
 
 
@@ -82,7 +85,7 @@ class _AnyObject(fields.Field[dict[str, Any]]):
 
 
 def name(**options: Any) -> fields.Field[Any]:
-    """Return the field of a name: trimmed, printable, not too long."""
+    """Return the field of a name: trimmed, on one line, not too long, with something to see in it."""
     return _Trimmed(validate=_check_name, error_messages=ONLY_TEXT, **options)
 
 

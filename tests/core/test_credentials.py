@@ -122,6 +122,35 @@ def test_a_user_or_label_that_cannot_be_shown_is_refused(surroundings: Surroundi
     assert surroundings.count("credential") == 0
 
 
+def test_a_label_takes_the_joiners_of_any_script_and_a_user_does_not(store: CredentialStore) -> None:
+    for text in ("👨\u200d👩\u200d👧", "می\u200cخواهم"):
+        assert store.issue(KIND, OWNER, label=text)[1].label == text
+        with pytest.raises(InvalidInput):
+            store.issue(KIND, text)
+    for text in ("\u200d", "a\u202eb"):
+        with pytest.raises(InvalidInput):
+            store.issue(KIND, OWNER, label=text)
+
+
+def test_a_credential_works_while_nobody_can_write(
+    surroundings: Surroundings, store: CredentialStore, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To note its use is worth a try, and no more."""
+    secret, record = store.issue(KIND, OWNER)
+    row = surroundings.rows.credential
+    with surroundings.looking().transaction():
+        assert row.update(label="locked").where(row.id == record.id).execute() == 1
+        for _ in range(3):
+            found = store.find(KIND, secret.reveal())
+            assert found
+            assert found.id == record.id
+    assert caplog.text.count("could not be noted") == 1, "it is not tried, and waited for, again and again"
+    assert secret.reveal() not in caplog.text
+    clock.advance(minutes=1)
+    store.find(KIND, secret.reveal())
+    assert store.list(KIND)[0].last_used_at
+
+
 def test_any_other_user_and_label(store: CredentialStore) -> None:
     for name in ("ann", "user_2abc", "Ännchen 🙂", "a'b; DROP TABLE credential", "x" * 100):
         _, record = store.issue(KIND, name, label=name)

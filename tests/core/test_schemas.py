@@ -19,7 +19,8 @@ from tests.core.surroundings import TELEGRAM_TOKEN
 from tests.platforms import GOOD
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-NAUGHTY = ["\x00", "a\nb", "a\tb", "\x1b[31mred", "\u202egnp", "\x7f", "\ud800", "a\u2028b"]
+NAUGHTY = ["\x00", "a\nb", "a\tb", "\x1b[31mred", "\u202egnp", "\x7f", "\ud800", "a\u2028b", "a\u2029b", "a\u2066b", "\ue000",
+           "\uffff"]  # fmt: skip
 
 
 class Slack:
@@ -129,7 +130,7 @@ def test_an_empty_body_is_refused(schemas: Schemas, body: dict[str, Any]) -> Non
 
 BAD_SECRETS: list[Any] = ["***", " *** ", "", "  ", "x" * 4097, "a b", "a\nb", "ключ", 7, True, [], {}, *NAUGHTY[:5]]
 BAD: dict[str, list[Any]] = {
-    "name": [None, "", "   ", "x" * 101, 7, True, [], {}, *NAUGHTY],
+    "name": [None, "", "   ", "x" * 101, 7, True, [], {}, "\u200d", "\u2800\u3164", "\ufe0f", *NAUGHTY],
     "botToken": BAD_SECRETS,
     "apiKey": BAD_SECRETS,
     "config": [
@@ -158,6 +159,7 @@ def test_a_config_that_is_nested_without_end_is_refused(schemas: Schemas) -> Non
     ("field", "value"),
     [
         ("name", "x"), ("name", "x" * 100), ("name", "  padded  "), ("name", "Ännchen 🙂 <b>&amp;"),
+        ("name", "👨\u200d👩\u200d👧"), ("name", "می\u200cخواهم"), ("name", "❤\ufe0f"), ("name", "a\u00adb\u00a0c"), ("name", "क्\u200dष"),
         ("apiKey", "x"), ("apiKey", "x" * 4096), ("apiKey", "  sk-1\n"), ("apiKey", "****"), ("apiKey", None),
         ("botToken", TELEGRAM_TOKEN), ("botToken", None),
         ("config", {}), ("config", {"x": "x" * 16_000}), ("config", {"": [None, 1, {"y": 1.5}]}),

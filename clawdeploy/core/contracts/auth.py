@@ -71,7 +71,7 @@ class CredentialStore(Protocol):
         """
 
     def find(self, kind: str, value: str) -> CredentialRecord | None:
-        """Return the record of a live credential and note its use, or ``None``."""
+        """Return the record of a live credential and note its use if that can be, or ``None``."""
 
     def redeem(self, kind: str, value: str) -> CredentialRecord | None:
         """Use up a single-use credential: of many simultaneous calls exactly one gets it."""
