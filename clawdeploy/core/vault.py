@@ -47,13 +47,24 @@ class Vault:
 
 
 def read_key_file(folder: Path) -> tuple[str, ...]:
-    """Return the keys in the key file, one a line, or nothing when there is no file."""
+    """Return the keys in the key file, one a line, or nothing when there is no file.
+
+    Raises ``ConfigurationError`` for a file that cannot be read, and ``WrongKey`` for an empty one: a key that is
+    lost has to be put back, and making another in its place would hide that.
+    """
+    path = folder / KEY_FILE
     try:
-        return tuple((folder / KEY_FILE).read_text(encoding="ascii").split())
+        keys = tuple(path.read_text(encoding="ascii").split())
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The key file {folder / KEY_FILE} cannot be read: {type(error).__name__}.") from None
+        raise ConfigurationError(f"The key file {path} cannot be read: {type(error).__name__}.") from None
+    if not keys:
+        raise WrongKey(
+            f"The key file {path} is empty. Put the key back from a backup; where nothing was ever stored, "
+            "remove the file, and a new key is made."
+        )
+    return keys
 
 
 def make_key_file(folder: Path) -> tuple[str, ...]:

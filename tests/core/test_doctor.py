@@ -127,6 +127,16 @@ def test_a_lost_key(patient: Patient) -> None:
     assert "backup" in failed["secret key"].mend
 
 
+@pytest.mark.parametrize("started", [True, False])
+def test_an_empty_key_file(patient: Patient, started: bool) -> None:
+    if started:
+        patient.started()
+    patient.folder.mkdir(exist_ok=True)
+    (patient.folder / "secret.key").write_text("")
+    (patient.folder / "secret.key").chmod(0o600)
+    assert "is empty" in patient.failed()["secret key"].found
+
+
 def test_the_key_of_another_database(patient: Patient, tmp_path: Path) -> None:
     other = Patient(tmp_path / "other").started()
     key = patient.started().folder / "secret.key"

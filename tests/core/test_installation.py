@@ -75,7 +75,9 @@ def test_a_wrong_or_missing_key_refuses_and_touches_nothing(surroundings: Surrou
     assert everything(surroundings) == before
     said = refused.value.detail
     assert OTHER_KEY not in said
-    if wrong in ("missing file", "no setting", "empty file"):
+    if wrong == "empty file":
+        assert f"The key file {key_file} is empty. Put the key back" in said
+    elif wrong in ("missing file", "no setting"):
         assert "CLAWDEPLOY_SECRET_KEYS is not set" in said
         assert str(key_file) in said
         assert "Put the key back" in said

@@ -105,3 +105,12 @@ def test_a_key_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (other / KEY_FILE).write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_key_file(other)
+
+
+@pytest.mark.parametrize("content", ["", "\n  \n"])
+def test_an_empty_key_file_is_said_to_be_empty_and_left_alone(tmp_path: Path, content: str) -> None:
+    (tmp_path / KEY_FILE).write_text(content)
+    for use in (read_key_file, make_key_file):
+        with pytest.raises(WrongKey, match=r"secret\.key is empty"):
+            use(tmp_path)
+    assert (tmp_path / KEY_FILE).read_text() == content

@@ -11,7 +11,7 @@ from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
 from clawdeploy.core.installation import check_key
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
-from clawdeploy.core.vault import KEY_FILE, Vault
+from clawdeploy.core.vault import KEY_FILE, Vault, read_key_file
 
 LEAST_FREE_BYTES = 200 * 2**20
 MOST_DRIFT = timedelta(seconds=5)
@@ -54,6 +54,7 @@ def secret_key(ground: Ground) -> str:
         Vault(keys)
     elif file.exists():
         _check_mode(file)
+        Vault(read_key_file(file.parent))
     where = SECRET_KEYS.name if keys else file
     try:
         in_use = ground.has_tables()
