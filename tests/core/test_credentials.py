@@ -123,7 +123,7 @@ def test_a_user_or_label_that_cannot_be_shown_is_refused(surroundings: Surroundi
 
 
 def test_a_label_takes_the_joiners_of_any_script_and_a_user_does_not(store: CredentialStore) -> None:
-    for text in ("👨\u200d👩\u200d👧", "می\u200cخواهم"):
+    for text in ("👨\u200d👩\u200d👧", "می\u200cروم"):
         assert store.issue(KIND, OWNER, label=text)[1].label == text
         with pytest.raises(InvalidInput):
             store.issue(KIND, text)

@@ -19,8 +19,8 @@ from tests.core.surroundings import TELEGRAM_TOKEN
 from tests.platforms import GOOD
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-NAUGHTY = ["\x00", "a\nb", "a\tb", "\x1b[31mred", "\u202egnp", "\x7f", "\ud800", "a\u2028b", "a\u2029b", "a\u2066b", "\ue000",
-           "\uffff"]  # fmt: skip
+NAUGHTY = ["\x00", "a\nb", "a\tb", "\x1b[31mred", "\u202egnp", "\x7f", "\ud800", "a\u2028b",
+           "a\u2029b", "a\u2066b", "\ue000", "\uffff"]  # fmt: skip
 
 
 class Slack:
@@ -159,7 +159,8 @@ def test_a_config_that_is_nested_without_end_is_refused(schemas: Schemas) -> Non
     ("field", "value"),
     [
         ("name", "x"), ("name", "x" * 100), ("name", "  padded  "), ("name", "Ännchen 🙂 <b>&amp;"),
-        ("name", "👨\u200d👩\u200d👧"), ("name", "می\u200cخواهم"), ("name", "❤\ufe0f"), ("name", "a\u00adb\u00a0c"), ("name", "क्\u200dष"),
+        ("name", "👨\u200d👩\u200d👧"), ("name", "می\u200cروم"), ("name", "❤\ufe0f"),
+        ("name", "a\u00adb\u00a0c"), ("name", "क्\u200dष"),
         ("apiKey", "x"), ("apiKey", "x" * 4096), ("apiKey", "  sk-1\n"), ("apiKey", "****"), ("apiKey", None),
         ("botToken", TELEGRAM_TOKEN), ("botToken", None),
         ("config", {}), ("config", {"x": "x" * 16_000}), ("config", {"": [None, 1, {"y": 1.5}]}),
