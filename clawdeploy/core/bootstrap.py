@@ -13,7 +13,8 @@ from clawdeploy.core.contracts import Credentials, EngineInfo, Identity, Route
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.database import Database
 from clawdeploy.core.deployments import Deployments
-from clawdeploy.core.errors import ConfigurationError, EngineError, NotSignedIn
+from clawdeploy.core.engine_health import EngineHealth
+from clawdeploy.core.errors import ConfigurationError, NotSignedIn
 from clawdeploy.core.events import Event
 from clawdeploy.core.installation import check_key, open_installation
 from clawdeploy.core.instances import Instances
@@ -57,6 +58,7 @@ class Platform:
         self._providers = host.auth_providers(config, self.credentials)
         runtimes = host.runtimes(config, installation)
         self._runtime = chosen(runtimes, RUNTIME, config)
+        self._engine_health = EngineHealth(self._runtime.ping)
         blueprints, channels = host.blueprints(config), host.channels(config)
         chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
@@ -96,12 +98,8 @@ class Platform:
         return self._runtime.ping()
 
     def health(self) -> bool:
-        """Say whether the engine answers."""
-        try:
-            self._runtime.ping()
-        except EngineError:
-            return False
-        return True
+        """Say within about a second whether the engine answers; the answer may be a few seconds old."""
+        return self._engine_health.connected()
 
     def has_image(self) -> bool:
         """Say whether the image of the default blueprint is on the host; raises an ``EngineError``."""

@@ -53,7 +53,7 @@ def test_without_an_engine_it_still_opens(surroundings: Surroundings) -> None:
     with pytest.raises(RuntimeUnavailable):
         platform.has_image()
     runtime.mend()
-    assert platform.health()
+    assert surroundings.open(runtime).health()
     assert platform.engine_info().name == "Memory"
     assert platform.has_image()
     surroundings.memory.engine.images = set()

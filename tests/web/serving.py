@@ -24,7 +24,10 @@ def free_port() -> int:
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Return the environment of a server whose files all lie in ``folder``."""
+    """Return the environment of a server whose files all lie in ``folder``.
+
+    Settings are given as ``PORT="80"`` for ``CLAWDEPLOY_PORT``; only Docker's own DOCKER_HOST is named in full.
+    """
     home = folder / "home"
     home.mkdir(exist_ok=True)
     return {
@@ -34,7 +37,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "CLAWDEPLOY_DATA_DIR": str(folder / "data"),
         "CLAWDEPLOY_RUNTIME": "memory",
-        **{f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
+        **{name if name == "DOCKER_HOST" else f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.serving import HOST, Served, environment, free_port, run_serve
+from tests.web.serving import HOST, Answer, Served, environment, free_port, run_serve
 
 pytestmark = pytest.mark.system
 
@@ -224,6 +224,29 @@ class TestSlowClients:
             while more := kept.recv(65536):
                 seen += more
         assert seen.count(b"HTTP/1.1 200") == 6
+
+
+def test_an_engine_that_accepts_and_never_answers_delays_nobody(tmp_path: Path) -> None:
+    """Anybody may ask for the health, so that asking often must not use up the threads that serve all others."""
+    with socket.socket() as engine:
+        engine.bind((HOST, 0))
+        engine.listen(128)
+        port = engine.getsockname()[1]
+        served = Served(tmp_path, WORKERS="1", RUNTIME="docker", DOCKER_HOST=f"tcp://{HOST}:{port}")
+
+        def timed(path: str) -> tuple[float, Answer]:
+            begun = time.monotonic()
+            answer = served.call("GET", path)
+            return time.monotonic() - begun, answer
+
+        with ThreadPoolExecutor(72) as others:
+            asked = ["/api/health"] * 64 + ["/api/channels"] * 8
+            answers = list(others.map(timed, asked))
+        assert {answer.status for _, answer in answers} == {200}
+        assert b'"docker": "disconnected"' in answers[0][1].body
+        assert max(took for took, _ in answers) < 2
+        assert served.stop() == 0
+        served.close()
 
 
 class TestHostileRequests:

@@ -1,0 +1,125 @@
+"""One question to the engine, however many ask, and nobody waits for an engine that hangs."""
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from clawdeploy.core.engine_health import GIVEN_UP_SECONDS, KEEP_SECONDS, EngineHealth
+from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
+from clawdeploy.plugins.memory_runtime import MemoryRuntime
+
+# Long enough that a test which waits for it by mistake fails by its time limit.
+FOR_EVER = 1000.0
+
+
+class Hours:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counted:
+    """Counts the pings that pass through, and how many are under way."""
+
+    def __init__(self, runtime: MemoryRuntime | SlowRuntime | BrokenRuntime) -> None:
+        self._runtime = runtime
+        self.begun = 0
+        self.ended = 0
+
+    def __call__(self) -> None:
+        self.begun += 1
+        try:
+            self._runtime.ping()
+        finally:
+            self.ended += 1
+
+
+@pytest.fixture
+def clock() -> Hours:
+    """Return a clock that stands still until it is turned."""
+    return Hours()
+
+
+@pytest.fixture
+def slow() -> Iterator[SlowRuntime]:
+    """Give a runtime whose pings hang until it is released."""
+    runtime = SlowRuntime(MemoryRuntime(), ["ping"], patience=60)
+    yield runtime
+    runtime.release()
+
+
+def test_what_was_found_is_good_for_a_few_seconds(clock: Hours) -> None:
+    runtime = BrokenRuntime(MemoryRuntime())
+    ping = Counted(runtime)
+    health = EngineHealth(ping, patience=FOR_EVER, clock=clock)
+    assert not health.connected()
+    runtime.mend()
+    clock.now += KEEP_SECONDS - 0.1
+    assert not health.connected()
+    assert ping.begun == 1
+    clock.now += 0.1
+    assert health.connected()
+    runtime.broken = True
+    assert health.connected()
+    clock.now += KEEP_SECONDS
+    assert not health.connected()
+    assert ping.begun == 3
+
+
+def test_all_who_ask_at_once_share_one_ping(slow: SlowRuntime) -> None:
+    ping = Counted(slow)
+    health = EngineHealth(ping, patience=FOR_EVER)
+    with ThreadPoolExecutor(64) as callers:
+        answers = [callers.submit(health.connected) for _ in range(64)]
+        assert slow.entered.wait(10)
+        slow.release()
+        assert all(answer.result(10) for answer in answers)
+    assert ping.begun == 1
+
+
+def test_an_engine_that_hangs_is_waited_for_once_and_not_by_each_caller(slow: SlowRuntime, clock: Hours) -> None:
+    ping = Counted(slow)
+    health = EngineHealth(ping, clock=clock)
+    begun = time.monotonic()
+    assert not health.connected(), "nothing is known"
+    assert 0.9 < time.monotonic() - begun < 2
+    clock.now += 1.0
+    begun = time.monotonic()
+    for _ in range(1000):
+        assert not health.connected()
+    assert time.monotonic() - begun < 0.9
+    assert ping.begun == 1, "the one that hangs"
+    slow.release()
+    assert eventually(health.connected, within=10)
+
+
+def test_while_the_engine_hangs_the_last_known_answer_counts_but_not_for_ever(slow: SlowRuntime, clock: Hours) -> None:
+    slow.calls = []
+    health = EngineHealth(slow.ping, patience=0.01, clock=clock)
+    assert eventually(health.connected, within=10)
+    slow.calls = ["ping"]
+    clock.now += KEEP_SECONDS
+    assert health.connected(), "the last known"
+    clock.now += GIVEN_UP_SECONDS - 0.1
+    assert health.connected()
+    clock.now += 0.1
+    assert not health.connected(), "a ping that was not answered in all that time is an answer, too"
+    slow.release()
+    assert eventually(health.connected, within=10)
+
+
+def test_a_defect_of_a_runtime_is_no_connection_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    assert not EngineHealth(fail, patience=FOR_EVER).connected()
+    assert "ended with ZeroDivisionError" in caplog.text
