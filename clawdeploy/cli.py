@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 import clawdeploy
-from clawdeploy.command_line import CommandLine, report_sentences_only
+from clawdeploy.command_line import CommandLine, report_sentences_only, trustworthy_end
 from clawdeploy.core import doctor as examination
 from clawdeploy.core.bootstrap import Opener, Platform, bootstrap
 from clawdeploy.core.config import Setting
@@ -34,13 +34,16 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 def main() -> None:
     """Run the command line with this process's arguments and environment."""
+    # Whatever is made from here on (database, logs of the database, key) is nobody else's to read, wherever it lies.
+    os.umask(0o077)
     report_sentences_only()
     opener = Opener(os.environ)
     try:
         commands = command_line(opener)
     except ClawDeployError as error:
         sys.exit(f"Error: {error.detail}")
-    commands(prog_name="clawdeploy", obj=opener)
+    with trustworthy_end():
+        commands(prog_name="clawdeploy", obj=opener)
 
 
 def command_line(opener: Opener) -> CommandLine:

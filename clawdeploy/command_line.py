@@ -2,7 +2,11 @@
 
 import errno
 import logging
+import os
+import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -58,6 +62,44 @@ def sentence(error: Exception) -> str:
     # The message itself is left out: of an error that nobody foresaw nobody knows what is in it.
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"An unexpected {type(error).__name__} in {frame.filename}, line {frame.lineno}. Please report this defect."
+
+
+@contextmanager
+def trustworthy_end() -> Iterator[None]:
+    """See to it that this process ends with one of the exit codes that are told of, and without a traceback.
+
+    Python ends with 120 when standard output cannot take what waits to be written, and gunicorn's parent process
+    with 3 when its workers cannot start. The workers themselves, which are forked inside of the block, keep the
+    codes by which their parent knows what became of them.
+    """
+    process = os.getpid()
+    code: str | int | None = 0
+    try:
+        yield
+    except SystemExit as ended:
+        code = ended.code
+    except OSError as error:
+        # Help and version are printed before there is a command that could report this.
+        code = f"Error: {sentence(error)}"
+    if os.getpid() == process:
+        if isinstance(code, int) and code not in (0, 1, 2):
+            code = 1
+        if not _all_is_written() and not code:
+            code = "Error: What was to be printed could not be written."
+    raise SystemExit(code)
+
+
+def _all_is_written() -> bool:
+    """Empty the buffer of standard output; what cannot be written is given up, or the interpreter would try again."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return False
+    return True
 
 
 class _SentencesOnly(logging.Formatter):

@@ -146,7 +146,13 @@ def test_json_wherever_data_is_printed(environment: dict[str, str]) -> None:
         for name, command in commands_of(environment).items()
         if any("--json" in parameter.opts for parameter in command.params)
     ]
-    assert {" ".join(name) for name in printing} == {"migrate", "sync", "plugins", "doctor", "sign-in", "token list"}
+    assert {" ".join(name) for name in printing} == {
+        "migrate", "sync", "plugins", "doctor", "sign-in", "token create", "token list", "token revoke",
+    }  # fmt: skip
+    opener = Opener(environment)
+    _, token = opener.platform().credentials.issue("api_token", "me")
+    opener.close()
+    arguments |= {("token", "create"): ["me"], ("token", "revoke"): [token.id]}
     for name in printing:
         printed = run(environment, *name, *arguments.get(name, []), "--json")
         assert isinstance(json.loads(printed.stdout), dict), name
@@ -170,6 +176,93 @@ def test_a_token_is_the_only_thing_on_standard_output(environment: dict[str, str
     unknown = run(environment, "token", "revoke", "nope")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert unknown.stderr == "Error: There is no token with the id 'nope'. See: clawdeploy token list\n"
+
+
+def run_into(environment: Mapping[str, str], output: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command whose standard output is led somewhere by the shell, as ``>/dev/full``."""
+    command = f'"$0" -m clawdeploy "$@" {output}'
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command, sys.executable, *arguments],
+        env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("output", [">/dev/full", ">&-", "| true"], ids=["full", "closed", "broken pipe"])
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["plain", "json"])
+def test_a_token_that_could_not_be_printed_is_revoked(
+    environment: dict[str, str], output: str, options: list[str]
+) -> None:
+    run(environment, "migrate")
+    failed = run_into(environment, output, "token", "create", "me", *options)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("Error: The token could not be printed (")
+    assert "so it was revoked" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+    assert json.loads(run(environment, "token", "list", "--json").stdout) == {"tokens": []}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plugins"], ["doctor"], ["migrate"], ["sign-in", "me"], ["--help"], ["--version"]]
+)
+def test_what_cannot_be_printed_is_1_and_a_sentence(environment: dict[str, str], arguments: list[str]) -> None:
+    failed = run_into(environment, ">/dev/full", *arguments)
+    assert (failed.returncode, failed.stderr) == (1, "Error: No space left on device\n")
+
+
+def test_what_was_written_without_a_flush_counts_too(environment: dict[str, str], tmp_path: Path) -> None:
+    code = """
+import click
+from clawdeploy.core.hookspecs import hookimpl
+
+@hookimpl
+def register_commands(cli):
+    cli.add_command(click.Command("greet", callback=lambda: print("hello"), help="Say hello."))
+"""
+    failed = run_into(environment | install(tmp_path, "greeter", code), ">/dev/full", "greet")
+    assert (failed.returncode, failed.stderr) == (1, "Error: What was to be printed could not be written.\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "ending"),
+    [("0", 0), ("None", 0), ("1", 1), ("2", 2), ("3", 1), ("-1", 1), ("'Error: so.'", 1)],
+)
+def test_only_the_exit_codes_that_are_told_of_leave_the_process(code: str, ending: int) -> None:
+    source = f"from clawdeploy.command_line import trustworthy_end\nwith trustworthy_end(): raise SystemExit({code})"
+    assert subprocess.run([sys.executable, "-c", source], check=False, timeout=60).returncode == ending
+
+
+def test_a_forked_server_process_keeps_its_own_code() -> None:
+    source = """
+import os
+from clawdeploy.command_line import trustworthy_end
+try:
+    with trustworthy_end():
+        worker = os.fork()
+        if not worker:
+            raise SystemExit(3)
+except SystemExit:
+    if not worker:
+        raise
+print(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    assert done.stdout == "3\n"
+
+
+def test_nobody_else_can_read_what_is_made(environment: dict[str, str], tmp_path: Path) -> None:
+    """Also where the folder is not ours: a database beside other people's files, made with a usual umask."""
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    environment["CLAWDEPLOY_DATABASE_URL"] = f"sqlite:///{shared}/bots.db"
+    before = os.umask(0o022)
+    try:
+        made = run(environment, "token", "create", "me")
+    finally:
+        os.umask(before)
+    assert made.returncode == 0, made.stderr
+    modes = {path.name: path.stat().st_mode & 0o077 for path in shared.iterdir()}
+    assert "bots.db" in modes
+    assert set(modes.values()) == {0}, modes
 
 
 def test_an_impossible_user_is_told_what_is_wrong(environment: dict[str, str]) -> None:
@@ -345,6 +438,7 @@ def test_serve_says_where_it_is_and_how_to_get_in(environment: dict[str, str]) -
         assert database == f"  Database: SQLite {environment['CLAWDEPLOY_DATA_DIR']}/clawdeploy.db"
         assert engine.startswith("  Engine:   Memory")
         assert "Sign in as 'you'" in hint
+        link = link.strip()
         assert link.startswith(f"{origin}/sign-in/")
         assert get(link) == (303, "/dashboard")
         assert get(link)[0] == 410

@@ -1,7 +1,9 @@
 """API tokens: ``Authorization: Bearer cd_...`` for programs, made and revoked on the command line."""
 
+import errno
 import json
 import re
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -73,13 +75,23 @@ def token() -> None:
     show_default=True,
     help="After how many hours or days the token stops working.",
 )
+@as_json
 @click.pass_obj
-def create(opener: Opener, user: str, label: str, expires: timedelta | None) -> None:
+def create(opener: Opener, user: str, label: str, expires: timedelta | None, as_json: bool) -> None:
     """Make a token for USER and print it, once; only its hash is kept."""
     platform = opener.platform()
     secret, record = platform.credentials.issue(KIND, user, prefix=PREFIX, label=label, lifetime=expires)
     platform.publish(CredentialIssued(record.created_at, opener.actor, KIND, record.user_id, record.id))
-    click.echo(secret.reveal())
+    value = secret.reveal()
+    try:
+        _print(json.dumps(_row(record) | {"token": value}, indent=2) if as_json else value)
+    except OSError as error:
+        # A token that nobody has seen helps nobody, and must not be lying about.
+        _revoke(opener, record)
+        why = error.strerror or type(error).__name__
+        raise click.ClickException(f"The token could not be printed ({why}), so it was revoked again.") from None
+    if as_json:
+        return
     until = f"It expires at {_moment(record.expires_at)}." if record.expires_at else "It does not expire."
     click.echo(f"Keep this token: it is not shown again. {until} Its id, to revoke it: {record.id}", err=True)
 
@@ -101,15 +113,32 @@ def show(opener: Opener, user: str | None, as_json: bool) -> None:
 
 @token.command()
 @click.argument("token_id", metavar="ID")
+@as_json
 @click.pass_obj
-def revoke(opener: Opener, token_id: str) -> None:
+def revoke(opener: Opener, token_id: str, as_json: bool) -> None:
     """End the token with this ID (see `token list`) at once."""
-    platform = opener.platform()
-    owners = {record.id: record.user_id for record in platform.credentials.list(KIND)}
-    if token_id not in owners or not platform.credentials.revoke(KIND, token_id):
+    known = {record.id: record for record in opener.platform().credentials.list(KIND)}
+    if token_id not in known or not _revoke(opener, known[token_id]):
         raise click.ClickException(f"There is no token with the id {token_id!r}. See: clawdeploy token list")
-    platform.publish(CredentialRevoked(datetime.now(UTC), opener.actor, KIND, owners[token_id], token_id))
-    click.echo(f"The token {token_id} of {owners[token_id]} does not work any more.", err=True)
+    if as_json:
+        click.echo(json.dumps({"revoked": _row(known[token_id])}, indent=2))
+    else:
+        click.echo(f"The token {token_id} of {known[token_id].user_id} does not work any more.", err=True)
+
+
+def _revoke(opener: Opener, record: CredentialRecord) -> bool:
+    platform = opener.platform()
+    if not platform.credentials.revoke(KIND, record.id):
+        return False
+    platform.publish(CredentialRevoked(datetime.now(UTC), opener.actor, KIND, record.user_id, record.id))
+    return True
+
+
+def _print(text: str) -> None:
+    """Print something that must be seen; raises ``OSError`` also where there is no standard output at all."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    click.echo(text)
 
 
 def _row(record: CredentialRecord) -> dict[str, str | None]:
