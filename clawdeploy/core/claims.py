@@ -9,13 +9,13 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
-from clawdeploy.core.errors import NoContainer, OperationInProgress
+from clawdeploy.core.errors import DatabaseUnavailable, NoContainer, OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.store import InstanceStore
@@ -34,6 +34,8 @@ FIRST_PHASE = {
 }
 """What is going on from the moment of a claim, so that what was so before it is not taken for it."""
 
+NOTHING: Mapping[str, Any] = {}
+
 logger = logging.getLogger(__name__)
 
 
@@ -42,32 +44,12 @@ class ClaimLost(Exception):
 
 
 @dataclass(frozen=True)
-class Before:
-    """What an instance's row said before an operation began, to go back to when it cannot be done.
-
-    ``operation`` is the one that was taken over, unfinished; a later sync carries it on then.
-    """
-
-    wish: Wish
-    status: Status
-    reason: str
-    detail: str
-    operation: Operation | None
-    operation_since: datetime | None
-    started: bool
-
-
-@dataclass(frozen=True)
 class Claim:
-    """The right to work on one instance.
-
-    ``before`` is what to go back to, ``None`` for a new instance; ``resumed``: nobody waits for the outcome.
-    """
+    """The right to work on one instance. ``resumed``: nobody waits for the outcome."""
 
     instance_id: str
     token: str
     actor: str
-    before: Before | None = None
     resumed: bool = False
 
 
@@ -90,13 +72,13 @@ class Claims:
         self._keeper: threading.Thread | None = None
 
     def take(self, owner: str, instance_id: str, wish: Wish, operation: Operation, *, with_container: bool) -> Claim:
-        """Write a wish and claim its operation.
+        """Write a wish and claim its operation. Deleting again what could not be deleted yet is fine.
 
         Raises ``InstanceNotFound``, ``NoContainer`` (if one is needed) or ``OperationInProgress``.
         """
-        instance = self._store.owned(owner, instance_id)
-        if with_container:
-            require_container(instance.container_id, instance.detail)
+        instance = self._store.owned(owner, instance_id, deleted=operation is Operation.DELETE)
+        if with_container and instance.operation is None:
+            require_container(instance)
         now = self._store.clock()
         phase = FIRST_PHASE[operation]
         fields: dict[str, Any] = {"wish": wish, "operation": operation, "operation_since": now, "started": False}
@@ -104,15 +86,11 @@ class Claims:
         if operation is Operation.DELETE:
             fields.update(status=Status.DELETED, status_since=now)
         other_wish = (self._row.wish != wish) & self._row.reason.in_(ONLY_WATCHING)
-        free = (self._row.status != Status.DELETED) & (self._is_free(now) | other_wish)
-        with self._store.database.transaction():
-            # First the claim, then a look: nobody else writes the row between the look and our own write.
-            claim = self._claim(instance_id, owner, free)
-            if claim is not None:
-                before = _before(self.row(claim))
-                self._row.update(**fields).where(self._row.id == instance_id).execute()
-                return replace(claim, before=before)
-        raise OperationInProgress(self._what_goes_on(owner, instance_id))
+        here = (self._row.status != Status.DELETED) | (operation is Operation.DELETE)
+        claim = self._claim(instance_id, owner, here & (self._is_free(now) | other_wish), fields)
+        if claim is None:
+            raise OperationInProgress(self._what_goes_on(owner, instance_id))
+        return claim
 
     def insert(
         self, owner: str, fields: Mapping[str, Any], values: Mapping[str, Secret], ports: tuple[int, int]
@@ -157,9 +135,9 @@ class Claims:
         """Write the outcome, end the operation and give the claim back, all in one write; raises ``ClaimLost``."""
         self.save(claim, **fields, operation=None, operation_since=None, started=False, claim=None, claim_until=None)
 
-    def restore(self, claim: Claim, before: Before) -> None:
-        """Put the row back to what it said before, and give the claim back; raises ``ClaimLost``."""
-        self.save(claim, **asdict(before), claim=None, claim_until=None)
+    def put_off(self, claim: Claim, reason: str, detail: str) -> None:
+        """Say why the operation cannot go on now, and leave it to the next one; raises ``ClaimLost``."""
+        self.save(claim, reason=reason, detail=detail, claim=None, claim_until=None)
 
     def move_port(self, claim: Claim, ports: tuple[int, int], taken: Collection[int]) -> None:
         """Give the claimed instance another host port, after its container was removed; raises ``ClaimLost``."""
@@ -193,14 +171,19 @@ class Claims:
                 self._kept.discard(claim)
 
     def close(self) -> None:
-        """End the keeper thread; claims that are still held lapse by themselves."""
-        self._closing.set()
+        """End the keeper thread and give back the claims that are still held, for the next process to resume.
 
-    def _claim(self, instance_id: str, actor: str, condition: Any) -> Claim | None:
+        The work that they were for is cut short by the end of this process; until then it can write nothing.
+        """
+        self._closing.set()
+        with suppress(DatabaseUnavailable):
+            self._update_held(claim=None, claim_until=None)
+
+    def _claim(self, instance_id: str, actor: str, condition: Any, fields: Mapping[str, Any] = NOTHING) -> Claim | None:
         token = secrets.token_hex(8)
         until = self._store.clock() + LIFETIME
         with self._store.database.transaction():
-            query = self._row.update(claim=token, claim_until=until)
+            query = self._row.update(**fields, claim=token, claim_until=until)
             taken = query.where(self._row.id == instance_id, condition).execute()
         return Claim(instance_id, token, actor) if taken else None
 
@@ -214,30 +197,23 @@ class Claims:
 
     def _keep(self) -> None:
         while not self._closing.wait(self._renewed_every):
-            with self._lock:
-                tokens = [claim.token for claim in self._kept]
-            if tokens:
-                self._renew(tokens)
+            try:
+                self._update_held(claim_until=self._store.clock() + LIFETIME)
+            except Exception as error:
+                # Whatever it was: a keeper that ends would let every claim of this process lapse.
+                logger.warning("Claims could not be renewed: %s: %s", type(error).__name__, error)
 
-    def _renew(self, tokens: list[str]) -> None:
-        try:
+    def _update_held(self, **fields: Any) -> None:
+        with self._lock:
+            tokens = [claim.token for claim in self._kept]
+        if tokens:
             with self._store.database.transaction():
-                until = self._store.clock() + LIFETIME
-                self._row.update(claim_until=until).where(self._row.claim.in_(tokens)).execute()
-        except Exception as error:
-            # Whatever it was: a keeper that ends would let every claim of this process lapse.
-            logger.warning("Claims could not be renewed: %s: %s", type(error).__name__, error)
+                self._row.update(**fields).where(self._row.claim.in_(tokens)).execute()
 
 
-def _before(row: Any) -> Before:
-    operation = Operation(row.operation) if row.operation else None
-    return Before(
-        Wish(row.wish), Status(row.status), row.reason, row.detail, operation, row.operation_since, row.started
-    )
-
-
-def require_container(container_id: str | None, detail: str) -> None:
+def require_container(instance: Instance) -> None:
     """Raise ``NoContainer`` for an instance that never got a container, with what is known about why."""
-    if container_id is None:
-        why = f" {detail}" if detail else ""
-        raise NoContainer(f'This bot has no container yet.{why} A PATCH with {{"status": "running"}} tries again.')
+    if instance.container_id is None:
+        why = f" {instance.detail}" if instance.detail else ""
+        again = "" if instance.operation else ' A PATCH with {"status": "running"} tries again.'
+        raise NoContainer(f"This bot has no container yet.{why}{again}")

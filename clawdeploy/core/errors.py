@@ -145,6 +145,13 @@ class PortTaken(EngineError):
     summary = "Another program uses this bot's port"
 
 
+class NoFreePort(EngineError):
+    """Every host port of the range belongs to a bot or to another program."""
+
+    code = "no_free_port"
+    summary = "All ports for bots are in use"
+
+
 class RuntimeFailure(EngineError):
     """The engine answered and refused, for a reason of its own."""
 

@@ -1,13 +1,16 @@
 """The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
 
+import threading
 from collections.abc import Mapping
 from concurrent.futures import wait
+from dataclasses import replace
 from typing import Any
 
 from clawdeploy.core.background import in_background
 from clawdeploy.core.claims import Claim, Claims, require_container
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Instance, Operation, Runtime, Status, Wish
+from clawdeploy.core.errors import InstanceNotFound
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.plugins import PluginHost
@@ -17,6 +20,10 @@ from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS
 from clawdeploy.core.store import InstanceStore, Page
 
 MOST_LOG_LINES = 10_000
+MOST_WAITING = 8
+"""How many requests of a process may wait long at once, so that slow downloads leave threads for everybody else."""
+SHORT_WAIT = 1.0
+"""Seconds that the others wait; enough for whatever is not slow."""
 
 
 class Instances:
@@ -42,6 +49,7 @@ class Instances:
         self._runtime = runtime
         self._schemas = schemas
         self._host = host
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
 
     def list(self, owner: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
         """Return the owner's instances, newest first; raises ``InvalidInput`` for a cursor that is not ours."""
@@ -67,12 +75,17 @@ class Instances:
         }
         instance, claim = self._claims.insert(owner, fields, new.secrets, self._config[PORT_RANGE])
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
-        return self._carry_out(claim)
+        try:
+            return self._carry_out(claim)
+        except InstanceNotFound:
+            gone = "It was deleted while it was being made."
+            return replace(instance, status=Status.DELETED, reason="", detail=gone, operation=None)
 
     def patch(self, owner: str, instance_id: str, body: Mapping[str, Any]) -> Instance:
         """Change fields of an instance, and start or stop it when its status is among them.
 
-        Raises ``InvalidInput``, ``OperationInProgress`` (nothing was changed then) or an ``EngineError``.
+        Raises ``InvalidInput``, ``OperationInProgress`` (nothing was changed then) or an ``EngineError`` (fields
+        are changed, and the start or stop is carried out later).
         """
         instance = self._store.owned(owner, instance_id)
         changes = self._schemas.changes(body, instance)
@@ -84,18 +97,24 @@ class Instances:
         return self._carry_out(claim) if claim else instance
 
     def start(self, owner: str, instance_id: str) -> Instance:
-        """Start the container; raises ``NoContainer``, ``OperationInProgress`` or an ``EngineError``."""
+        """Start the container.
+
+        Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
+        """
         return self._carry_out(self._claims.take(owner, instance_id, Wish.RUN, Operation.START, with_container=True))
 
     def stop(self, owner: str, instance_id: str) -> Instance:
-        """Stop the container; raises ``NoContainer``, ``OperationInProgress`` or an ``EngineError``."""
+        """Stop the container.
+
+        Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
+        """
         return self._carry_out(self._claims.take(owner, instance_id, Wish.STOP, Operation.STOP, with_container=True))
 
     def delete(self, owner: str, instance_id: str) -> None:
         """Delete the instance with its container and data.
 
-        It is gone for its owner at once. What the engine does not let us remove now is removed by a later sync.
-        Raises ``OperationInProgress``.
+        It is hidden from its owner at once. Raises ``OperationInProgress``, or an ``EngineError`` when the engine does
+        not let us remove it now: a later sync does, and deleting it again tries at once.
         """
         claim = self._claims.take(owner, instance_id, Wish.DELETE, Operation.DELETE, with_container=False)
         self._wait(claim)
@@ -103,7 +122,7 @@ class Instances:
     def logs(self, owner: str, instance_id: str, tail: int) -> str:
         """Return the last ``tail`` lines of the container's log; raises ``NoContainer`` or an ``EngineError``."""
         instance = self._store.owned(owner, instance_id)
-        require_container(instance.container_id, instance.detail)
+        require_container(instance)
         return self._runtime.logs(instance.container_id or "", min(tail, MOST_LOG_LINES))
 
     def dump(self, instance: Instance) -> dict[str, Any]:
@@ -125,7 +144,14 @@ class Instances:
     def _wait(self, claim: Claim) -> None:
         """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us."""
         outcome = in_background(lambda: self._lifecycle.carry_out(claim))
-        if wait([outcome], timeout=self._config[WAIT_SECONDS]).done:
+        seconds = self._config[WAIT_SECONDS]
+        patient = self._waiting.acquire(blocking=False)
+        try:
+            done = wait([outcome], timeout=seconds if patient else min(seconds, SHORT_WAIT)).done
+        finally:
+            if patient:
+                self._waiting.release()
+        if done:
             outcome.result()
 
     def _url(self, instance: Instance) -> str | None:

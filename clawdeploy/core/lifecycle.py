@@ -6,8 +6,8 @@ claim. It can be entered from any state, because it believes only the row and wh
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -24,8 +24,9 @@ from clawdeploy.core.errors import (
     RuntimeUnavailable,
 )
 from clawdeploy.core.events import Event, InstanceDeleted
-from clawdeploy.core.reasons import explain
-from clawdeploy.core.steps import FAILED_OPERATIONS, Action, Situation, Step, next_step
+from clawdeploy.core.observing import Observer, guarded
+from clawdeploy.core.reasons import SENTENCES, explain
+from clawdeploy.core.steps import FAILED_OPERATIONS, Action, Step, next_step
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
-MOST_PORTS = 20
+MOST_PORTS = 500
+PUT_OFF = "What was asked for is kept and carried out as soon as it can be."
 
 
 @dataclass
@@ -67,13 +69,14 @@ class Lifecycle:
         self._ports = ports
         self._publish = publish
         self._closing = threading.Event()
+        self.observer = Observer(runtime, deployments, store.clock)
 
     def carry_out(self, claim: Claim) -> None:
         """Work on the claimed instance until it has settled.
 
-        Raises an ``EngineError`` when a start or stop could not be done and the row was put back to what it
-        was; every other failure is recorded in the row, with its reason. A ``DatabaseUnavailable`` leaves the
-        operation to whoever comes next.
+        A failure is recorded in the row, with its reason. Raises an ``EngineError`` as well when a start, stop or
+        delete cannot be done now: it stays under way and every sync tries again, because nobody can know whether
+        the engine did it and lost the answer. A ``DatabaseUnavailable`` leaves the operation to whoever comes next.
         """
         with self._claims.kept(claim):
             attempt = Attempt(claim)
@@ -86,39 +89,14 @@ class Lifecycle:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
         self._closing.set()
 
-    def observed(self, row: Any, *, trust_running: bool = False) -> tuple[Observation, Situation]:
-        """Look at one instance's container now; ``trust_running`` spares the probe of one that passed before."""
-        seen = self._guarded(self._runtime.observe, row.id)
-        return seen, self.situation(row, seen, trust_running=trust_running)
-
-    def situation(self, row: Any, seen: Observation, *, trust_running: bool = False) -> Situation:
-        """Put together all that the next step of an instance depends on."""
-        ready = False
-        probe = self._deployments.probe(row.blueprint)
-        if seen.state is ContainerState.RUNNING and (row.operation is None or row.wish == Wish.RUN):
-            trusted = trust_running and row.status == Status.RUNNING
-            ready = trusted or self._guarded(self._runtime.probe, seen, probe)
-        # The later one: a container that a dead process started has its whole time, however long the pull before took.
-        since = max((at for at in (row.operation_since, seen.started_at) if at), default=None)
-        overdue = since is not None and self._store.clock() - since > timedelta(seconds=probe.deadline)
-        return Situation(
-            wish=Wish(row.wish),
-            operation=Operation(row.operation) if row.operation else None,
-            observation=seen,
-            made=row.container_id is not None,
-            started=row.started,
-            ready=ready,
-            overdue=overdue,
-            failed=row.status == Status.ERROR and row.reason in FAILED_OPERATIONS,
-        )
-
     def settle(self, claim: Claim, row: Any, step: Step, seen: Observation) -> None:
         """Record the outcome and give the claim back. A row that says so already is not written."""
-        fields = {"status": step.status, "reason": step.reason, "detail": explain(step.reason, seen)}
+        fields: dict[str, Any] = {}
+        if step.action is Action.SETTLE:
+            fields = {"status": step.status, "reason": step.reason, "detail": explain(step.reason, seen)}
         if seen.container_id:
             fields["container_id"] = seen.container_id
-        same = row.operation is None and all(getattr(row, name) == fields[name] for name in fields)
-        if step.action is Action.KEEP or same:
+        if row.operation is None and all(getattr(row, name) == fields[name] for name in fields):
             self._claims.release(claim)
         else:
             self._claims.finish(claim, **fields)
@@ -138,7 +116,7 @@ class Lifecycle:
         if attempt.steps > MOST_STEPS:
             raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
         row = self._claims.row(attempt.claim)
-        seen, situation = self.observed(row)
+        seen, situation = self.observer.observed(row)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
             self.settle(attempt.claim, row, step, seen)
@@ -160,42 +138,55 @@ class Lifecycle:
             self._start(attempt, row, container)
         elif action is Action.STOP:
             self._phase(attempt.claim, "stopping")
-            self._guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
+            guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
         else:
             self._phase(attempt.claim, "removing" if row.wish == Wish.DELETE else "creating_container")
-            self._guarded(self._runtime.remove, container)
+            guarded(self._runtime.remove, container)
 
     def _create(self, attempt: Attempt, row: Any) -> None:
+        if row.host_port is None:
+            self._claims.move_port(attempt.claim, self._ports, ())
+            return
         spec = self._deployments.spec(row)
         self._phase(attempt.claim, "creating_container", status=Status.CREATING)
         try:
-            container = self._guarded(self._runtime.create, row.id, row.host_port, spec)
+            container = guarded(self._runtime.create, row.id, row.host_port, spec)
         except ImageMissing as missing:
             if attempt.pulled:
                 raise ImageUnavailable(f"{missing.detail}, although it was downloaded.") from missing
             self._phase(attempt.claim, "pulling_image")
-            self._guarded(self._runtime.pull, spec.images[0])
+            guarded(self._runtime.pull, spec.images[0])
             attempt.pulled = True
+            return
+        except PortTaken as error:
+            self._try_another_port(attempt, row, error)
             return
         self._phase(attempt.claim, "starting", container_id=container)
 
     def _start(self, attempt: Attempt, row: Any, container: str) -> None:
         self._phase(attempt.claim, "starting", status=Status.CREATING)
         try:
-            self._guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
+            guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
         except (PortTaken, RuntimeFailure) as error:
             # A container that never ran is worth nothing and holds the name (the engine leaves it behind).
-            if self._guarded(self._runtime.observe, row.id).state is not ContainerState.CREATED:
+            if self.observer.look(row.id).state is not ContainerState.CREATED:
                 raise
-            self._guarded(self._runtime.remove, container)
+            guarded(self._runtime.remove, container)
             self._claims.save(attempt.claim, container_id=None)
-            attempt.ports_taken.append(row.host_port)
-            if not isinstance(error, PortTaken) or len(attempt.ports_taken) > MOST_PORTS:
+            if not isinstance(error, PortTaken):
                 raise
-            self._claims.move_port(attempt.claim, self._ports, attempt.ports_taken)
+            self._try_another_port(attempt, row, error)
             return
         now = self._store.clock()
         self._phase(attempt.claim, "waiting_until_ready", started=True, operation_since=now)
+
+    def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
+        """Step over a port that another program holds; every port of the range may be tried, within bounds."""
+        attempt.ports_taken.append(row.host_port)
+        if len(attempt.ports_taken) > MOST_PORTS:
+            raise error
+        self._claims.move_port(attempt.claim, self._ports, attempt.ports_taken)
+        attempt.steps = 0
 
     def _wait(self, attempt: Attempt, row: Any) -> None:
         """Pause before looking again; a pause is not a step, so that a slow start may take its time."""
@@ -208,7 +199,7 @@ class Lifecycle:
         attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
 
     def _forget(self, claim: Claim, row: Any) -> None:
-        self._guarded(self._runtime.discard, row.id)
+        guarded(self._runtime.discard, row.id)
         self._claims.forget(claim)
         self._publish(InstanceDeleted(self._store.clock(), claim.actor, row.id, row.owner))
 
@@ -217,29 +208,20 @@ class Lifecycle:
         self._claims.save(claim, reason=reason, detail=explain(reason), **fields)
 
     def _give_up(self, claim: Claim, error: EngineError) -> None:
-        """End an operation that the engine did not let us finish."""
+        """End an operation that the engine did not let us finish, or leave it to the next sync."""
         row = self._claims.row(claim)
-        unreachable = isinstance(error, RuntimeUnavailable)
-        if row.wish == Wish.DELETE or row.operation is None or (unreachable and claim.resumed):
-            # It stays as it is, and the next sync tries again.
-            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
+        if row.operation is None:
             self._claims.release(claim)
             return
-        if claim.before is not None and (unreachable or row.wish == Wish.STOP):
-            self._claims.restore(claim, claim.before)
-            raise error
-        reason = error.code if error.code in FAILED_OPERATIONS else RuntimeFailure.code
-        self._claims.finish(claim, status=Status.ERROR, reason=reason, detail=error.detail)
-
-    @staticmethod
-    def _guarded(call: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a runtime; what it raises against its contract becomes a failure with a reason, not a stuck row."""
-        try:
-            return call(*arguments)
-        except EngineError:
-            raise
-        except Exception as error:
-            # Where, but not the message: a runtime sees secrets, and may have put one into its exception.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("The runtime failed in a way that it should not: %s\n%s", type(error).__name__, where)  # noqa: TRY400
-            raise RuntimeFailure(f"The runtime failed unexpectedly ({type(error).__name__}).") from None
+        unreachable = isinstance(error, RuntimeUnavailable) and row.operation != Operation.CREATE
+        if row.wish == Wish.RUN and not unreachable:
+            reason = error.code if error.code in FAILED_OPERATIONS else RuntimeFailure.code
+            self._claims.finish(claim, status=Status.ERROR, reason=reason, detail=error.detail)
+            return
+        logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
+        reason = error.code if error.code in SENTENCES else RuntimeFailure.code
+        told = copy(error)
+        told.detail = f"{error.detail.rstrip('.')}. {PUT_OFF}"
+        self._claims.put_off(claim, reason, told.detail)
+        if not claim.resumed:
+            raise told from error

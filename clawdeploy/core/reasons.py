@@ -22,6 +22,7 @@ SENTENCES = {
     "image_unavailable": "Its image cannot be downloaded.",
     "name_taken": "Another container on the server holds its name.",
     "port_taken": "Another program on the server uses its port.",
+    "no_free_port": "All ports for bots are in use. Delete a bot or widen the port range, then try again.",
     "runtime_failure": "Docker refused the operation.",
     "runtime_unavailable": "Docker did not answer. Try again when it does.",
 }

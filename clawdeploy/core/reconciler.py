@@ -6,6 +6,7 @@ What merely diverged is recorded. Only operations that were asked for here and l
 import logging
 import secrets
 import threading
+import time
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from datetime import timedelta
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 LEASE = "reconciler"
 SYNC_ACTOR = "sync"
+LEASE_LIFETIME = timedelta(seconds=15)
+LOOKS_EVERY = 5.0
+"""Seconds between two looks for unfinished operations; the lease is renewed as often."""
 
 
 class Reconciler:
@@ -60,7 +64,10 @@ class Reconciler:
         return changes
 
     def start(self, interval: float) -> None:
-        """Sync every ``interval`` seconds in a thread, in one process of all at a time."""
+        """Sync every ``interval`` seconds in a thread, in one process of all at a time.
+
+        Unfinished operations that nobody works on any more are looked for more often.
+        """
         threading.Thread(target=self._run, args=(interval,), name="reconciler", daemon=True).start()
 
     def close(self) -> None:
@@ -71,17 +78,25 @@ class Reconciler:
                 self._lease.delete().where(self._lease.name == LEASE, self._lease.holder == self._holder).execute()
 
     def _run(self, interval: float) -> None:
+        next_sync = time.monotonic()
         while True:
             try:
-                self._has_lease = self._holds_lease(timedelta(seconds=interval * 2))
-                if self._has_lease:
+                self._has_lease = self._holds_lease(LEASE_LIFETIME)
+                if self._has_lease and time.monotonic() >= next_sync:
+                    next_sync = time.monotonic() + interval
                     self.sync()
+                elif self._has_lease:
+                    self._resume_unfinished()
             except ClawDeployError as error:
                 logger.warning("Sync was not possible: %s", error.detail)
             except Exception:
                 logger.exception("Sync failed")
-            if self._closing.wait(interval):
+            if self._closing.wait(min(interval, LOOKS_EVERY)):
                 return
+
+    def _resume_unfinished(self) -> None:
+        for instance_id in self._store.unfinished():
+            self._resume(instance_id, SYNC_ACTOR)
 
     def _holds_lease(self, lifetime: timedelta) -> bool:
         """Take or renew the lease; says whether this process has it."""
@@ -97,14 +112,14 @@ class Reconciler:
 
     def _differs(self, row: Any, seen: Observation) -> bool:
         try:
-            step = verdict(self._lifecycle.situation(row, seen, trust_running=True))
+            step = verdict(self._lifecycle.observer.situation(row, seen, trust_running=True))
         except EngineError:
             return False
         recorded = (row.status, row.reason) == (step.status, step.reason)
         known = seen.container_id in (None, row.container_id)
         # A bot that does not answer yet is looked at closely: only that tells since when, and how often it crashed.
         passing = step.status is Status.CREATING
-        return step.action is Action.SETTLE and (passing or not (recorded and known))
+        return not known or (step.action is Action.SETTLE and (passing or not recorded))
 
     def _record(self, row: Any, actor: str) -> list[dict[str, str]]:
         """Look once more, now with a claim and in full detail, and record what is so."""
@@ -117,7 +132,7 @@ class Reconciler:
                 if row.operation is not None:
                     self._claims.release(claim)
                     return []
-                seen, situation = self._lifecycle.observed(row, trust_running=True)
+                seen, situation = self._lifecycle.observer.observed(row, trust_running=True)
                 step = verdict(situation)
                 self._lifecycle.settle(claim, row, step, seen)
         except ClaimLost:

@@ -12,7 +12,7 @@ ENDED_WHEN_ASKED = (0, 137, 143)
 """Exit codes of a process that ended because it was asked to: by itself, by SIGKILL, by SIGTERM."""
 
 FAILED_OPERATIONS = frozenset(
-    ("image_unavailable", "name_taken", "port_taken", "runtime_failure", "runtime_unavailable")
+    ("image_unavailable", "name_taken", "port_taken", "no_free_port", "runtime_failure", "runtime_unavailable")
 )
 """Reasons that an operation leaves when it could not bring the container up."""
 

@@ -13,7 +13,7 @@ import peewee
 
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, RuntimeFailure
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, NoFreePort
 from clawdeploy.core.models import EPOCH, Tables, UtcField
 from clawdeploy.core.vault import Vault
 
@@ -48,10 +48,14 @@ class InstanceStore:
         self._vault = vault
         self.clock = clock
 
-    def owned(self, owner: str, instance_id: str) -> Instance:
-        """Return one instance of the owner; raises ``InstanceNotFound``."""
+    def owned(self, owner: str, instance_id: str, *, deleted: bool = False) -> Instance:
+        """Return one instance of the owner; raises ``InstanceNotFound``.
+
+        ``deleted``: also one that is hidden from its owner, because it could not be removed entirely yet.
+        """
+        query = self.row.select().where(self.row.owner == owner) if deleted else self._owned(owner)
         with self.database.reading():
-            return self._snapshot(self._one(self._owned(owner), instance_id))
+            return self._snapshot(self._one(query, instance_id))
 
     def page(self, owner: str, limit: int | None, cursor: str | None) -> Page:
         """Return the owner's instances, newest first; all of them without a limit."""
@@ -72,17 +76,22 @@ class InstanceStore:
         now = self.clock()
         moments = {"status_since": now, "operation_since": now, "created_at": now, "updated_at": now}
 
-        def write(port: int) -> Instance:
+        def write(port: int | None) -> Instance:
             row = self.row.create(**fields, **moments, id=new_id(), host_port=port)
             self._write_secrets(row.id, values)
             return self._snapshot(row)
 
-        return self.with_free_port(ports, (), write)
+        try:
+            return self.with_free_port(ports, (), write)
+        except NoFreePort:
+            # It is stored all the same: that it has no port is a reason why it does not run, and can pass.
+            with self.database.transaction():
+                return write(None)
 
     def with_free_port(self, ports: tuple[int, int], taken: Collection[int], write: Callable[[int], T]) -> T:
         """Run ``write`` in a transaction with a free host port of the range, none of those found taken.
 
-        Raises ``RuntimeFailure`` when there is no free port.
+        Raises ``NoFreePort``.
         """
         for _ in range(MOST_COLLISIONS):
             try:
@@ -102,6 +111,11 @@ class InstanceStore:
             self.row.update(**fields, updated_at=self.clock()).where(self.row.id == row.id).execute()
             self._write_secrets(row.id, values)
             return self._snapshot(self._one(self.row.select(), instance_id))
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of instances with an unfinished operation; only for the reconciler."""
+        with self.database.reading():
+            return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(False))]
 
     def all_rows(self) -> list[Any]:
         """Return all rows, deleted ones included; only for the reconciler."""
@@ -131,7 +145,7 @@ class InstanceStore:
         }
         free = [port for port in range(low, high + 1) if port not in used and port not in taken]
         if not free:
-            raise RuntimeFailure(f"All ports from {low} to {high} are in use. Delete a bot or widen the port range.")
+            raise NoFreePort(f"All ports from {low} to {high} are in use. Delete a bot or widen the port range.")
         return random.choice(free)  # noqa: S311 - a port number is not a secret.
 
     def _write_secrets(self, instance_id: str, values: Mapping[str, Secret | None]) -> None:

@@ -47,6 +47,7 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.ImageUnavailable: Row(503, retry_after=30),
     errors.NameTaken: Row(409),
     errors.PortTaken: Row(409),
+    errors.NoFreePort: Row(503, retry_after=30),
     errors.RuntimeFailure: Row(503, retry_after=10),
     refusals.Refusal: Row(400),
     refusals.MalformedJson: Row(400),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from cryptography.fernet import Fernet
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.claims import LIFETIME, Claim, ClaimLost, Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
-from clawdeploy.core.errors import ClawDeployError, InstanceNotFound, NoContainer, OperationInProgress
+from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
@@ -151,21 +152,6 @@ def test_nobody_takes_over_from_one_who_acts(claims: Claims, instance_id: str, r
             take(claims, instance_id, wished)
 
 
-def test_an_operation_that_took_over_in_vain_puts_the_other_one_back(
-    surroundings: Surroundings, claims: Claims, instance_id: str
-) -> None:
-    first = take(claims, instance_id, START)
-    claims.save(first, reason="pulling_image", detail="The image.", status=Status.CREATING, started=True)
-    before = surroundings.row(instance_id)
-    second = take(claims, instance_id, STOP)
-    assert second.before
-    claims.restore(second, second.before)
-    after = surroundings.row(instance_id)
-    for name in ("wish", "operation", "operation_since", "status", "reason", "detail", "started"):
-        assert getattr(after, name) == getattr(before, name), name
-    assert after.claim is None
-
-
 def test_a_stranger_can_claim_nothing(claims: Claims, instance_id: str) -> None:
     with pytest.raises(InstanceNotFound):
         claims.take(STRANGER, instance_id, *STOP, with_container=False)
@@ -173,10 +159,18 @@ def test_a_stranger_can_claim_nothing(claims: Claims, instance_id: str) -> None:
 
 def test_what_is_deleted_can_be_claimed_by_nobody_but_a_sync(claims: Claims, instance_id: str) -> None:
     claims.release(take(claims, instance_id, DELETE))
-    for wished in (STOP, START, DELETE):
+    for wished in (STOP, START):
         with pytest.raises(InstanceNotFound):
             take(claims, instance_id, wished)
     assert claims.resume(instance_id, "sync")
+
+
+def test_what_could_not_be_deleted_can_be_deleted_again(claims: Claims, instance_id: str) -> None:
+    first = take(claims, instance_id, DELETE)
+    with pytest.raises(InstanceNotFound):
+        take(claims, instance_id, DELETE)
+    claims.release(first)
+    assert take(claims, instance_id, DELETE)
 
 
 def test_a_delete_wins_against_whoever_looked_before(
@@ -190,7 +184,8 @@ def test_a_delete_wins_against_whoever_looked_before(
         nonlocal overtaken
         if not overtaken:
             overtaken = True
-            deleting.instances.delete(OWNER, instance_id)
+            with suppress(RuntimeUnavailable):
+                deleting.instances.delete(OWNER, instance_id)
         return clock()
 
     with pytest.raises(InstanceNotFound):
@@ -301,20 +296,30 @@ def test_a_pull_can_be_given_up(surroundings: Surroundings, call: str) -> None:
     assert not surroundings.memory.observe_all(), "the watcher went on although its claim was gone"
 
 
-def test_a_pull_that_could_not_be_given_up_goes_on(surroundings: Surroundings) -> None:
-    """The engine went away between the pull and the stop: nothing was stopped, and nothing may be stuck."""
+def test_a_stop_that_took_over_a_pull_is_kept(surroundings: Surroundings) -> None:
+    """The engine went away between the pull and the stop: the later wish counts, and nothing may be stuck."""
     surroundings.memory.engine.images = set()
     surroundings.memory.engine.registry = {"nginx:alpine"}
     runtime = SlowRuntime(surroundings.memory, calls=("pull",))
     instance = surroundings.open(runtime, WAIT_SECONDS=0).instances.create(OWNER, GOOD)
     assert runtime.entered.wait(10)
-    with pytest.raises(ClawDeployError):
+    with pytest.raises(RuntimeUnavailable):
         surroundings.open(BrokenRuntime(surroundings.memory)).instances.patch(OWNER, instance.id, {"status": "stopped"})
     row = surroundings.row(instance.id)
-    assert (row.wish, row.status, row.operation, row.claim) == ("run", "creating", "create", None)
+    assert (row.wish, row.status, row.operation, row.claim) == ("stop", "creating", "stop", None)
     runtime.release()
     surroundings.open().reconciler.sync(patience=10)
-    surroundings.reaches(instance.id, status="running", operation=None)
+    surroundings.reaches(instance.id, status="stopped", operation=None)
+    assert not surroundings.memory.observe_all()
+
+
+def test_closing_gives_back_what_is_held(surroundings: Surroundings, claims: Claims, instance_id: str) -> None:
+    claim = take(claims, instance_id, STOP)
+    with claims.kept(claim):
+        claims.close()
+        assert surroundings.row(instance_id).claim is None
+        with pytest.raises(ClaimLost):
+            claims.save(claim, reason="stopping")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

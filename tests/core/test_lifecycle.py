@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from clawdeploy.core import lifecycle
 from clawdeploy.core.contracts import (
     Blueprint,
     Bot,
@@ -29,6 +30,7 @@ from clawdeploy.core.errors import (
 )
 from clawdeploy.core.events import InstanceCreated, InstanceDeleted, StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.lifecycle import PUT_OFF
 from clawdeploy.core.reasons import SENTENCES
 from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
@@ -170,10 +172,17 @@ def test_when_strangers_hold_every_port_it_says_so_and_leaves_nothing(surroundin
     assert (instance.status, instance.container_id) == (Status.ERROR, None)
     assert "10000 to 10001 are in use" in instance.detail
     assert not surroundings.memory.observe_all()
-    assert settled(surroundings, instance.id) == ("error", "runtime_failure")
+    assert settled(surroundings, instance.id) == ("error", "no_free_port")
 
 
-def test_after_twenty_taken_ports_it_gives_up(surroundings: Surroundings) -> None:
+def test_one_free_port_among_many_taken_ones_is_found(surroundings: Surroundings) -> None:
+    surroundings.memory.engine.foreign_ports = set(range(10000, 10100)) - {10057}
+    platform = surroundings.open(PORT_RANGE="10000-10099")
+    assert platform.instances.get(OWNER, made(platform)).host_port == 10057
+
+
+def test_after_very_many_taken_ports_it_gives_up(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "MOST_PORTS", 20)
     surroundings.memory.engine.foreign_ports = set(range(10000, 10100))
     platform = surroundings.open(PORT_RANGE="10000-10099")
     instance = platform.instances.create(OWNER, GOOD)
@@ -215,31 +224,57 @@ def test_a_creation_that_finds_no_engine_is_recorded_and_can_be_tried_again(
 
 
 @pytest.mark.parametrize("call", ["observe", "start"])
-def test_a_start_that_finds_no_engine_changes_nothing(surroundings: Surroundings, call: str) -> None:
+def test_a_start_that_finds_no_engine_is_kept_and_carried_out_later(surroundings: Surroundings, call: str) -> None:
     instance_id = made(surroundings.open())
+    surroundings.open().instances.stop(OWNER, instance_id)
     runtime = BrokenRuntime(surroundings.memory, calls=(call,))
     platform = surroundings.open(runtime)
-    before = platform.instances.stop(OWNER, instance_id) if call == "start" else None
-    with pytest.raises(RuntimeUnavailable):
+    with pytest.raises(RuntimeUnavailable) as told:
         platform.instances.start(OWNER, instance_id)
-    if before:
-        after = platform.instances.get(OWNER, instance_id)
-        assert (after.wish, after.status, after.reason) == (before.wish, before.status, before.reason)
-    settled(surroundings, instance_id)
+    assert told.value.detail == f"Docker does not answer. {PUT_OFF}"
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.wish, instance.operation, instance.reason) == (Wish.RUN, "start", "runtime_unavailable")
+    assert instance.detail == told.value.detail
+    runtime.mend()
+    platform.reconciler.sync(patience=10)
+    assert settled(surroundings, instance_id) == ("running", "")
 
 
 @pytest.mark.parametrize("call", ["observe", "stop"])
 @pytest.mark.parametrize("error", [RuntimeUnavailable(), RuntimeFailure("The engine refused.")])
-def test_a_stop_that_the_engine_does_not_carry_out_changes_nothing(
+def test_a_stop_that_the_engine_does_not_carry_out_is_kept(
     surroundings: Surroundings, call: str, error: EngineError
 ) -> None:
     instance_id = made(surroundings.open())
-    platform = surroundings.open(BrokenRuntime(surroundings.memory, error=error, calls=(call,)))
-    with pytest.raises(type(error)):
+    runtime = BrokenRuntime(surroundings.memory, error=error, calls=(call,))
+    platform = surroundings.open(runtime)
+    with pytest.raises(EngineError, match=r"."):
         platform.instances.stop(OWNER, instance_id)
     instance = platform.instances.get(OWNER, instance_id)
-    assert (instance.wish, instance.status, instance.reason) == (Wish.RUN, Status.RUNNING, "")
-    settled(surroundings, instance_id)
+    assert (instance.wish, instance.status, instance.operation) == (Wish.STOP, Status.RUNNING, "stop")
+    assert instance.reason in ("runtime_unavailable", "runtime_failure")
+    platform.reconciler.sync(patience=10)
+    assert surroundings.row(instance_id).operation == "stop", "still not possible, and still not forgotten"
+    runtime.mend()
+    platform.reconciler.sync(patience=10)
+    assert settled(surroundings, instance_id) == ("stopped", "")
+
+
+def test_a_wish_that_was_put_off_gives_way_to_another(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    with pytest.raises(RuntimeUnavailable):
+        surroundings.open(BrokenRuntime(surroundings.memory)).instances.stop(OWNER, instance_id)
+    assert surroundings.open().instances.start(OWNER, instance_id).status == Status.RUNNING
+    assert settled(surroundings, instance_id) == ("running", "")
+
+
+def test_a_start_on_a_running_bot_that_the_engine_cannot_show_is_no_error(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    broken = BrokenRuntime(surroundings.memory, error=RuntimeFailure("Server error."), calls=("observe",))
+    platform = surroundings.open(broken)
+    with pytest.raises(RuntimeUnavailable, match="cannot say how the container is"):
+        platform.instances.start(OWNER, instance_id)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
 
 
 @pytest.mark.parametrize("call", ["observe", "stop", "remove", "discard"])
@@ -248,7 +283,9 @@ def test_a_delete_is_kept_and_carried_out_later(surroundings: Surroundings, call
     instance_id = made(surroundings.open())
     runtime = BrokenRuntime(surroundings.memory, error=error, calls=(call,))
     platform = surroundings.open(runtime)
-    platform.instances.delete(OWNER, instance_id)
+    for _ in range(2):
+        with pytest.raises(EngineError):
+            platform.instances.delete(OWNER, instance_id)
     assert platform.instances.list(OWNER).instances == []
     row = surroundings.row(instance_id)
     assert (row.wish, row.status, row.operation, row.claim) == ("delete", "deleted", "delete", None)
@@ -266,7 +303,6 @@ def test_a_delete_is_kept_and_carried_out_later(surroundings: Surroundings, call
         ("create", RuntimeFailure("No space left."), "runtime_failure"),
         ("create", ImageUnavailable(), "image_unavailable"),
         ("start", RuntimeFailure("The entry point was not found."), "runtime_failure"),
-        ("observe", ImageMissing("Nobody knows why."), "runtime_failure"),
     ],
 )
 def test_a_refusal_is_recorded_with_its_reason_and_leaves_nothing(
@@ -317,27 +353,35 @@ def test_when_the_answer_to_a_creation_is_lost_its_container_is_found_again(
     assert (again.status, again.container_id) == (Status.RUNNING, left.container_id)
 
 
-def test_when_the_answer_to_a_start_is_lost_the_next_sync_knows(surroundings: Surroundings) -> None:
+@pytest.mark.parametrize("call", ["create", "start"])
+def test_a_container_of_a_lost_answer_is_accounted_for_by_a_sync(surroundings: Surroundings, call: str) -> None:
+    platform = surroundings.open(LostAnswerRuntime(surroundings.memory, calls=(call,)))
+    instance = platform.instances.create(OWNER, GOOD)
+    platform.reconciler.sync()
+    known = platform.instances.get(OWNER, instance.id)
+    assert known.container_id == surroundings.memory.observe(instance.id).container_id is not None
+    assert known.status == (Status.RUNNING if call == "start" else Status.ERROR)
+    assert platform.instances.start(OWNER, instance.id).status == Status.RUNNING
+
+
+def test_when_the_answer_to_a_start_is_lost_the_next_sync_finishes_it(surroundings: Surroundings) -> None:
     instance_id = made(surroundings.open())
     platform = surroundings.open(LostAnswerRuntime(surroundings.memory, calls=("start",)))
     platform.instances.stop(OWNER, instance_id)
     with pytest.raises(RuntimeUnavailable):
         platform.instances.start(OWNER, instance_id)
-    assert platform.instances.get(OWNER, instance_id).status == Status.STOPPED
-    platform.reconciler.sync()
-    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+    platform.reconciler.sync(patience=10)
+    assert settled(surroundings, instance_id) == ("running", "")
 
 
-def test_when_the_answer_to_a_stop_is_lost_the_next_sync_knows(surroundings: Surroundings) -> None:
+def test_when_the_answer_to_a_stop_is_lost_the_next_sync_finishes_it(surroundings: Surroundings) -> None:
     instance_id = made(surroundings.open())
     platform = surroundings.open(LostAnswerRuntime(surroundings.memory, calls=("stop",)))
     with pytest.raises(RuntimeUnavailable):
         platform.instances.stop(OWNER, instance_id)
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
-    platform.reconciler.sync()
-    instance = platform.instances.get(OWNER, instance_id)
-    assert (instance.status, instance.reason) == (Status.STOPPED, "stopped_outside")
-    assert platform.instances.stop(OWNER, instance_id).reason == ""
+    platform.reconciler.sync(patience=10)
+    assert settled(surroundings, instance_id) == ("stopped", "")
 
 
 @pytest.mark.parametrize("call", ["stop", "remove", "discard"])
@@ -345,7 +389,9 @@ def test_when_the_answer_to_a_delete_is_lost_it_is_finished_by_the_next_sync(
     surroundings: Surroundings, call: str
 ) -> None:
     platform = surroundings.open(LostAnswerRuntime(surroundings.memory, calls=(call,)))
-    platform.instances.delete(OWNER, made(platform))
+    instance_id = made(platform)
+    with pytest.raises(RuntimeUnavailable):
+        platform.instances.delete(OWNER, instance_id)
     platform.reconciler.sync(patience=10)
     assert surroundings.count("instance") == 0
     assert not surroundings.memory.observe_all()
@@ -395,7 +441,8 @@ def test_an_error_against_the_contract_becomes_a_reason(
     surroundings: Surroundings, call: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     instance = surroundings.open(RaisingRuntime(call)).instances.create(OWNER, GOOD)
-    assert (instance.status, instance.reason) == (Status.ERROR, "runtime_failure")
+    reason = "runtime_unavailable" if call == "observe" else "runtime_failure"
+    assert (instance.status, instance.reason) == (Status.ERROR, reason)
     assert "KeyError" in instance.detail
     (said,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "failing" in said.getMessage() or "before" in said.getMessage(), "it must say where"

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, RuntimeFailure, WrongKey
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, NoFreePort, WrongKey
 from clawdeploy.core.store import ID_LENGTH, ID_LETTERS, InstanceStore, new_id
 from clawdeploy.core.vault import Vault
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
@@ -213,9 +213,11 @@ def test_ports_are_unique_in_range_and_all_of_them_usable(
 ) -> None:
     used = {insert().host_port for _ in range(10)}
     assert used == set(range(10000, 10010))
-    with pytest.raises(RuntimeFailure) as refused:
-        insert()
-    assert refused.value.detail == ("All ports from 10000 to 10009 are in use. Delete a bot or widen the port range.")
+    with pytest.raises(NoFreePort) as refused:
+        store.with_free_port((10000, 10009), (), lambda port: port)
+    assert refused.value.detail == "All ports from 10000 to 10009 are in use. Delete a bot or widen the port range."
+    assert insert().host_port is None
+    assert insert().host_port is None
     with store.database.transaction():
         store.row.delete().where(store.row.host_port == 10004).execute()
     assert insert().host_port == 10004
@@ -230,7 +232,7 @@ def test_ports_are_unique_among_many_threads(store: InstanceStore, insert: Calla
 def test_a_port_that_was_found_taken_is_not_given(store: InstanceStore) -> None:
     given = {store.with_free_port((10000, 10003), (10000, 10002), lambda port: port) for _ in range(30)}
     assert given == {10001, 10003}
-    with pytest.raises(RuntimeFailure):
+    with pytest.raises(NoFreePort):
         store.with_free_port((10000, 10001), (10000, 10001), lambda port: port)
 
 
