@@ -8,9 +8,7 @@ from typing import Any
 
 from clawdeploy.core.contracts import ContainerSpec, Volume
 from clawdeploy.core.errors import RuntimeFailure
-
-INSTALLATION_LABEL = "clawdeploy.installation"
-INSTANCE_LABEL = "clawdeploy.instance"
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 from clawdeploy.core.contracts import ContainerState
 from clawdeploy.core.errors import NameTaken
-from clawdeploy.plugins.docker_runtime.container_config import INSTALLATION_LABEL, Owner
+from clawdeploy.plugins.docker_runtime.container_config import Owner
 from clawdeploy.plugins.docker_runtime.engine import ANSWER_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NAME_IN_USE, EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, carries, label_filter
 from clawdeploy.plugins.docker_runtime.observing import from_inspection
-from clawdeploy.plugins.docker_runtime.volumes import label_filter
 
 INSPECT_ATTEMPTS = 5
 
@@ -55,7 +55,9 @@ def find_of(engine: Engine, owner: Owner) -> Said | None:
 
 def find_all(engine: Engine, wanted: dict[str, str]) -> list[Said]:
     """Return the list entries of all containers with these labels, running or not; one request."""
-    return engine.ask(list, "/containers/json", {"all": "1", **label_filter(wanted)})
+    found = engine.ask(list, "/containers/json", {"all": "1", **label_filter(wanted)})
+    with not_understood():
+        return [each for each in found if carries(each["Labels"], wanted)]
 
 
 def labels(container: Said) -> dict[str, str]:
@@ -66,7 +68,7 @@ def labels(container: Said) -> dict[str, str]:
 
 def is_of(owner: Owner, container: Said) -> bool:
     """Say whether an inspected container carries the owner's labels, both of them."""
-    return owner.labels.items() <= labels(container).items()
+    return carries(labels(container), owner.labels)
 
 
 def create_or_adopt(engine: Engine, owner: Owner, body: dict[str, Any]) -> tuple[str, bool]:

@@ -10,14 +10,10 @@ from pathlib import Path
 from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
 from clawdeploy.core.errors import ImageMissing, NoContainer, PortTaken, RuntimeFailure
 from clawdeploy.plugins.docker_runtime import containers, images, probing, volumes
-from clawdeploy.plugins.docker_runtime.container_config import (
-    INSTALLATION_LABEL,
-    INSTANCE_LABEL,
-    Owner,
-    create_body,
-)
+from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, PORT_IN_USE, EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
 from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, last_lines
 from clawdeploy.plugins.docker_runtime.observing import ALIVE, between_restarts, from_inspection, from_list
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder

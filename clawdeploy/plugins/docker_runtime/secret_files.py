@@ -9,6 +9,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,22 +36,20 @@ class SecretFolder:
         Raises ``RuntimeFailure`` when there is no safe place for them.
         """
         written = {}
-        for file in files:
-            folder = self._folder(instance_id)
-            target = folder / quote(file.path, safe="")
-            try:
+        with _failures_told("Secrets cannot be written to this server's memory"):
+            for file in files:
+                target = self._folder(instance_id) / quote(file.path, safe="")
                 _write(target, file.content.reveal().encode("utf-8", "surrogatepass"))
-            except OSError as error:
-                raise RuntimeFailure(f"Secrets cannot be written to {folder}: {error.strerror}.") from error
-            written[file.path] = target
+                written[file.path] = target
         return written
 
     def remove(self, instance_id: str) -> None:
         """Remove the secret files of an instance, wherever this user may have put them."""
-        for root in self._roots:
-            folder = root / self._installation / instance_id
-            if folder.is_dir():
-                shutil.rmtree(folder)
+        with _failures_told("Secrets cannot be removed from this server's memory"):
+            for root in self._roots:
+                # Another user's folder, which nobody else may look into, holds nothing of ours.
+                with suppress(FileNotFoundError, PermissionError):
+                    shutil.rmtree(root / self._installation / instance_id)
 
     def _folder(self, instance_id: str) -> Path:
         for root in self._roots:
@@ -62,6 +61,14 @@ class SecretFolder:
                     continue
                 return folder
         raise RuntimeFailure("There is no folder in this server's memory where secrets could be kept.")
+
+
+@contextmanager
+def _failures_told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RuntimeFailure(f"{what}: {error.strerror or 'a file is in the way'}.") from error
 
 
 def possible_roots() -> Iterator[Path]:

@@ -1,6 +1,5 @@
 """The named volumes of an instance."""
 
-import json
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -9,11 +8,7 @@ from clawdeploy.core.errors import NameTaken
 from clawdeploy.plugins.docker_runtime.container_config import Owner
 from clawdeploy.plugins.docker_runtime.engine import WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood
-
-
-def label_filter(labels: dict[str, str]) -> dict[str, str]:
-    """Return the parameter of a list call that asks for things with all these labels."""
-    return {"filters": json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})}
+from clawdeploy.plugins.docker_runtime.labels import carries, label_filter
 
 
 def make(engine: Engine, owner: Owner, volumes: Iterable[Volume]) -> None:
@@ -23,7 +18,7 @@ def make(engine: Engine, owner: Owner, volumes: Iterable[Volume]) -> None:
         made = engine.call("POST", "/volumes/create", body={"Name": name, "Labels": owner.labels}, timeout=WORK_SECONDS)
         with not_understood():
             # The engine hands out a volume that is there already, whosever it is.
-            ours = owner.labels.items() <= (made["Labels"] or {}).items()
+            ours = carries(made["Labels"], owner.labels)
         if not ours:
             raise NameTaken(f"A volume that is not ours is called {name}.")
 
@@ -32,7 +27,7 @@ def remove_all(engine: Engine, owner: Owner) -> None:
     """Remove every volume that carries the owner's labels, also those that a newer blueprint no longer has."""
     found = engine.ask(dict, "/volumes", label_filter(owner.labels))
     with not_understood():
-        names = [str(volume["Name"]) for volume in found["Volumes"] or ()]
+        names = [str(each["Name"]) for each in found["Volumes"] or () if carries(each["Labels"], owner.labels)]
     for name in names:
         try:
             engine.call("DELETE", f"/volumes/{quote(name, safe='')}", timeout=WORK_SECONDS)

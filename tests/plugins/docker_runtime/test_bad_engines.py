@@ -44,7 +44,7 @@ NONSENSE: dict[str, tuple[object, ...]] = {
     "logs": NOT_A_CONTAINER[:-1],
     "discard": (*NOT_AN_ANSWER, [], {}, {"Volumes": [{}]}),
     "observe": NOT_A_CONTAINER,
-    "observe_all": (*NOT_AN_ANSWER, {}, [5], [{}], [{"Labels": {"clawdeploy.instance": "one"}}]),
+    "observe_all": (*NOT_AN_ANSWER, {}, [5], [{}], [{"Labels": 5}]),
     "has_image": (*NOT_AN_ANSWER, []),
 }
 

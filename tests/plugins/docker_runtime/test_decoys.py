@@ -8,8 +8,10 @@ import pytest
 from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, SeededFile, Volume
 from clawdeploy.core.errors import NameTaken, NoContainer, RuntimeFailure
 from clawdeploy.core.testing import Stage, free_port
-from clawdeploy.plugins.docker_runtime.container_config import INSTALLATION_LABEL, INSTANCE_LABEL
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
 from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
+from tests.plugins.docker_runtime import engines
+from tests.plugins.docker_runtime.conftest import MakeRuntime
 
 pytestmark = pytest.mark.engine
 
@@ -111,6 +113,27 @@ def test_volumes_are_labelled_and_go_with_the_instance_only(
     with pytest.raises(docker.errors.NotFound):
         witness.inspect_volume(f"clawdeploy-{instance_id}-data")
     assert witness.inspect_volume(f"clawdeploy-{other}-data")
+
+
+def test_an_engine_that_lists_too_much_is_not_believed(make_runtime: MakeRuntime) -> None:
+    """Podman lists volumes that have any of several labels."""
+    runtime = make_runtime()
+    ours = {INSTALLATION_LABEL: runtime._installation, INSTANCE_LABEL: "one"}
+    other = {**ours, INSTANCE_LABEL: "other"}
+    volumes = [{"Name": "ours", "Labels": ours}, {"Name": "other", "Labels": other}, {"Name": "x", "Labels": None}]
+    containers = [{"Id": "a" * 64, "State": "running", "Labels": {**other, INSTALLATION_LABEL: "theirs"}}]
+    script = engines.Script(
+        {
+            "GET /volumes": (200, {"Volumes": volumes}),
+            "GET /containers/json": (200, containers),
+            "DELETE /volumes/ours": (204, b""),
+        }
+    )
+    with engines.scripted(script) as address:
+        there = make_runtime(runtime._installation, address)
+        there.discard("one")
+        assert there.observe_all() == {}
+    assert [asked for asked in script.asked if "DELETE" in asked] == ["DELETE /v1.41/volumes/ours"]
 
 
 @pytest.mark.parametrize("container_id", ["", ".", "..", "../version", "a b", "clawdeploy-x", "é", "a" * 65, "json"])

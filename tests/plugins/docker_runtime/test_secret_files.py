@@ -82,8 +82,9 @@ def test_without_its_secrets_a_container_does_not_come_up_again_by_itself_but_by
 
 @pytest.mark.engine
 def test_a_crash_restart_keeps_the_secrets(stage: Stage, secretive: ContainerSpec, witness: docker.APIClient) -> None:
-    once = "cat /run/secrets/api-key; echo; test -e /crashed && exec httpd -f -p 8080 -h /www; echo >/crashed; exit 1"
-    instance_id, container_id = stage.started(replace(secretive, command=("/bin/sh", "-c", once)))
+    once = "test -e /tmp/crashed && exec httpd -f -p 8080 -h /www; echo >/tmp/crashed; exit 1"
+    command = ("/bin/sh", "-c", f"cat /run/secrets/api-key; echo; {once}")
+    instance_id, container_id = stage.started(replace(secretive, command=command))
     assert eventually(lambda: stage.probes(instance_id, secretive), within=10)
     assert stage.runtime.observe(instance_id).restart_count == 1
     assert stage.runtime.logs(container_id, 10) == 2 * f"{VALUE}\n"
@@ -119,6 +120,18 @@ def test_a_folder_that_somebody_else_has_prepared_is_refused(secret_root: Path, 
     with pytest.raises(RuntimeFailure):
         SecretFolder("home", [secret_root]).write("one", [FILE])
     assert not [*tmp_path.iterdir()]
+
+
+def test_what_cannot_be_written_or_removed_is_told(secret_root: Path) -> None:
+    secret_root.mkdir()
+    folder = SecretFolder("home", [secret_root])
+    with pytest.raises(RuntimeFailure, match="too long"):
+        folder.write("one", [SecretFile("/" + "x" * 300, Secret(VALUE))])
+    (secret_root / "home" / "two").write_text("a file where a folder should be")
+    with pytest.raises(RuntimeFailure, match="cannot be written"):
+        folder.write("two", [FILE])
+    with pytest.raises(RuntimeFailure, match="cannot be removed"):
+        folder.remove("two")
 
 
 def test_a_folder_of_ours_that_is_open_is_closed(secret_root: Path) -> None:

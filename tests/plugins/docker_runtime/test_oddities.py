@@ -1,0 +1,120 @@
+"""Moments that a real engine shows too rarely to wait for."""
+
+import pytest
+
+from clawdeploy.core.contracts import MISSING, ContainerSpec, Limits
+from clawdeploy.core.errors import NoContainer, RuntimeFailure
+from tests.plugins.docker_runtime import engines
+from tests.plugins.docker_runtime.conftest import MakeRuntime
+
+SPEC = ContainerSpec(images=("bot:1",), container_port=80, limits=Limits(2**20, 0.5, 10))
+ID = "a" * 64
+
+
+class Changing(engines.Script):
+    """Gives several answers to the same request, one after the other, and then the last one again and again."""
+
+    def __init__(self, changing: dict[str, list[engines.Answer]]) -> None:
+        super().__init__({})
+
+        class Answers(dict[str, engines.Answer]):
+            def __missing__(self, key: str) -> engines.Answer:
+                left = changing[key]
+                return left.pop(0) if len(left) > 1 else left[0]
+
+        self.answers = Answers(self.answers)
+
+
+def absent(what: str = "No such container") -> engines.Answer:
+    return (404, {"message": what})
+
+
+def test_a_name_may_be_reserved_before_its_container_shows(make_runtime: MakeRuntime) -> None:
+    taken: engines.Answer = (
+        409,
+        {"message": 'Conflict. The container name "/clawdeploy-one" is already in use by "".'},
+    )
+    script = Changing(
+        {
+            "POST /containers/create": [taken, taken, (201, {"Id": ID})],
+            "GET /containers/clawdeploy-one/json": [absent()],
+        }
+    )
+    with engines.scripted(script) as address:
+        assert make_runtime(address=address).create("one", 10000, SPEC) == ID
+
+
+def test_podman_may_trip_over_a_process_that_ends(make_runtime: MakeRuntime) -> None:
+    tripped: engines.Answer = (500, {"message": "read /proc/6769/cgroup: no such process"})
+    answers: dict[str, list[engines.Answer]] = {"GET /containers/json": [(200, [])]}
+    with engines.scripted(Changing({**answers, "GET /containers/clawdeploy-one/json": [tripped, absent()]})) as address:
+        assert make_runtime(address=address).observe("one") == MISSING
+    with (
+        engines.scripted(Changing({**answers, "GET /containers/clawdeploy-one/json": [tripped]})) as address,
+        pytest.raises(RuntimeFailure, match="no such process"),
+    ):
+        make_runtime(address=address).observe("one")
+
+
+def inspection(installation: str, status: str) -> engines.Answer:
+    labels = {"clawdeploy.installation": installation, "clawdeploy.instance": "one"}
+    state = {"Status": status, "ExitCode": 0, "OOMKilled": False, "StartedAt": "2026-01-02T03:04:05.123456789+02:00"}
+    said = {
+        "Id": ID,
+        "Config": {"Labels": labels},
+        "HostConfig": {"PortBindings": None},
+        "State": {**state, "FinishedAt": "0001-01-01T00:00:00Z"},
+        "RestartCount": 1,
+    }
+    return (200, said)
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_container_may_go_while_its_logs_are_asked_for(make_runtime: MakeRuntime, status: int) -> None:
+    said = "can not get logs from container which is dead or marked for removal"
+    script = Changing(
+        {
+            f"GET /containers/{ID}/json": [inspection("home", "running")],
+            f"GET /containers/{ID}/logs": [(status, {"message": said})],
+        }
+    )
+    with engines.scripted(script) as address, pytest.raises(NoContainer):
+        make_runtime("home", address).logs(ID, 10)
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "No such container"), (409, "removal of container is in progress")])
+def test_a_container_may_go_while_it_is_removed(make_runtime: MakeRuntime, status: int, said: str) -> None:
+    answers = {f"GET /containers/{ID}/json": [inspection("home", "running")]}
+    with engines.scripted(Changing({**answers, f"DELETE /containers/{ID}": [(status, {"message": said})]})) as address:
+        make_runtime("home", address).remove(ID)
+
+
+def test_a_stop_that_did_not_stick_is_repeated(make_runtime: MakeRuntime) -> None:
+    running, ended = inspection("home", "running"), inspection("home", "exited")
+    answers: dict[str, list[engines.Answer]] = {
+        f"GET /containers/{ID}/json": [running, running, ended],
+        f"POST /containers/{ID}/stop": [(204, b""), (304, b"")],
+    }
+    script = Changing(answers)
+    with engines.scripted(script) as address:
+        make_runtime("home", address).stop(ID, 3)
+    assert script.asked.count(f"POST /v1.41/containers/{ID}/stop?t=3") == 2
+
+
+def test_a_time_of_another_zone_is_understood(make_runtime: MakeRuntime) -> None:
+    script = Changing({"GET /containers/clawdeploy-one/json": [inspection("home", "running")]})
+    with engines.scripted(script) as address:
+        started = make_runtime("home", address).observe("one").started_at
+    assert started is not None
+    assert started.isoformat() == "2026-01-02T01:04:05.123456+00:00"
+
+
+def test_a_refusal_to_start_for_another_reason_is_a_failure(make_runtime: MakeRuntime) -> None:
+    script = Changing(
+        {
+            f"GET /containers/{ID}/json": [inspection("home", "created")],
+            f"POST /containers/{ID}/start": [(400, {"message": "OCI runtime create failed: executable not found"})],
+        }
+    )
+    with engines.scripted(script) as address, pytest.raises(RuntimeFailure, match="executable not found"):
+        make_runtime("home", address).start(ID, "one", SPEC)
