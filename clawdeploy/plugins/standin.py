@@ -8,25 +8,39 @@ from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import Blueprint, Bot, ContainerSpec, Limits, Probe
 from clawdeploy.core.hookspecs import hookimpl
 
+USUAL_IMAGE = "nginx:alpine"
+
 LOCAL_IMAGE = "clawdeploy-standin:local"
 """What ``scripts/run`` builds from the distribution's own nginx where no registry can be reached."""
 
 MEBIBYTE = 2**20
 
+# The grammar of https://github.com/distribution/reference, in which a first part is a registry when it has a dot or a
+# port, or is "localhost".
+PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+REGISTRY = rf"(?:(?:localhost|{LABEL}(?:\.{LABEL})+|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,5}})?|{LABEL}:[0-9]{{1,5}})"
+TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+IMAGE_NAME = re.compile(rf"(?:{REGISTRY}/)?{PART}(?:/{PART})*(?::{TAG})?(?:@{DIGEST})?")
+
 
 def image_name(value: str) -> str:
     """Read the name of an image, such as ``nginx:alpine`` or ``registry.example.org/team/bot:1``."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w./:@-]{0,254}", value, re.ASCII):
-        raise ValueError("it must be the name of an image, such as nginx:alpine")
+    if len(value) > 255 or not IMAGE_NAME.fullmatch(value):
+        raise ValueError(
+            "it must be the name of an image, such as nginx:alpine or registry.example.org:5000/team/bot:1: "
+            "small letters, then a tag after : or a digest after @ if you like"
+        )
     return value
 
 
 STANDIN_IMAGE = Setting(
     "CLAWDEPLOY_STANDIN_IMAGE",
     image_name,
-    "nginx:alpine",
-    f"Image of the stand-in blueprint. `{LOCAL_IMAGE}`, which `scripts/run` builds where no registry can be reached, "
-    "serves when this one is not on the host.",
+    USUAL_IMAGE,
+    f"Image of the stand-in blueprint. In place of `{USUAL_IMAGE}`, and of no other, `{LOCAL_IMAGE}` serves when that "
+    "is not on the host; `scripts/run` builds it where no registry can be reached.",
 )
 
 
@@ -40,7 +54,8 @@ class StandIn:
     stop_timeout = 10.0
 
     def __init__(self, image: str) -> None:
-        self.images = tuple(dict.fromkeys((image, LOCAL_IMAGE)))
+        # An image that somebody chose is never replaced by another: they would not get what they asked for.
+        self.images: tuple[str, ...] = (image, LOCAL_IMAGE) if image == USUAL_IMAGE else (image,)
 
     def container(self, bot: Bot) -> ContainerSpec:  # noqa: ARG002 -- the same container for every bot
         """See ``Blueprint.container``."""

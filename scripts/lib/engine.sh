@@ -4,7 +4,8 @@
 
 SOCKET=/var/run/docker.sock
 LOCAL_IMAGE=clawdeploy-standin:local
-STANDIN_IMAGE=${CLAWDEPLOY_STANDIN_IMAGE:-nginx:alpine}
+USUAL_IMAGE=nginx:alpine
+STANDIN_IMAGE=${CLAWDEPLOY_STANDIN_IMAGE:-$USUAL_IMAGE}
 
 # Sets IMAGES to those of the stand-in's images that the engine has; fails when no engine answers.
 # The server's own library asks, so that the answer is the server's, wherever DOCKER_HOST points to.

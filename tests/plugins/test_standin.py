@@ -47,14 +47,27 @@ def test_it_gets_no_secret() -> None:
 
 
 def test_its_image_can_be_chosen() -> None:
-    assert configured(CLAWDEPLOY_STANDIN_IMAGE="registry.example.org:5000/web/nginx:1.27").images == (
-        "registry.example.org:5000/web/nginx:1.27",
-        LOCAL_IMAGE,
-    )
-    assert configured(CLAWDEPLOY_STANDIN_IMAGE=LOCAL_IMAGE).images == (LOCAL_IMAGE,)
+    """And then no other one is taken in its place."""
+    for image in ("my-own:9", "registry.example.org:5000/web/nginx:1.27", LOCAL_IMAGE):
+        assert configured(CLAWDEPLOY_STANDIN_IMAGE=image).images == (image,)
+    assert configured(CLAWDEPLOY_STANDIN_IMAGE="nginx:alpine").images == ("nginx:alpine", LOCAL_IMAGE)
 
 
-@pytest.mark.parametrize("name", ["-x", "a b", "a\nb", "é", "x" * 256])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nginx", "my__own-image.x/y--z:V1_.-", "localhost/x", "localhost:5000/x", "host:5000/x:1", "Reg.Example.org/x",
+        "[::1]:5000/x", "nginx@sha256:" + "a" * 64, "registry.example.org/team/nginx:1@sha256:" + "0" * 64,
+    ],
+)  # fmt: skip
+def test_what_is_the_name_of_an_image(name: str) -> None:
+    assert configured(CLAWDEPLOY_STANDIN_IMAGE=name).images == (name,)
+
+
+@pytest.mark.parametrize("name", [
+    "-x", "a b", "a\nb", "é", "x" * 256, "UPPER/Case:x:y", "Nginx", "a//b", "/a", "a/", "a:", "a:.x", "a:x:y", "a@b",
+    "a.-b", "a..b", "host:port/x", "http://host/x", "a@sha256:12", "x:" + "t" * 129, "..", ".a/b",
+])  # fmt: skip
 def test_what_is_no_image_stops_start_up(name: str) -> None:
     with pytest.raises(ConfigurationError, match="CLAWDEPLOY_STANDIN_IMAGE"):
         configured(CLAWDEPLOY_STANDIN_IMAGE=name)
