@@ -49,8 +49,8 @@ class PostgresServer:
         self._port = 0
         self._made = 0
 
-    def start(self) -> None:
-        """Make the cluster and start it; returns when it accepts connections."""
+    def make(self) -> None:
+        """Make the cluster, with no database in it yet."""
         password_file = self._folder / "password"
         password_file.write_text(self._password)
         if self._account:
@@ -60,6 +60,10 @@ class PostgresServer:
         self._run("initdb", "-D", data, "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={password_file}",
                   "--encoding=UTF8", "--no-locale", "--no-sync")  # fmt: skip
         self._port = _free_port()
+
+    def start(self) -> None:
+        """Start the server; returns when it accepts connections. One that was stopped starts on the same port."""
+        data = str(self._folder / "data")
         options = " ".join(f"-c {name}={value}" for name, value in SERVER_SETTINGS.items())
         log = str(self._folder / "log")
         self._run("pg_ctl", "start", "-w", "-t", "60", "-D", data, "-l", log, "-o", f"-p {self._port} {options}")
@@ -116,6 +120,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="clawdeploy-postgres-"))
     server = PostgresServer(folder, _programs(), _unprivileged_account())
     try:
+        server.make()
         server.start()
         yield server
         server.stop()

@@ -1,29 +1,21 @@
 """Serving: the settings that gunicorn runs with, from the first bound socket to the last answered request."""
 
 import errno
-import logging
-import mmap
-import os
-import signal
 import socket
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
-from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
-from clawdeploy.core.errors import ClawDeployError, ConfigurationError
+from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.settings import HOST, PORT, WORKERS
 from clawdeploy.web.app import create_app
 from clawdeploy.web.logs import configure_logging
+from clawdeploy.web.parent import Parent
 from clawdeploy.web.worker import PatientWorker
-
-logger = logging.getLogger(__name__)
 
 THREADS = 16
 GRACE_SECONDS = 25
@@ -31,12 +23,13 @@ BACKLOG = 1024
 
 
 def serve(config: Config, open_platform: Callable[[], Platform], announce: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then leave by ``SystemExit``: 0 when all is well, else the reason is logged.
+    """Serve until SIGTERM or SIGINT, then leave by ``SystemExit``: 0 when all is well, else 1 with the reason logged.
 
     ``open_platform`` is called once in each worker process, after the fork, so that no connection or thread is
-    shared. ``announce`` is called once, in this process, when the first worker is ready; it must leave nothing open
-    either, because a worker that ends is replaced by a fork of this process. Raises ``ConfigurationError`` when the
-    address cannot be listened on.
+    shared. What it raises ends the server, unless a worker was ready before: then it is tried again. ``announce`` is
+    called once, in this process, when the first worker is ready; it must leave nothing open either, because a worker
+    that ends is replaced by a fork of this process. Raises ``ConfigurationError`` when the address cannot be listened
+    on.
     """
     configure_logging()
     listener = listen(config[HOST], config[PORT])
@@ -81,9 +74,7 @@ class _Server(BaseApplication):
         self._platform: Platform | None = None
         # gunicorn takes the descriptor over; it stays open although this object forgets it.
         self._descriptor = listener.detach()
-        # Two bytes that this process and its workers share: not zero once a worker is ready, once one has failed.
-        self.shared = mmap.mmap(-1, 2)
-        self.announce = announce
+        self._announce = announce
         super().__init__()
 
     def load_config(self) -> None:
@@ -105,73 +96,29 @@ class _Server(BaseApplication):
             "control_socket_disable": True,
             "logger_class": _QuietLogger,
             "proc_name": "clawdeploy",
-            "post_worker_init": self._worker_is_ready,
             "worker_exit": self._worker_ends,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Make the application, in a worker; a reason why that cannot be done ends the whole server."""
-        try:
-            self._platform = self._open_platform()
-            app = create_app(self._platform)
-            self._platform.start_background()
-        except Exception as error:
-            self._report(error)
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        """Make the application, in a worker; whatever it raises is why the worker cannot start."""
+        self._platform = self._open_platform()
+        app = create_app(self._platform)
+        self._platform.start_background()
         return app
 
     def run(self) -> None:
         """Serve until told to stop."""
-        _Parent(self).run()
-
-    def _report(self, error: Exception) -> None:
-        """Log why this worker cannot start, unless another worker has failed already, surely for the same reason."""
-        if self.shared[1]:
-            return
-        self.shared[1] = 1
-        if isinstance(error, ClawDeployError):
-            logger.critical("The server cannot start: %s", error.detail)
-        else:
-            logger.critical("The server cannot start", exc_info=error)
-
-    def _worker_is_ready(self, worker: Any) -> None:
-        self.shared[0] = 1
-        # The parent sleeps between looks at its workers; this is the signal that wakes it.
-        os.kill(worker.ppid, signal.SIGCHLD)
+        try:
+            Parent(self, self._announce).run()
+        except SystemExit as end:
+            # gunicorn has many exit codes, the command line has three.
+            raise SystemExit(1 if end.code else 0) from None
 
     def _worker_ends(self, arbiter: Any, worker: Any) -> None:
         if self._platform is not None:
             self._platform.close()
-
-
-class _Parent(Arbiter):
-    """The parent process: it announces the server once, and ends it in good order on Ctrl-C as on SIGTERM."""
-
-    app: _Server
-    _announced = False
-    _halting = False
-
-    def manage_workers(self) -> None:
-        """Replace workers that ended; called at least once a second."""
-        super().manage_workers()
-        if self.app.shared[0] and not self._announced:
-            self._announced = True
-            self.app.announce()
-
-    def reap_workers(self) -> None:
-        """Take note of workers that ended; the first one that could not start ends the server."""
-        try:
-            super().reap_workers()
-        except HaltServer:
-            if not self._halting:
-                self._halting = True
-                raise
-
-    def handle_int(self) -> None:
-        """End like on SIGTERM; a second Ctrl-C ends at once."""
-        self.handle_term()
 
 
 class _QuietLogger(Logger):

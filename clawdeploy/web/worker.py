@@ -9,9 +9,11 @@ import contextlib
 import errno
 import json
 import logging
+import os
 import selectors
 import signal
 import socket
+import sys
 import time
 from http import HTTPStatus
 from secrets import token_hex
@@ -21,6 +23,7 @@ from gunicorn import util
 from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
+from clawdeploy.web.boot import Boot
 from clawdeploy.web.connections import HEAD_SECONDS, Connection
 from clawdeploy.web.errors import FRAMEWORK, INTERNAL, Problem
 from clawdeploy.web.logs import request_id
@@ -36,7 +39,36 @@ REFUSED: dict[type[BaseException], tuple[int, str, str]] = {
 
 
 class PatientWorker(ThreadWorker):
-    """gunicorn's threaded worker, in which threads deal only with requests whose head has arrived."""
+    """gunicorn's threaded worker, in which threads deal only with requests whose head has arrived.
+
+    ``boot`` says how its start went; ``noted`` and ``leaving`` are the parent's: it knows that the worker is ready, it
+    has told the worker to end.
+    """
+
+    noted = False
+    leaving = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.boot = Boot()
+
+    def init_process(self) -> None:
+        """Start, in the new process, and serve until told to end."""
+        try:
+            super().init_process()
+        except Exception as error:
+            if self.booted:
+                raise
+            self.boot.fail(error)
+            # It is for the parent to tell that; any other exit code would be logged at each try.
+            sys.exit(0)
+
+    def run(self) -> None:
+        """Serve until told to end."""
+        self.boot.succeed()
+        # The parent sleeps between looks at its workers; this is the signal that wakes it.
+        os.kill(self.ppid, signal.SIGCHLD)
+        super().run()
 
     def accept(self, listener: Any) -> None:
         """Take a new connection."""

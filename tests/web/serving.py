@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.platforms import memory_platform
 
 HOST = "127.0.0.1"
+SERVE = (sys.executable, "-m", "clawdeploy", "serve")
 
 
 def free_port() -> int:
@@ -44,7 +46,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 def run_serve(folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run a server that is expected to end by itself, and return what it said."""
     return subprocess.run(
-        [sys.executable, "-m", "clawdeploy", "serve"],
+        SERVE,
         env=environment(folder, **settings),
         cwd=folder,
         capture_output=True,
@@ -55,19 +57,23 @@ def run_serve(folder: Path, **settings: str) -> "subprocess.CompletedProcess[str
 
 
 class Served:
-    """A running server; ``log`` is the file that holds what it said."""
+    """A running server; ``log`` is the file that holds what it said.
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    ``program`` is what to run, if it is not ``clawdeploy serve``; it has to say "ready" as that does.
+    """
+
+    def __init__(self, folder: Path, program: Sequence[str] = SERVE, **settings: str) -> None:
         self.port = free_port()
         self.folder = folder
         self.log = folder / "server.log"
-        platform = memory_platform(folder / "data")
+        given: dict[str, Any] = {name: settings[name] for name in ("DATABASE_URL",) if name in settings}
+        platform = memory_platform(folder / "data", **given)
         token, _ = platform.credentials.issue("api_token", "ann", prefix="cd_")
         platform.close()
         self.bearer = f"Bearer {token.reveal()}"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "clawdeploy", "serve"],
+                program,
                 env=environment(folder, PORT=str(self.port), **settings),
                 cwd=folder,
                 stdout=subprocess.PIPE,
