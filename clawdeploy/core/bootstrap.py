@@ -9,16 +9,17 @@ from typing import Any, TypeVar
 from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import Credentials, EngineInfo, Identity, Route
+from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.database import Database
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
-from clawdeploy.core.errors import ConfigurationError, NotSignedIn
+from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.events import Event
 from clawdeploy.core.installation import check_key, open_installation
 from clawdeploy.core.instances import Instances
 from clawdeploy.core.lifecycle import Lifecycle
+from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.models import tables
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.reconciler import Reconciler
@@ -31,6 +32,7 @@ from clawdeploy.core.settings import (
     RUNTIME,
     SYNC_SECONDS,
 )
+from clawdeploy.core.sign_in import identify
 from clawdeploy.core.store import InstanceStore
 
 T = TypeVar("T")
@@ -55,11 +57,11 @@ class Platform:
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation
         self.credentials = StoredCredentials(database, models, clock)
-        self._providers = host.auth_providers(config, self.credentials)
-        runtimes = host.runtimes(config, installation)
-        self._runtime = chosen(runtimes, RUNTIME, config)
+        members = host.members(config, self.credentials, installation)
+        self._providers = members.auth_providers
+        self._runtime = chosen(members.runtimes, RUNTIME, config)
         self._engine_health = EngineHealth(self._runtime.ping)
-        blueprints, channels = host.blueprints(config), host.channels(config)
+        blueprints, channels = members.blueprints, members.channels
         chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
         store = InstanceStore(database, models, vault, clock)
@@ -82,15 +84,15 @@ class Platform:
         self.host.publish(event)
 
     def authenticate(self, credentials: Credentials) -> Identity:
-        """Ask the auth providers in turn who is calling; raises ``NotSignedIn`` or ``InvalidCredentials``."""
-        for provider in self._providers:
-            identity = provider.authenticate(credentials)
-            if identity is not None:
-                return identity
-        raise NotSignedIn
+        """Ask the auth providers in turn who is calling.
 
-    def routes(self) -> list[Route]:
-        """Return the HTTP resources of plugins."""
+        Raises ``NotSignedIn``, ``InvalidCredentials``, or ``SignInUnavailable`` when a provider failed and no other
+        knows the caller.
+        """
+        return identify(self._providers, credentials)
+
+    def routes(self) -> list[OfferedRoute]:
+        """Return the HTTP resources of plugins, and whose they are."""
         return self.host.routes(self)
 
     def engine_info(self) -> EngineInfo:

@@ -78,6 +78,13 @@ class InvalidCredentials(ClawDeployError):
     summary = "This credential is not valid, or not valid any more"
 
 
+class SignInUnavailable(ClawDeployError):
+    """An auth provider failed, and none of the others knows the caller: nobody can tell who that is."""
+
+    code = "sign_in_unavailable"
+    summary = "Right now it cannot be found out who you are"
+
+
 class SignInLinkInvalid(ClawDeployError):
     """A one-time sign-in link was used already, has expired or never existed."""
 

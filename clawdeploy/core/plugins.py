@@ -6,25 +6,24 @@ default plugin stops start-up; a failing third-party one is recorded and left ou
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from clawdeploy.core import hookspecs
-from clawdeploy.core.config import Config
+from clawdeploy.core.blame import Blame, PluginReport
+from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import AuthProvider, Blueprint, Channel, CredentialStore, Platform, Route, Runtime
-from clawdeploy.core.errors import ClawDeployError, ConfigurationError, PluginError
+from clawdeploy.core.errors import ConfigurationError, PluginError
 from clawdeploy.core.events import Event
+from clawdeploy.core.membership import Members, OfferedRoute, check_member, name_of
 from clawdeploy.core.settings import CORE_SETTINGS, DISABLED_PLUGINS, STRICT_PLUGINS
 
 if TYPE_CHECKING:
     import click
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +38,6 @@ DEFAULT_PLUGINS = (
     "clawdeploy.plugins.local_auth",
     "clawdeploy.plugins.activity_log",
 )
-
-
-@dataclass
-class PluginReport:
-    """One plugin as ``clawdeploy plugins`` shows it; ``error`` is empty when all is well."""
-
-    name: str
-    source: str
-    default: bool
-    hooks: list[str] = field(default_factory=list)
-    error: str = ""
 
 
 class PluginHost:
@@ -89,7 +77,7 @@ class PluginHost:
         if name in self._reports:
             raise PluginError(f"Two plugins are called {name!r}: {self._reports[name].source} and {source}.")
         report = self._reports[name] = PluginReport(name, source, default)
-        with self._blame(name):
+        with self.blame(name):
             plugin = load()
             self._pluggy.register(plugin, name)
             self._pluggy.check_pending()
@@ -103,7 +91,7 @@ class PluginHost:
 
     def config(self, environment: Mapping[str, str]) -> Config:
         """Read the settings of the core and of all plugins; raises ``ConfigurationError``."""
-        offered = self._named("register_settings", {}, key=lambda setting: setting.name)
+        offered = self._named("register_settings", Setting, {})
         taken = {setting.name for setting in CORE_SETTINGS}
         for setting, plugin in offered.values():
             if setting.name in taken:
@@ -112,35 +100,51 @@ class PluginHost:
 
     def runtimes(self, config: Config, installation: str) -> dict[str, Runtime]:
         """Return the runtimes by name."""
-        return self._members("register_runtimes", {"config": config, "installation": installation})
+        arguments = {"config": config, "installation": installation}
+        return self._of_the_well(self._named("register_runtimes", Runtime, arguments))
 
     def blueprints(self, config: Config) -> dict[str, Blueprint]:
         """Return the blueprints by name."""
-        return self._members("register_blueprints", {"config": config})
+        return self._of_the_well(self._named("register_blueprints", Blueprint, {"config": config}))
 
     def channels(self, config: Config) -> dict[str, Channel]:
         """Return the channels by name."""
-        return self._members("register_channels", {"config": config})
+        return self._of_the_well(self._named("register_channels", Channel, {"config": config}))
 
     def auth_providers(self, config: Config, credentials: CredentialStore) -> list[AuthProvider]:
         """Return the auth providers in the order in which they are asked."""
-        found: dict[str, AuthProvider] = self._members(
-            "register_auth_providers", {"config": config, "credentials": credentials}
-        )
-        return list(found.values())
+        arguments = {"config": config, "credentials": credentials}
+        return list(self._of_the_well(self._named("register_auth_providers", AuthProvider, arguments)).values())
 
-    def routes(self, platform: Platform) -> list[Route]:
-        """Return the HTTP resources that plugins add."""
-        offered = self._named("register_routes", {"platform": platform}, key=lambda route: route.template)
-        return [route for route, _ in offered.values()]
+    def members(self, config: Config, credentials: CredentialStore, installation: str) -> Members:
+        """Ask for all that a platform is made of; a plugin that fails at any of it takes part in none of it."""
+        for_runtimes = {"config": config, "installation": installation}
+        for_providers = {"config": config, "credentials": credentials}
+        providers = self._named("register_auth_providers", AuthProvider, for_providers)
+        runtimes = self._named("register_runtimes", Runtime, for_runtimes)
+        blueprints = self._named("register_blueprints", Blueprint, {"config": config})
+        channels = self._named("register_channels", Channel, {"config": config})
+        well = self._of_the_well
+        return Members(well(runtimes), well(blueprints), well(channels), list(well(providers).values()))
+
+    def routes(self, platform: Platform) -> list[OfferedRoute]:
+        """Return the HTTP resources that plugins add, those of one plugin together."""
+        offered = self._named("register_routes", Route, {"platform": platform}, called="template")
+        return [OfferedRoute(plugin, route) for route, plugin in offered.values()]
+
+    def blame(self, plugin: str) -> Blame:
+        """Return the context in which whatever fails is the failure of this plugin."""
+        return Blame(self._reports[plugin], strict=self._strict)
 
     def add_commands(self, cli: "click.Group") -> None:
         """Let plugins add their commands; two commands with one name are refused."""
         owners = dict.fromkeys(cli.commands, "the core")
         for name, implementation in self._implementations("register_commands"):
             before = dict(cli.commands)
-            with self._blame(name):
+            with self.blame(name):
                 implementation(cli=cli)
+            if self._reports[name].error:
+                cli.commands = before
             for command in [known for known in cli.commands if cli.commands[known] is not before.get(known)]:
                 if command in owners:
                     raise PluginError(f"The command {command!r} is offered twice: by {owners[command]} and by {name}.")
@@ -149,7 +153,7 @@ class PluginHost:
     def startup(self, platform: Platform) -> None:
         """Tell plugins that this process begins to serve."""
         for name, implementation in self._implementations("startup"):
-            with self._blame(name):
+            with self.blame(name):
                 implementation(platform=platform)
 
     def publish(self, event: Event) -> None:
@@ -157,26 +161,33 @@ class PluginHost:
         for name, implementation in self._implementations("observe"):
             try:
                 implementation(event=event)
-            except Exception:
+            except (Exception, SystemExit):
                 logger.exception("Plugin %s failed to observe %s", name, type(event).__name__)
 
-    def _members(self, hook: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        offered = self._named(hook, arguments, key=lambda member: member.name)
-        return {name: member for name, (member, _) in offered.items()}
+    def _named(
+        self, hook: str, contract: type[Any], arguments: Mapping[str, Any], called: str = "name"
+    ) -> dict[str, tuple[Any, str]]:
+        """Collect what plugins offer under names of which each may be taken once: the members, and whose they are.
 
-    def _named(self, hook: str, arguments: Mapping[str, Any], key: Callable[[Any], str]) -> dict[str, tuple[Any, str]]:
-        """Collect what plugins offer under names of which each may be taken once."""
+        ``called`` is the attribute that holds the name.
+        """
         found: dict[str, tuple[Any, str]] = {}
         for plugin, implementation in self._implementations(hook):
             offered: list[tuple[str, Any]] = []
-            with self._blame(plugin):
-                members: Iterable[Any] = implementation(**arguments)
-                offered = [(key(member), member) for member in members]
+            with self.blame(plugin):
+                members = list(implementation(**arguments))
+                for member in members:
+                    check_member(member, contract)
+                offered = [(name_of(member, called), member) for member in members]
             for name, member in offered:
                 if name in found:
                     raise PluginError(f"{name!r} is offered twice: by plugin {found[name][1]!r} and by {plugin!r}.")
                 found[name] = (member, plugin)
         return found
+
+    def _of_the_well(self, found: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
+        """Return the members without those of plugins that failed at one hook or another."""
+        return {name: member for name, (member, plugin) in found.items() if not self._reports[plugin].error}
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """Return the implementations of a hook one by one, in the order of registration."""
@@ -185,9 +196,6 @@ class PluginHost:
             if not self._reports[implementation.plugin_name].error:
                 found.append((implementation.plugin_name, _with_wanted_arguments(implementation)))
         return found
-
-    def _blame(self, name: str) -> "_Blame":
-        return _Blame(self._reports[name], self._strict)
 
     def _refuse_unknown(self, disabled: set[str]) -> None:
         known = {module.rpartition(".")[2] for module in DEFAULT_PLUGINS}
@@ -203,24 +211,3 @@ def _with_wanted_arguments(implementation: "pluggy.HookImpl") -> Callable[..., A
         return implementation.function(**{name: value for name, value in arguments.items() if name in wanted})
 
     return call
-
-
-class _Blame:
-    """Turns any failure inside the block into the failure of one named plugin."""
-
-    def __init__(self, report: PluginReport, strict: bool) -> None:
-        self._report = report
-        self._strict = strict
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        said = error.detail if isinstance(error, ClawDeployError) else f"{type(error).__name__}: {error}"
-        self._report.error = said[:300]
-        if self._report.default or self._strict:
-            raise PluginError(f"Plugin {self._report.name!r} ({self._report.source}) failed: {said[:300]}") from error
-        logger.error("Plugin %s failed and is left out: %s", self._report.name, self._report.error, exc_info=error)
-        return True

@@ -37,6 +37,7 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     InvalidInput: Row(400),
     NotSignedIn: Row(401),
     InvalidCredentials: Row(401),
+    errors.SignInUnavailable: Row(503, retry_after=10),
     errors.SignInLinkInvalid: Row(410),
     errors.InstanceNotFound: Row(404),
     errors.NoContainer: Row(400),

@@ -94,7 +94,8 @@ def test_providers_are_asked_in_turn_and_a_bad_credential_ends_it(surroundings: 
 
 
 def test_routes_of_plugins_are_given(surroundings: Surroundings) -> None:
-    assert {route.template for route in surroundings.open().routes()} >= {"/sign-out"}
+    offered = {(offer.plugin, offer.route.template) for offer in surroundings.open().routes()}
+    assert offered >= {("local_auth", "/sign-out")}
 
 
 def test_what_is_published_reaches_the_observers(surroundings: Surroundings) -> None:

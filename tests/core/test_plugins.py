@@ -16,18 +16,23 @@ import pytest
 
 from clawdeploy.core.bootstrap import bootstrap
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import Channel, Route
-from clawdeploy.core.errors import ConfigurationError, PluginError
+from clawdeploy.core.contracts import Channel, Credentials, Identity, Route
+from clawdeploy.core.errors import ConfigurationError, NotSignedIn, PluginError
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.plugins import DEFAULT_PLUGINS, PluginHost
 from clawdeploy.core.settings import CORE_SETTINGS
+from clawdeploy.plugins.memory_runtime import MemoryRuntime
+from clawdeploy.plugins.standin import StandIn
 from clawdeploy.plugins.telegram import Telegram
 from tests.core.packages import SLACK, install
 from tests.core.surroundings import Surroundings
 from tests.platforms import memory_platform
 
 CONFIG = Config(CORE_SETTINGS, {})
+NO_STORE: Any = None
+NO_PLATFORM: Any = None
 EVENT = Event(datetime.now(UTC), "ann")
 
 
@@ -222,32 +227,109 @@ def test_members_keep_the_order_of_their_plugins(surroundings: Surroundings) -> 
     assert [channel["name"] for channel in platform.catalog.channels()] == ["telegram", "discord", "whatsapp", "fax"]
 
 
-def test_every_kind_of_member_is_collected() -> None:
-    def named(name: str) -> Any:
-        return SimpleNamespace(name=name)
+class Provider:
+    """An auth provider of a plugin, that believes a header of its own name."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def authenticate(self, credentials: Credentials) -> Identity | None:
+        said = credentials.headers.get(self.name)
+        return Identity(said, self.name, ambient=False) if said else None
+
+
+def test_every_kind_of_member_is_collected() -> None:
     host = hosting(
         one=offers(
-            register_runtimes=lambda installation: [named(f"runtime-{installation}")],
-            register_blueprints=lambda: [named("blueprint")],
-            register_auth_providers=lambda: [named("first"), named("second")],
+            register_runtimes=lambda installation: [MemoryRuntime(installation)],
+            register_blueprints=lambda: [StandIn("bot:1")],
+            register_auth_providers=lambda: [Provider("first"), Provider("second")],
             register_routes=lambda platform: [Route("/one", platform), Route("/two", platform, "public")],
-        )
+        ),
+        two=FAX,
     )
-    assert list(host.runtimes(CONFIG, "home")) == ["runtime-home"]
-    assert list(host.blueprints(CONFIG)) == ["blueprint"]
-    assert [each.name for each in host.auth_providers(CONFIG, None)] == ["first", "second"]  # type: ignore[arg-type]
-    routes = host.routes("the platform")  # type: ignore[arg-type]
-    assert [(route.template, route.resource, route.access) for route in routes] == [
-        ("/one", "the platform", "user"),
-        ("/two", "the platform", "public"),
+    assert list(host.runtimes(CONFIG, "home")) == ["memory"]
+    assert list(host.blueprints(CONFIG)) == ["standin"]
+    assert [each.name for each in host.auth_providers(CONFIG, NO_STORE)] == ["first", "second"]
+    assert host.routes(NO_PLATFORM) == [
+        OfferedRoute("one", Route("/one", NO_PLATFORM, "user")),
+        OfferedRoute("one", Route("/two", NO_PLATFORM, "public")),
     ]
+    members = host.members(CONFIG, NO_STORE, "home")
+    assert [list(members.runtimes), list(members.blueprints), list(members.channels)] == [
+        ["memory"], ["standin"], ["fax"],
+    ]  # fmt: skip
+    assert [each.name for each in members.auth_providers] == ["first", "second"]
+
+
+INCOMPLETE: dict[str, tuple[object, str]] = {
+    "register_runtimes": (SimpleNamespace(name="r", ping=7), "The Runtime 'r' lacks create(), pull(), start(), stop()"),
+    "register_blueprints": (
+        SimpleNamespace(name="b", label="B", description="", images=(), probe=None),
+        "The Blueprint 'b' lacks stop_timeout, container().",
+    ),
+    "register_channels": (
+        SimpleNamespace(name="c"),
+        "The Channel 'c' lacks label, help, credential_fields, bot_config, check().",
+    ),
+    "register_auth_providers": (Provider, "The AuthProvider of class type lacks name."),
+    "register_routes": (SimpleNamespace(template="/x"), "is no Route, but a SimpleNamespace."),
+    "register_settings": ("CLAWDEPLOY_COLOUR", "is no Setting, but a str."),
+}
+
+
+def ask_for(host: PluginHost, hook: str) -> None:
+    """Ask all plugins at one hook."""
+    asking: dict[str, Callable[[], object]] = {
+        "register_runtimes": lambda: host.runtimes(CONFIG, "home"),
+        "register_blueprints": lambda: host.blueprints(CONFIG),
+        "register_channels": lambda: host.channels(CONFIG),
+        "register_auth_providers": lambda: host.auth_providers(CONFIG, NO_STORE),
+        "register_routes": lambda: host.routes(NO_PLATFORM),
+        "register_settings": lambda: host.config({}),
+    }
+    asking[hook]()
+
+
+@pytest.mark.parametrize("hook", INCOMPLETE)
+def test_a_member_that_lacks_something_is_found_when_it_is_offered(hook: str) -> None:
+    """Not when somebody needs what is missing, as an error 500."""
+    member, lacks = INCOMPLETE[hook]
+    incomplete = offers(**{hook: lambda: [member]})
+    host = hosting(incomplete=incomplete, fax=FAX)
+    ask_for(host, hook)
+    assert lacks in host.report()[0].error
+    assert host.report()[1].error == ""
+    with pytest.raises(PluginError, match="Plugin 'incomplete'"):
+        ask_for(hosting(default=True, incomplete=incomplete), hook)
+
+
+@pytest.mark.parametrize("name", ["", None, 7])
+def test_a_name_is_a_text(name: object) -> None:
+    host = hosting(odd=offers(register_channels=lambda: [Fax()], register_auth_providers=lambda: [Provider(name)]))  # type: ignore[arg-type]
+    ask_for(host, "register_auth_providers")
+    assert host.report()[0].error == f"The name of a Provider must be a text, not {name!r}."
+
+
+@pytest.mark.parametrize("failing", ["register_runtimes", "register_blueprints", "register_auth_providers"])
+def test_a_plugin_that_fails_at_one_hook_takes_part_in_none(surroundings: Surroundings, failing: str) -> None:
+    """Whether it is asked for the one before the other or after it."""
+    halves: dict[str, Callable[..., Any]] = {
+        "register_auth_providers": lambda: [Provider("half")],
+        "register_channels": lambda: [Fax()],
+    }
+    whole = surroundings.open(plugins={"half": offers(**halves)})
+    assert whole.authenticate(Credentials({"half": "ann"}, {})).user_id == "ann"
+    platform = surroundings.open(plugins={"half": offers(**(halves | {failing: fail}))})
+    assert "fax" not in platform.catalog.channel_members
+    with pytest.raises(NotSignedIn):
+        platform.authenticate(Credentials({"half": "ann"}, {}))
 
 
 def test_one_route_offered_twice_stops_the_start() -> None:
     route = offers(register_routes=lambda: [Route("/one", object())])
     with pytest.raises(PluginError, match="'/one' is offered twice"):
-        hosting(one=route, two=offers(register_routes=lambda: [Route("/one", object())])).routes(None)  # type: ignore[arg-type]
+        hosting(one=route, two=offers(register_routes=lambda: [Route("/one", object())])).routes(NO_PLATFORM)
 
 
 # -- settings --------------------------------------------------------------------------------------------------------
@@ -350,12 +432,40 @@ def test_a_third_party_that_fails_to_add_its_commands_is_left_out() -> None:
     assert host.report()[0].error
 
 
-def test_an_exit_is_not_taken_for_a_failure() -> None:
-    def leave() -> Any:
+def leave(*_: object, **__: object) -> Any:
+    raise SystemExit(7)
+
+
+def test_a_plugin_that_wants_to_end_the_process_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    host = hosting(asked=offers(register_channels=leave), started=offers(startup=leave), seen=offers(observe=leave))
+    host.add("loaded", leave, source="tests")
+    host.channels(CONFIG)
+    host.startup(NO_PLATFORM)
+    host.publish(EVENT)
+    assert {report.name: report.error for report in host.report()} == {
+        "asked": "SystemExit: 7", "started": "SystemExit: 7", "seen": "", "loaded": "SystemExit: 7",
+    }  # fmt: skip
+    assert "Plugin seen failed to observe Event" in caplog.text
+    with pytest.raises(PluginError, match="SystemExit: 7"):
+        PluginHost(strict=True).add("loaded", leave, source="tests")
+
+
+def test_ctrl_c_is_not_taken_for_a_failure() -> None:
+    def interrupted() -> Any:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        PluginHost().add("patient", leave, source="tests")
+        PluginHost().add("patient", interrupted, source="tests")
+
+
+def test_commands_of_a_plugin_that_failed_half_way_are_left_out() -> None:
+    def half(cli: click.Group) -> None:
+        cli.add_command(command("dance"))
+        raise ValueError("it broke")
+
+    cli = click.Group(commands=[command("serve")])
+    hosting(bad=offers(register_commands=half)).add_commands(cli)
+    assert list(cli.commands) == ["serve"]
 
 
 def test_failures_that_say_what_is_wrong_are_quoted() -> None:

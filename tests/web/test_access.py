@@ -1,10 +1,13 @@
 """Who may call what, asked of every route that the router knows: none can be forgotten."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import falcon.inspect
 import pytest
 
+from clawdeploy.core.contracts import AuthProvider, Credentials, Identity
+from clawdeploy.core.hookspecs import hookimpl
 from tests.web.people import SYNC_SECRET, Caller, Site, problem
 
 PUBLIC = {("GET", "/"), ("HEAD", "/"), ("GET", "/api/health"), ("HEAD", "/api/health"), ("GET", "/sign-in/{token}")}
@@ -138,3 +141,37 @@ class TestAdmin:
         nothing = problem(caller.call(method, "/api/admin/nothing", x_sync_secret=header), 404, "not_found")
         assert {**answer, "requestId": "-"} == {**nothing, "requestId": "-"}
         bare.close()
+
+
+class Stumbling:
+    """An auth provider that fails in a way that is not foreseen, and would put the caller's credentials into it."""
+
+    name = "stumbling"
+
+    def authenticate(self, credentials: Credentials) -> Identity | None:
+        raise LookupError(f"nobody is called {credentials.headers} {credentials.cookies}")
+
+    @hookimpl
+    def register_auth_providers(self) -> list[AuthProvider]:
+        return [self]
+
+
+def test_a_provider_that_fails_signs_nobody_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    site = Site(tmp_path, plugins={"stumbling": Stumbling()})
+    ann, browser = site.program(), site.browser()
+    assert ann.get("/api/instances").status_int == 200, "the other providers are asked all the same"
+    assert browser.get("/dashboard").status_int == 200
+    stranger = site.anybody()
+    stranger.headers["Authorization"] = "Bearer hunter2"
+    for path in ("/api/instances", "/api/instances/one"):
+        answer = stranger.get(path)
+        problem(answer, 503, "sign_in_unavailable")
+        assert answer.headers["Retry-After"] == "10"
+        assert "WWW-Authenticate" not in answer.headers
+    page = stranger.get("/dashboard", accept="text/html")
+    assert page.status_int == 503, "a page does not lead to where one signs in"
+    problem(site.forger().get("/api/instances"), 401, "invalid_credentials")
+    assert stranger.get("/api/health").status_int == 200
+    assert "Auth provider stumbling failed: LookupError in " in caplog.text
+    assert "hunter2" not in caplog.text
+    site.close()

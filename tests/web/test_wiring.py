@@ -49,23 +49,56 @@ class Offering:
         return self._routes
 
 
-@pytest.mark.parametrize(
-    ("route", "said"),
-    [
-        (Route("/api/x", Misspelt()), "/api/x (Misspelt) has a method on_pots"),
-        (Route("/api/x", Silent()), "answers no method"),
-        (Route("/dashboard", Echo()), "/dashboard is taken twice"),
-        (Route("api/x", Echo()), "cannot be served there"),
-        (Route("/api/{instance id}", Echo()), "cannot be served there"),
-        (Route("/api/instances/{other}", Echo()), "cannot be served there"),
-        (Route("/api/x", Echo(), "everyone"), "access 'everyone'"),  # type: ignore[arg-type]
-    ],
-)
-def test_a_route_that_cannot_be_served_is_refused(tmp_path: Path, route: Route, said: str) -> None:
-    platform = memory_platform(tmp_path, plugins={"odd": Offering(route)})
-    with pytest.raises(PluginError) as refusal:
+class Uncallable:
+    """Has something where a responder should be."""
+
+    on_get = "hello"
+
+
+UNSERVABLE = [
+    (Route("/api/x", Misspelt()), "/api/x (Misspelt) has a method on_pots"),
+    (Route("/api/x", Silent()), "answers no method"),
+    (Route("/api/x", None), "answers no method"),
+    (Route("/api/x", Uncallable()), "on_get, which would never be called"),
+    (Route("api/x", Echo()), "cannot be served there"),
+    (Route("/api/{instance id}", Echo()), "cannot be served there"),
+    (Route("/api/x", Echo(), "everyone"), "access 'everyone'"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("route", "said"), UNSERVABLE)
+def test_a_route_that_cannot_be_served_is_the_failure_of_its_plugin(tmp_path: Path, route: Route, said: str) -> None:
+    good, beside = Route("/api/good", Echo(), "public"), Route("/api/beside", Echo(), "public")
+    site = Site(tmp_path, plugins={"odd": Offering(beside, route), "good": Offering(good)})
+    errors = {report.name: report.error for report in site.platform.host.report()}
+    assert said in errors["odd"]
+    assert errors["good"] == ""
+    assert site.anybody().get("/api/good").status_int == 200
+    assert site.anybody().get("/api/beside").status_int == 404, "none of its routes is served"
+    site.close()
+
+
+@pytest.mark.parametrize(("route", "said"), UNSERVABLE)
+def test_in_strict_mode_it_stops_the_start(tmp_path: Path, route: Route, said: str) -> None:
+    platform = memory_platform(tmp_path, plugins={"odd": Offering(route)}, STRICT_PLUGINS="yes")
+    with pytest.raises(PluginError, match="Plugin 'odd'") as refusal:
         create_app(platform)
     assert said in refusal.value.detail
+    platform.close()
+
+
+@pytest.mark.parametrize("address", ["/dashboard", "/api/instances/{other}", "/api/one/{b}"])
+def test_an_address_that_is_taken_stops_the_start_naming_both(tmp_path: Path, address: str) -> None:
+    """Which of the two a caller means, nobody could know. What a field is called makes no difference."""
+    plugins: dict[str, object] = {
+        "first": Offering(Route("/api/one/{a}", Echo())),
+        "second": Offering(Route(address, Echo())),
+    }
+    platform = memory_platform(tmp_path, plugins=plugins)
+    with pytest.raises(PluginError) as refusal:
+        create_app(platform)
+    owner = "plugin 'first'" if address.startswith("/api/one") else "the core"
+    assert refusal.value.detail == f"The address {address} is taken twice: by {owner} and by plugin 'second'."
     platform.close()
 
 

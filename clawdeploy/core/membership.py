@@ -1,0 +1,58 @@
+"""What plugins offer, and whether it is what it has to be: looked at when it is offered, not when it is used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import Any
+
+from clawdeploy.core.contracts import AuthProvider, Blueprint, Channel, Route, Runtime
+from clawdeploy.core.errors import PluginError
+
+
+@dataclass(frozen=True)
+class OfferedRoute:
+    """A route, and the name of the plugin whose it is."""
+
+    plugin: str
+    route: Route
+
+
+@dataclass(frozen=True)
+class Members:
+    """What a platform is made of, by name; the auth providers in the order in which they are asked."""
+
+    runtimes: Mapping[str, Runtime]
+    blueprints: Mapping[str, Blueprint]
+    channels: Mapping[str, Channel]
+    auth_providers: list[AuthProvider]
+
+
+def check_member(member: object, contract: type[Any]) -> None:
+    """Raise ``PluginError``, naming what is missing, when an object cannot be a member of a contract.
+
+    ``contract`` is a Protocol of ours, whose attributes and methods the member has to have, or a dataclass, of
+    which it has to be one.
+    """
+    what = f"The {contract.__name__} {_name(member)}"
+    if is_dataclass(contract):
+        if not isinstance(member, contract):
+            raise PluginError(f"{what} is no {contract.__name__}, but a {type(member).__name__}.")
+        return
+    attributes = list(contract.__annotations__)
+    methods = [name for name, value in vars(contract).items() if callable(value) and not name.startswith("_")]
+    missing = [name for name in attributes if not hasattr(member, name)]
+    missing += [f"{name}()" for name in methods if not callable(getattr(member, name, None))]
+    if missing:
+        raise PluginError(f"{what} lacks {', '.join(missing)}.")
+
+
+def name_of(member: object, attribute: str = "name") -> str:
+    """Return the name that a member goes by; raises ``PluginError`` for one that is no text."""
+    name = getattr(member, attribute)
+    if not isinstance(name, str) or not name:
+        raise PluginError(f"The {attribute} of a {type(member).__name__} must be a text, not {name!r}.")
+    return name
+
+
+def _name(member: object) -> str:
+    name = getattr(member, "name", None)
+    return repr(name) if isinstance(name, str) else f"of class {type(member).__name__}"
