@@ -3,14 +3,28 @@
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clawdeploy.core.contracts import Runtime
+from clawdeploy.core.testing import SlowRuntime, eventually
 from clawdeploy.web.logs import Line, printable, request_id
 from tests.platforms import GOOD
 from tests.web.people import Site
+
+
+class SlowSite(Site):
+    """A site whose engine takes its time to start containers, until ``slow`` is released."""
+
+    slow: SlowRuntime
+
+    def wrap(self, installation: str) -> Runtime:
+        """Return the slow runtime."""
+        self.slow = SlowRuntime(super().wrap(installation), ["start"])
+        return self.slow
 
 
 @pytest.fixture
@@ -36,6 +50,27 @@ def test_a_request_is_logged_once_with_its_route(site: Site, log: io.StringIO) -
     (line,) = log.getvalue()[before:].splitlines()
     assert f"[{answer.headers['X-Request-Id']}] GET /api/instances/{{instance_id}}/logs 200 " in line
     assert line.endswith(" ms user=ann")
+
+
+def test_lines_of_work_in_the_background_have_the_id_of_the_request_that_asked_for_it(
+    tmp_path: Path, log: io.StringIO
+) -> None:
+    """Also those that are written long after the request was answered, while others are."""
+    site = SlowSite(tmp_path, WAIT_SECONDS=0)
+    ann = site.program()
+    asked = ann.post("/api/instances", GOOD)
+    assert asked.json["instance"]["status"] != "running"
+    instance_id = asked.json["instance"]["id"]
+    assert site.slow.entered.wait(10)
+    other = ann.get("/api/instances")
+    before = len(log.getvalue())
+    site.slow.release()
+    assert eventually(lambda: "after=running" in log.getvalue()[before:], within=10), log.getvalue()
+    (line,) = [line for line in log.getvalue()[before:].splitlines() if "after=running" in line]
+    assert f" clawdeploy.activity [{asked.headers['X-Request-Id']}] status changed " in line
+    assert f"instance_id={instance_id}" in line
+    assert other.headers["X-Request-Id"] not in line
+    site.close()
 
 
 def test_no_secret_is_logged(site: Site, log: io.StringIO) -> None:

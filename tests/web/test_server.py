@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -228,25 +228,22 @@ class TestSlowClients:
 
 def test_an_engine_that_accepts_and_never_answers_delays_nobody(tmp_path: Path) -> None:
     """Anybody may ask for the health, so that asking often must not use up the threads that serve all others."""
-    with socket.socket() as engine:
+    with socket.socket() as engine, ThreadPoolExecutor(72) as others:
         engine.bind((HOST, 0))
         engine.listen(128)
-        port = engine.getsockname()[1]
-        served = Served(tmp_path, WORKERS="1", RUNTIME="docker", DOCKER_HOST=f"tcp://{HOST}:{port}")
+        hanging = f"tcp://{HOST}:{engine.getsockname()[1]}"
+        with closing(Served(tmp_path, WORKERS="1", RUNTIME="docker", DOCKER_HOST=hanging)) as served:
 
-        def timed(path: str) -> tuple[float, Answer]:
-            begun = time.monotonic()
-            answer = served.call("GET", path)
-            return time.monotonic() - begun, answer
+            def timed(path: str) -> tuple[float, Answer]:
+                begun = time.monotonic()
+                answer = served.call("GET", path)
+                return time.monotonic() - begun, answer
 
-        with ThreadPoolExecutor(72) as others:
-            asked = ["/api/health"] * 64 + ["/api/channels"] * 8
-            answers = list(others.map(timed, asked))
-        assert {answer.status for _, answer in answers} == {200}
-        assert b'"docker": "disconnected"' in answers[0][1].body
-        assert max(took for took, _ in answers) < 2
-        assert served.stop() == 0
-        served.close()
+            answers = list(others.map(timed, ["/api/health"] * 64 + ["/api/channels"] * 8))
+            assert {answer.status for _, answer in answers} == {200}
+            assert b'"docker": "disconnected"' in answers[0][1].body
+            assert max(took for took, _ in answers) < 2
+            assert served.stop() == 0
 
 
 class TestHostileRequests:
