@@ -33,6 +33,7 @@ class SecretFolder:
     def write(self, instance_id: str, files: Iterable[SecretFile]) -> dict[str, Path]:
         """Write all secret files of an instance afresh; returns path in the container to file on the host.
 
+        A file of a secret that is no more becomes empty: the container was made with it and would not start without.
         Raises ``RuntimeFailure`` when there is no safe place for them.
         """
         written = {}
@@ -41,6 +42,8 @@ class SecretFolder:
                 target = self._folder(instance_id) / quote(file.path, safe="")
                 _write(target, file.content.reveal().encode("utf-8", "surrogatepass"))
                 written[file.path] = target
+            for stale in self._written(instance_id) - set(written.values()):
+                _write(stale, b"")
         return written
 
     def remove(self, instance_id: str) -> None:
@@ -50,6 +53,16 @@ class SecretFolder:
                 # Another user's folder, which nobody else may look into, holds nothing of ours.
                 with suppress(FileNotFoundError, PermissionError):
                     shutil.rmtree(root / self._installation / instance_id)
+                with suppress(OSError):
+                    (root / self._installation).rmdir()
+
+    def _written(self, instance_id: str) -> set[Path]:
+        """Return the files that there are for an instance."""
+        found: set[Path] = set()
+        for root in self._roots:
+            with suppress(PermissionError):
+                found |= set((root / self._installation / instance_id).glob("*"))
+        return found
 
     def _folder(self, instance_id: str) -> Path:
         for root in self._roots:

@@ -43,6 +43,18 @@ def test_a_secret_is_in_the_container_and_nowhere_else(
 
 
 @pytest.mark.engine
+def test_a_secret_that_was_removed_is_gone_after_the_next_start(
+    stage: Stage, secretive: ContainerSpec, witness: docker.APIClient
+) -> None:
+    instance_id, container_id = stage.ready(secretive)
+    stage.runtime.stop(container_id, 5)
+    stage.runtime.start(container_id, instance_id, replace(secretive, secret_files=(FILE,)))
+    for path, said in (("/run/secrets/second", ""), (FILE.path, VALUE)):
+        running = witness.exec_create(container_id, ["cat", path])["Id"]
+        assert witness.exec_start(running).decode() == said
+
+
+@pytest.mark.engine
 def test_secret_files_are_closed_to_other_users_and_go_with_the_instance(
     stage: Stage, secretive: ContainerSpec, secret_root: Path
 ) -> None:
@@ -54,7 +66,7 @@ def test_secret_files_are_closed_to_other_users_and_go_with_the_instance(
     assert is_in_memory(secret_root)
     stage.runtime.remove(container_id)
     stage.runtime.discard(instance_id)
-    assert not [file for file in secret_root.rglob("*") if file.is_file()]
+    assert not list(secret_root.iterdir()), "the last instance takes the installation's folder along"
 
 
 @pytest.mark.engine
