@@ -45,6 +45,9 @@ def date(moment: datetime) -> str:
 def _read_all(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
     found = []
     for entry in folder.iterdir():
+        # What Python compiled of this package; perhaps another user did, and closed it to this one.
+        if entry.name == "__pycache__":
+            continue
         if entry.is_dir():
             found += _read_all(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(".mako"):

@@ -25,6 +25,7 @@ from clawdeploy.core.errors import (
     ImageMissing,
     ImageUnavailable,
     NameTaken,
+    PortTaken,
     RuntimeFailure,
     RuntimeUnavailable,
 )
@@ -678,3 +679,29 @@ def test_a_platform_that_is_closed_leaves_its_work_to_the_next_one(surroundings:
     surroundings.memory.ready = True
     surroundings.open().reconciler.sync(patience=10)
     assert settled(surroundings, instance_id) == ("running", "")
+
+
+def test_a_runtime_that_finds_a_port_taken_before_it_creates_is_given_another(surroundings: Surroundings) -> None:
+    class LooksFirst(WrappedRuntime):
+        """Refuses a port of a stranger without making a container."""
+
+        def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
+            if host_port != 10002:
+                raise PortTaken("In use.")
+            return super().create(instance_id, host_port, spec)
+
+    platform = surroundings.open(LooksFirst(surroundings.memory), PORT_RANGE="10000-10002")
+    assert platform.instances.get(OWNER, made(platform)).host_port == 10002
+
+
+def test_a_failure_to_look_at_what_has_settled_leaves_it_alone(surroundings: Surroundings) -> None:
+    """A resumed claim may find that somebody has finished the work meanwhile."""
+    platform = surroundings.open(runtime := BrokenRuntime(surroundings.memory))
+    runtime.broken = False
+    instance_id = made(platform)
+    before = surroundings.row(instance_id).__data__
+    runtime.broken = True
+    claim = platform._claims.resume(instance_id, "sync")
+    assert claim
+    platform._lifecycle.carry_out(claim)
+    assert surroundings.row(instance_id).__data__ == before

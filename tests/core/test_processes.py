@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def started(context: ForkServerContext, work: Callable[..., None], *arguments: o
 # -- two at once -----------------------------------------------------------------------------------------------------
 
 
-def shake(folder: Path, url: str, instance_id: str, seed: int) -> None:
+def shake(folder: Path, url: str, instance_id: str, seed: int, together: Barrier) -> None:
     """Operate one instance at random, from several threads, as a server process would."""
     chance = random.Random(seed)
     platform = platform_of(folder, url, FolderRuntime(folder / "engine", duration=0.008))
@@ -57,6 +58,7 @@ def shake(folder: Path, url: str, instance_id: str, seed: int) -> None:
         except (OperationInProgress, NoContainer):
             pass
 
+    together.wait(30)
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(operate, wishes))
     platform.close()
@@ -66,7 +68,10 @@ def test_operations_of_two_processes_never_interleave(surroundings: Surroundings
     runtime = FolderRuntime(surroundings.folder / "engine")
     platform = surroundings.open(runtime)
     instance_id = made(platform)
-    both = [started(processes, shake, surroundings.folder, surroundings.url, instance_id, seed) for seed in (1, 2)]
+    together = processes.Barrier(2)
+    both = [
+        started(processes, shake, surroundings.folder, surroundings.url, instance_id, seed, together) for seed in (1, 2)
+    ]
     for process in both:
         process.join(60)
         assert process.exitcode == 0

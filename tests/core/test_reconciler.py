@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clawdeploy.core import reconciler
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
@@ -320,3 +321,28 @@ def test_a_deleted_row_without_an_operation_stays_hidden(surroundings: Surroundi
     platform.reconciler.sync(patience=10)
     assert surroundings.row(instance_id).status == "deleted"
     assert not surroundings.witness.of(InstanceDeleted)
+
+
+def test_what_is_unfinished_is_looked_for_between_two_syncs(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "LOOKS_EVERY", 0.01)
+    instance_id = made(surroundings.open())
+    with pytest.raises(RuntimeUnavailable):
+        surroundings.open(BrokenRuntime(surroundings.memory)).instances.stop(OWNER, instance_id)
+    counting = CountingSyncs(surroundings.memory)
+    surroundings.open(counting).reconciler.start(3600)
+    surroundings.reaches(instance_id, status="stopped", operation=None)
+    with pytest.raises(RuntimeUnavailable):
+        surroundings.open(BrokenRuntime(surroundings.memory)).instances.start(OWNER, instance_id)
+    surroundings.reaches(instance_id, status="running", operation=None)
+    assert counting.syncs == 1
+
+
+class CountingSyncs(WrappedRuntime):
+    """Counts how often everything is looked at."""
+
+    syncs = 0
+
+    def before(self, call: str) -> None:
+        self.syncs += call == "observe_all"
