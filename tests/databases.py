@@ -8,9 +8,11 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +23,7 @@ import pytest
 
 OLDEST_VERSION = 15
 SUPERUSER = "clawdeploy_tests"
+START_SECONDS = 60
 
 # Nothing here has to survive a power cut, and not waiting for the disk makes the tests several times faster.
 SERVER_SETTINGS = {
@@ -37,7 +40,7 @@ SERVER_SETTINGS = {
 class PostgresServer:
     """A PostgreSQL server of our own, listening on a loopback port, with its files in ``folder``.
 
-    ``programs`` is the folder of ``initdb`` and ``pg_ctl``; ``account`` the system user that runs
+    ``programs`` is the folder of ``initdb`` and ``postgres``; ``account`` the system user that runs
     them, ``None`` for the current one.
     """
 
@@ -45,6 +48,11 @@ class PostgresServer:
         self._folder = folder
         self._programs = programs
         self._account = account
+        self._as_account: dict[str, Any] = {}
+        if account:
+            self._as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        self._log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
         self._password = secrets.token_hex(16)
         self._port = 0
         self._made = 0
@@ -57,20 +65,32 @@ class PostgresServer:
             for path in (self._folder, password_file):
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
         data = str(self._folder / "data")
-        self._run("initdb", "-D", data, "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={password_file}",
-                  "--encoding=UTF8", "--no-locale", "--no-sync")  # fmt: skip
+        login = ["-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={password_file}"]
+        self._initialise("-D", data, *login, "--encoding=UTF8", "--no-locale", "--no-sync")
         self._port = _free_port()
 
     def start(self) -> None:
         """Start the server; returns when it accepts connections. One that was stopped starts on the same port."""
-        data = str(self._folder / "data")
-        options = " ".join(f"-c {name}={value}" for name, value in SERVER_SETTINGS.items())
-        log = str(self._folder / "log")
-        self._run("pg_ctl", "start", "-w", "-t", "60", "-D", data, "-l", log, "-o", f"-p {self._port} {options}")
+        settings = [f"-c{name}={value}" for name, value in {"port": self._port, **SERVER_SETTINGS}.items()]
+        # The kernel ends the server when this process dies without a chance to do it, killed after a timeout perhaps.
+        command = ["setpriv", "--pdeathsig", "INT", str(self._programs / "postgres"), "-D", str(self._folder / "data")]
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [*command, *settings],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self._as_account,
+            )
+        self._wait_for_connections()
 
     def stop(self) -> None:
         """Stop the server at once, throwing away what it was doing."""
-        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._folder / "data"))
+        if self._process:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            self._process = None
 
     def create_database(self, template: str = "template0") -> str:
         """Make a database, a copy of ``template``, and return its URL."""
@@ -92,25 +112,24 @@ class PostgresServer:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
 
-    def _run(self, program: str, *arguments: str) -> None:
-        as_account: dict[str, Any] = {}
-        if self._account:
-            as_account = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
-        # Output goes to a file: the started server inherits it, and a pipe would stay open until the server ends.
-        with tempfile.TemporaryFile("w+") as said:
-            done = subprocess.run(
-                [self._programs / program, *arguments],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                check=False,
-                **as_account,
-            )
-            if done.returncode:
-                said.seek(0)
-                log = self._folder / "log"
-                pytest.fail(f"{program} failed:\n{said.read()}\n{log.read_text() if log.exists() else ''}")
+    def _wait_for_connections(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while self._process and self._process.poll() is None and time.monotonic() < deadline:
+            try:
+                psycopg2.connect(self._url("postgres")).close()
+            except psycopg2.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        pytest.fail(f"PostgreSQL did not start:\n{self._log.read_text()}")
+
+    def _initialise(self, *arguments: str) -> None:
+        command = [str(self._programs / "initdb"), *arguments]
+        done = subprocess.run(
+            command, cwd=self._folder, capture_output=True, text=True, check=False, **self._as_account
+        )
+        if done.returncode:
+            pytest.fail(f"initdb failed:\n{done.stdout}{done.stderr}")
 
 
 @pytest.fixture(scope="session")
@@ -123,8 +142,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         server.make()
         server.start()
         yield server
-        server.stop()
     finally:
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -155,7 +174,7 @@ def _programs() -> Path:
     if found and max(found) >= OLDEST_VERSION:
         return found[max(found)]
     on_path = shutil.which("initdb")
-    if on_path and (Path(on_path).resolve().parent / "pg_ctl").exists():
+    if on_path and (Path(on_path).resolve().parent / "postgres").exists():
         return Path(on_path).resolve().parent
     pytest.fail(
         f"There is no PostgreSQL server {OLDEST_VERSION} or newer on this machine: ./scripts/test installs it, "
