@@ -14,8 +14,9 @@ import click
 import clawdeploy
 from clawdeploy.command_line import CommandLine, report_sentences_only, trustworthy_end
 from clawdeploy.core import doctor as examination
-from clawdeploy.core.bootstrap import Opener, Platform, bootstrap
+from clawdeploy.core.bootstrap import Opener, Platform, bootstrap, utc_now
 from clawdeploy.core.config import Setting
+from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.settings import HOST, PORT, RUNTIME, WORKERS, browser_origin
 
@@ -172,19 +173,22 @@ def sync(opener: Opener, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def plugins(opener: Opener, as_json: bool) -> None:
-    """List the plugins: where each comes from, what it hooks into, and what failed."""
-    config = opener.config()
-    # Some plugins fail only when they are asked what they offer.
-    opener.host.runtimes(config, "")
-    opener.host.blueprints(config)
-    opener.host.channels(config)
+    """List the plugins: where each comes from, what it hooks into, and what failed.
+
+    Each is asked for all that it offers, because some fail only then.
+    """
+    from clawdeploy.web.app import create_app
+
+    unasked = ask_all(opener.config(), opener.host, utc_now, create_app)
     reports = opener.host.report()
     if as_json:
-        _print_json({"plugins": [dataclasses.asdict(report) for report in reports]})
+        _print_json({"plugins": [dataclasses.asdict(report) for report in reports], "notAsked": unasked or None})
         return
     for report in reports:
         click.echo(f"{report.name}  ({report.source})")
         click.echo(f"    {'FAILED: ' + report.error if report.error else ', '.join(report.hooks)}")
+    if unasked:
+        click.echo(f"They were not asked for sign-in and routes: {unasked.rstrip('.')}.", err=True)
 
 
 @click.command()
@@ -192,7 +196,9 @@ def plugins(opener: Opener, as_json: bool) -> None:
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Check what must be true, and say how to mend what is not. Exits with 1 when a check fails."""
-    checks = examination.examine(context.obj)
+    from clawdeploy.web.app import create_app
+
+    checks = examination.examine(context.obj, create_app)
     well = all(check.ok for check in checks)
     if as_json:
         _print_json({"ok": well, "checks": [dataclasses.asdict(check) for check in checks]})

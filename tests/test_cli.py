@@ -348,27 +348,52 @@ def register_commands(cli):
     assert "greeter  (greeter 1.2 (greeter))" in run(environment, "plugins").stdout
 
 
+def failing(hook: str) -> str:
+    """Return the source of a plugin that fails when it is asked at a hook."""
+    return (
+        "from clawdeploy.core.hookspecs import hookimpl\n\n"
+        f"@hookimpl\ndef {hook}():\n    raise RuntimeError('out of order')\n"
+    )
+
+
 @pytest.mark.parametrize(
     "code",
     [
         "raise RuntimeError('out of order')",
-        "from clawdeploy.core.hookspecs import hookimpl\n\n@hookimpl\ndef register_channels():\n"
-        "    raise RuntimeError('out of order')\n",
+        *map(failing, ["register_channels", "register_commands", "register_auth_providers", "register_routes"]),
     ],
-    ids=["when loaded", "when asked"],
+    ids=["loaded", "channels", "commands", "sign-in", "routes"],
 )
 def test_a_plugin_that_fails_is_shown_and_harms_nobody(environment: dict[str, str], tmp_path: Path, code: str) -> None:
+    run(environment, "migrate")
     environment |= install(tmp_path, "broken", code)
     shown = run(environment, "plugins")
     assert shown.returncode == 0
     assert "FAILED: RuntimeError: out of order" in shown.stdout
     assert "Traceback" not in shown.stderr
     assert run(environment, "token", "create", "me").returncode == 0
-    examined = run(environment, "doctor", "--json")
-    assert "out of order" in json.loads(examined.stdout)["checks"][0]["found"]
+    checks = {check["name"]: check for check in json.loads(run(environment, "doctor", "--json").stdout)["checks"]}
+    assert "broken (RuntimeError: out of order)" in checks["plugins"]["found"]
+    assert checks["settings"]["ok"]
     strict = run(environment | {"CLAWDEPLOY_STRICT_PLUGINS": "yes"}, "plugins")
     assert strict.returncode == 1
     assert "Traceback" not in strict.stderr
+
+
+def test_plugins_makes_nothing_and_says_what_it_could_not_ask(environment: dict[str, str], tmp_path: Path) -> None:
+    environment |= install(tmp_path, "broken", failing("register_routes"))
+    shown = run(environment, "plugins")
+    assert "FAILED" not in shown.stdout
+    assert shown.stderr.startswith("They were not asked for sign-in and routes: the database is not there yet")
+    assert len(shown.stderr.splitlines()) == 1
+    assert "is not there yet" in json.loads(run(environment, "plugins", "--json").stdout)["notAsked"]
+    assert not Path(environment["CLAWDEPLOY_DATA_DIR"]).exists()
+    run(environment, "migrate")
+    assert json.loads(run(environment, "plugins", "--json").stdout)["notAsked"] is None
+    key = Path(environment["CLAWDEPLOY_DATA_DIR"], "secret.key")
+    key.unlink()
+    assert "does not exist" in json.loads(run(environment, "plugins", "--json").stdout)["notAsked"]
+    assert not key.exists()
 
 
 def test_two_commands_of_one_name_are_refused(environment: dict[str, str], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.events import Event
-from clawdeploy.core.installation import check_key, open_installation
+from clawdeploy.core.installation import check_key, is_installed, open_installation
 from clawdeploy.core.instances import Instances
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.membership import OfferedRoute
@@ -140,6 +140,23 @@ def bootstrap(config: Config, host: PluginHost, *, clock: Callable[[], datetime]
         raise
     platform.applied_migrations = applied
     return platform
+
+
+def open_existing(config: Config, host: PluginHost, *, clock: Callable[[], datetime] = utc_now) -> Platform | None:
+    """Wire a platform on a database that is there already and up to date; ``None`` where something had to be made.
+
+    Raises what :func:`bootstrap` does.
+    """
+    database = Database(config[DATABASE_URL], config[DATA_DIR])
+    try:
+        check_key(database, config)
+        if is_installed(database):
+            return Platform(config, host, database, clock)
+    except BaseException:
+        database.close()
+        raise
+    database.close()
+    return None
 
 
 class Opener:

@@ -25,6 +25,19 @@ def check_key(database: Database, config: Config) -> None:
         _vault_for(known, config)
 
 
+def is_installed(database: Database) -> bool:
+    """Say whether a database has all its tables and its installation; makes nothing by asking.
+
+    Raises ``ConfigurationError`` when it was made by a newer ClawDeploy.
+    """
+    if database.path is not None and not database.path.exists():
+        return False
+    installations = tables(database.peewee).installation
+    with database.reading():
+        known = installations.select().first() if installations.table_exists() else None
+    return known is not None and not database.pending()
+
+
 def open_installation(
     database: Database, models: Tables, config: Config, clock: Callable[[], datetime]
 ) -> tuple[str, Vault]:

@@ -2,6 +2,7 @@
 
 import socket
 import socketserver
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from clawdeploy.core.bootstrap import Opener
-from clawdeploy.core.contracts import Runtime
+from clawdeploy.core.contracts import Route, Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.doctor import CHECKS, Check, examine
+from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.settings import RUNTIME
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
+from clawdeploy.web.app import create_app
 from tests.platforms import GOOD, RuntimePlugin
 
 NAMES = [name for name, _, _ in CHECKS]
@@ -41,12 +44,19 @@ class Patient:
         opener.close()
         return self
 
-    def examined(self, clock: Callable[[], datetime] | None = None, runtime: Runtime | None = None) -> dict[str, Check]:
+    def opener(self, runtime: Runtime | None = None, **plugins: object) -> Opener:
+        """Return what commands get, with a runtime and plugins of the test's own."""
         opener = Opener(self.environment)
         if runtime is not None:
-            opener.host.add("under-test", lambda: RuntimePlugin(lambda installation: runtime), source="tests")
+            plugins["under-test"] = RuntimePlugin(lambda installation: runtime)
             opener.override(RUNTIME, "under-test")
-        checks = examine(opener, clock) if clock else examine(opener)
+        for name, plugin in plugins.items():
+            opener.host.add(name, lambda plugin=plugin: plugin, source="tests")  # type: ignore[misc]
+        return opener
+
+    def examined(self, clock: Callable[[], datetime] | None = None, runtime: Runtime | None = None) -> dict[str, Check]:
+        opener = self.opener(runtime)
+        checks = examine(opener, create_app, clock) if clock else examine(opener, create_app)
         return {check.name: check for check in checks}
 
     def failed(self, clock: Callable[[], datetime] | None = None, runtime: Runtime | None = None) -> dict[str, Check]:
@@ -91,6 +101,15 @@ def test_before_the_first_start_it_says_how_to_begin_and_makes_nothing(patient: 
     assert sorted(failed) == ["database", "secret key"]
     assert all("clawdeploy migrate" in check.mend for check in failed.values())
     assert not patient.folder.exists()
+
+
+def test_plugins_are_not_asked_for_what_needs_a_database_before_there_is_one(patient: Patient) -> None:
+    found = patient.examined()["plugins"].found
+    assert found.endswith("plugins are loaded, but were not asked for sign-in and routes: "
+                          "the database is not there yet, or not up to date")  # fmt: skip
+    assert not patient.folder.exists()
+    patient.started()
+    assert patient.examined()["plugins"].found == f"{len(patient.opener().host.report())} plugins are loaded and well"
 
 
 def test_before_the_first_start_on_postgresql(patient: Patient, postgres_url: str) -> None:
@@ -165,7 +184,56 @@ def test_a_database_that_does_not_answer(patient: Patient) -> None:
 
 def test_a_damaged_database(patient: Patient) -> None:
     (patient.started().folder / "clawdeploy.db").write_text("not a database\n" * 1000)
-    assert sorted(patient.failed()) == ["clock", "database", "secret key"]
+    failed = patient.failed()
+    assert sorted(failed) == ["clock", "database", "secret key"]
+    assert "restore a backup" in failed["database"].mend
+
+
+def test_a_database_that_was_damaged_in_the_middle(patient: Patient) -> None:
+    file = patient.started().folder / "clawdeploy.db"
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+    assert "restore a backup" in patient.failed()["database"].mend
+
+
+def test_a_database_of_a_newer_version(patient: Patient) -> None:
+    database = Database("", patient.started().folder)
+    with database.transaction():
+        database.peewee.execute_sql("UPDATE schema_migration SET name = '9999_from_the_future'")
+    database.close()
+    failed = patient.failed()
+    assert list(failed) == ["database"]
+    assert "made by a newer ClawDeploy" in failed["database"].found
+    assert failed["database"].mend.startswith("Start the newer ClawDeploy")
+
+
+@pytest.mark.parametrize("folder", ["/proc", "/dev/null/deeper"])
+def test_a_database_that_could_not_be_made(patient: Patient, folder: str) -> None:
+    """To run what makes databases would fail, so it is not what mends this."""
+    patient.set(DATABASE_URL=f"sqlite:///{folder}/x.db")
+    failed = patient.failed()
+    assert sorted(failed) == ["database", "secret key"]
+    assert "cannot be made" in failed["database"].found
+    assert "cannot be written" in failed["database"].found
+    assert not [check for check in failed.values() if "migrate" in check.mend]
+    assert "folder" in failed["database"].mend
+
+
+def test_a_database_that_another_program_keeps_locked(patient: Patient) -> None:
+    file = patient.started().folder / "clawdeploy.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA journal_mode=delete")
+        other.execute("PRAGMA locking_mode=exclusive")
+        other.execute("BEGIN EXCLUSIVE")
+        failed = patient.failed()
+    assert "locked" in failed["database"].found
+    assert failed["database"].mend.startswith("Another program keeps it locked")
+
+
+def test_a_folder_in_place_of_the_database(patient: Patient) -> None:
+    patient.set(DATABASE_URL=f"sqlite:///{patient.folder.parent}")
+    assert "read and write the file" in patient.failed()["database"].mend
 
 
 def test_a_database_of_an_older_version(patient: Patient) -> None:
@@ -209,18 +277,58 @@ def test_a_check_that_stumbles_does_not_hide_the_others(patient: Patient, error:
     assert failed["engine"].found == found
 
 
-def test_a_plugin_that_is_left_out(patient: Patient) -> None:
-    patient.started()
-    opener = Opener(patient.environment)
+class Failing:
+    """A plugin that fails at the hooks of the given names."""
 
-    def load() -> object:
-        raise RuntimeError("out of order")
+    def __init__(self, *hooks: str) -> None:
+        for hook in hooks:
+            setattr(self, hook, hookimpl(out_of_order))
 
-    opener.host.add("broken", load, source="tests")
-    first = examine(opener)[0]
-    assert (first.name, first.ok) == ("settings", False)
-    assert "broken (RuntimeError: out of order)" in first.found
-    assert "CLAWDEPLOY_DISABLED_PLUGINS" in first.mend
+
+def out_of_order() -> object:
+    raise RuntimeError("out of order")
+
+
+class Unservable:
+    """A plugin whose resource answers nothing."""
+
+    @hookimpl
+    def register_routes(self) -> list[Route]:
+        return [Route("/api/nothing", object())]
+
+
+HOOKS = [
+    "register_runtimes", "register_blueprints", "register_channels", "register_auth_providers", "register_routes",
+    "register_settings",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_plugin_that_fails_wherever_it_is_asked_is_named(patient: Patient, hook: str) -> None:
+    opener = patient.started().opener(broken=Failing(hook), good=object(), empty=Unservable())
+    settings, plugins = examine(opener, create_app)[:2]
+    assert (settings.name, settings.ok) == ("settings", True)
+    assert (plugins.name, plugins.ok) == ("plugins", False)
+    assert "broken (RuntimeError: out of order)" in plugins.found
+    assert "empty (The resource at /api/nothing (object) answers no method" in plugins.found
+    assert "good" not in plugins.found
+    assert "loaded" not in settings.found + plugins.found
+    assert "CLAWDEPLOY_DISABLED_PLUGINS" in plugins.mend
+
+
+def test_a_plugin_that_fails_is_named_also_when_what_it_offers_was_chosen(patient: Patient) -> None:
+    patient.started().set(RUNTIME="broken")
+    checks = examine(patient.opener(broken=Failing("register_runtimes")), create_app)
+    assert [(check.name, check.ok) for check in checks] == [("settings", False), ("plugins", False)]
+    assert "broken (RuntimeError: out of order)" in checks[1].found
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_in_strict_mode_it_is_said_what_stops_the_start(patient: Patient, hook: str) -> None:
+    patient.started().set(STRICT_PLUGINS="yes")
+    failed = [check for check in examine(patient.opener(broken=Failing(hook)), create_app) if not check.ok]
+    assert [check.name for check in failed] == ["plugins"]
+    assert "Plugin 'broken' (tests) failed: RuntimeError: out of order" in failed[0].found
 
 
 def test_no_docker_at_the_address(patient: Patient) -> None:

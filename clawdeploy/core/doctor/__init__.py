@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clawdeploy.core.bootstrap import Opener, utc_now
-from clawdeploy.core.doctor import checks, ports
+from clawdeploy.core.doctor import checks, databases, ports
+from clawdeploy.core.doctor.asking import Build
 from clawdeploy.core.doctor.ground import Ground, Unmet
-from clawdeploy.core.errors import ClawDeployError
-from clawdeploy.core.settings import BIND_ADDRESS, DATA_DIR, DATABASE_URL, PORT, PORT_RANGE
+from clawdeploy.core.errors import ClawDeployError, PluginError
+from clawdeploy.core.settings import BIND_ADDRESS, DATA_DIR, PORT, PORT_RANGE
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,14 @@ class Check:
 # Name, check, and what to do unless the check knows better.
 CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
     ("settings", checks.settings, ""),
+    ("plugins", checks.plugins, checks.LEAVE_OUT),
     ("data folder", checks.data_folder, f"Make it writable for this user, or set {DATA_DIR.name} to another folder."),
     (
         "secret key",
         checks.secret_key,
         "Use the key that this database was made with, from a backup: nothing else opens the secrets stored in it.",
     ),
-    (
-        "database",
-        checks.database,
-        f"Start the database server and look at {DATABASE_URL.name}; for SQLite, at the rights of the file.",
-    ),
+    ("database", databases.database, databases.RIGHTS),
     (
         "engine",
         checks.engine,
@@ -47,7 +45,7 @@ CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
     (
         "image",
         checks.image,
-        "Get it with `docker pull` or with scripts/run. Without it the first bot has to wait for the download.",
+        "Get it by `docker pull` or scripts/run, or correct the name. Without it the first bot waits for a download.",
     ),
     ("ports for bots", ports.for_bots, f"Widen {PORT_RANGE.name}, delete bots, or set {BIND_ADDRESS.name}."),
     ("web port", ports.for_web, f"Stop the other program, or set {PORT.name} to another port."),
@@ -55,16 +53,31 @@ CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
 )
 
 
-def examine(opener: Opener, clock: Callable[[], datetime] = utc_now) -> list[Check]:
-    """Run all checks. Where the settings cannot be used there is one only, because the others rest on them."""
+def examine(opener: Opener, build: Build, clock: Callable[[], datetime] = utc_now) -> list[Check]:
+    """Run all checks. Where settings or plugins cannot be used there is only that, because the others rest on them.
+
+    ``build`` makes of a platform what serves it, so that routes that cannot be served are found.
+    """
     try:
-        ground = Ground(opener.config(), opener.host, clock)
+        host = opener.host
     except ClawDeployError as error:
-        return [Check("settings", False, error.detail, "Correct this first: the other checks rest on the settings.")]
+        return [_first(error)]
+    try:
+        ground = Ground(opener.config(), host, clock, build)
+    except ClawDeployError as error:
+        # What was chosen may be missing because the plugin that offers it failed.
+        failed = "" if isinstance(error, PluginError) else checks.failures(host)
+        return [_first(error), *([Check("plugins", False, failed, checks.LEAVE_OUT)] if failed else [])]
     try:
         return [_run(name, check, advice, ground) for name, check, advice in CHECKS]
     finally:
         ground.close()
+
+
+def _first(error: ClawDeployError) -> Check:
+    if isinstance(error, PluginError):
+        return Check("plugins", False, error.detail, checks.LEAVE_OUT)
+    return Check("settings", False, error.detail, "Correct this first: the other checks rest on the settings.")
 
 
 def _run(name: str, check: Callable[[Ground], str], advice: str, ground: Ground) -> Check:

@@ -3,13 +3,15 @@
 import os
 import shutil
 import stat
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from clawdeploy.core.doctor.ground import Ground, Unmet
+from clawdeploy.core.doctor.asking import ask_all
+from clawdeploy.core.doctor.databases import START_FIRST
+from clawdeploy.core.doctor.ground import Ground, Unmet, nearest, unwritable
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
 from clawdeploy.core.installation import check_key
+from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
 from clawdeploy.core.vault import KEY_FILE, Vault, read_key_file
 
@@ -17,29 +19,35 @@ LEAST_FREE_BYTES = 200 * 2**20
 MOST_DRIFT = timedelta(seconds=5)
 SURELY_PAST = datetime(2025, 1, 1, tzinfo=UTC)
 
-START_FIRST = "Run: clawdeploy migrate (clawdeploy serve does it too)."
+LEAVE_OUT = "Update or uninstall the plugin, or name it in CLAWDEPLOY_DISABLED_PLUGINS."
 
 
 def settings(ground: Ground) -> str:
-    """The settings can be used and no plugin failed."""
-    broken = [f"{report.name} ({report.error})" for report in ground.host.report() if report.error]
-    if broken:
-        raise Unmet(
-            f"Plugins are left out because they failed: {'; '.join(broken)}",
-            "Update or uninstall the plugin, or name it in CLAWDEPLOY_DISABLED_PLUGINS.",
-        )
-    return f"All {len(ground.config.settings())} settings can be used, {len(ground.host.report())} plugins are loaded"
+    """The settings can be used."""
+    return f"All {len(ground.config.settings())} settings can be used"
+
+
+def plugins(ground: Ground) -> str:
+    """No plugin failed, neither when it was loaded nor when it was asked for what it offers."""
+    unasked = ask_all(ground.config, ground.host, ground.clock, ground.build)
+    if failed := failures(ground.host):
+        raise Unmet(failed, LEAVE_OUT)
+    loaded = f"{len(ground.host.report())} plugins are loaded"
+    return f"{loaded}, but were not asked for sign-in and routes: {unasked}" if unasked else f"{loaded} and well"
+
+
+def failures(host: PluginHost) -> str:
+    """Name each plugin that failed, and why; empty when there is none."""
+    failed = [f"{report.name} ({report.error})" for report in host.report() if report.error]
+    return f"Plugins are left out because they failed: {'; '.join(failed)}" if failed else ""
 
 
 def data_folder(ground: Ground) -> str:
     """The data folder can be written, or made, and its disk has space."""
     folder = ground.config[DATA_DIR]
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise Unmet(f"{there} cannot be written ({error.strerror})") from None
+    if reason := unwritable(folder):
+        raise Unmet(reason)
+    there = nearest(folder)
     free = shutil.disk_usage(there).free
     if free < LEAST_FREE_BYTES:
         raise Unmet(f"The disk of {there} has only {free // 2**20} MiB left", "Free some space on this disk.")
@@ -55,7 +63,7 @@ def secret_key(ground: Ground) -> str:
     elif file.exists():
         _check_mode(file)
         Vault(read_key_file(file.parent))
-    where = SECRET_KEYS.name if keys else file
+    where, path = SECRET_KEYS.name if keys else file, ground.database.path
     try:
         in_use = ground.has_tables()
         if in_use:
@@ -65,7 +73,9 @@ def secret_key(ground: Ground) -> str:
             f"Whether the key from {where} is right only the database knows", "Mend the database first."
         ) from None
     if not keys and not file.exists():
-        raise Unmet(f"There is no key yet: neither {SECRET_KEYS.name} nor {file}", START_FIRST)
+        can_start = not unwritable(file.parent) and (path is None or path.exists() or not unwritable(path.parent))
+        mend = START_FIRST if can_start else "Mend the data folder and the database first."
+        raise Unmet(f"There is no key yet: neither {SECRET_KEYS.name} nor {file}", mend)
     return f"The key from {where} {'belongs to the database' if in_use else 'is there'}"
 
 
@@ -75,16 +85,6 @@ def _check_mode(file: Path) -> None:
         raise Unmet(f"Others than its owner may read {file} (mode {mode:04o})", f"Run: chmod 600 {file}")
     if not os.access(file, os.R_OK):
         raise Unmet(f"This user may not read {file}", "Run this command as the user who runs the server.")
-
-
-def database(ground: Ground) -> str:
-    """The database answers and has all tables of this version."""
-    if not ground.has_tables():
-        raise Unmet(f"{ground.database.label} has no tables yet", START_FIRST)
-    pending = ground.database.pending()
-    if pending:
-        raise Unmet(f"{ground.database.label} is not up to date: {', '.join(pending)} to apply", START_FIRST)
-    return f"{ground.database.label} answers and is up to date"
 
 
 def engine(ground: Ground) -> str:
