@@ -31,7 +31,7 @@ from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.02
+FIRST_PAUSE = 0.005
 LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
@@ -137,10 +137,10 @@ class Lifecycle:
         elif action is Action.START:
             self._start(attempt, row, container)
         elif action is Action.STOP:
-            self._phase(attempt.claim, "stopping")
+            self._phase(attempt.claim, row, "stopping")
             guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
         else:
-            self._phase(attempt.claim, "removing" if row.wish == Wish.DELETE else "creating_container")
+            self._phase(attempt.claim, row, "removing" if row.wish == Wish.DELETE else "creating_container")
             guarded(self._runtime.remove, container)
 
     def _create(self, attempt: Attempt, row: Any) -> None:
@@ -148,23 +148,23 @@ class Lifecycle:
             self._claims.move_port(attempt.claim, self._ports, ())
             return
         spec = self._deployments.spec(row)
-        self._phase(attempt.claim, "creating_container", status=Status.CREATING)
+        self._phase(attempt.claim, row, "creating_container", status=Status.CREATING)
         try:
             container = guarded(self._runtime.create, row.id, row.host_port, spec)
         except ImageMissing as missing:
             if attempt.pulled:
                 raise ImageUnavailable(f"{missing.detail}, although it was downloaded.") from missing
-            self._phase(attempt.claim, "pulling_image")
+            self._phase(attempt.claim, row, "pulling_image")
             guarded(self._runtime.pull, spec.images[0])
             attempt.pulled = True
             return
         except PortTaken as error:
             self._try_another_port(attempt, row, error)
             return
-        self._phase(attempt.claim, "starting", container_id=container)
+        self._phase(attempt.claim, row, "starting", container_id=container)
 
     def _start(self, attempt: Attempt, row: Any, container: str) -> None:
-        self._phase(attempt.claim, "starting", status=Status.CREATING)
+        self._phase(attempt.claim, row, "starting", status=Status.CREATING)
         try:
             guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
         except (PortTaken, RuntimeFailure) as error:
@@ -178,7 +178,7 @@ class Lifecycle:
             self._try_another_port(attempt, row, error)
             return
         now = self._store.clock()
-        self._phase(attempt.claim, "waiting_until_ready", started=True, operation_since=now)
+        self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
         """Step over a port that another program holds; every port of the range may be tried, within bounds."""
@@ -193,7 +193,7 @@ class Lifecycle:
         if row.operation_since is not None and self._store.clock() - row.operation_since > timedelta(hours=1):
             raise RuntimeFailure("Docker has been busy with this container for more than an hour.")
         if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
-            self._phase(attempt.claim, "waiting_until_ready", status=Status.CREATING)
+            self._phase(attempt.claim, row, "waiting_until_ready", status=Status.CREATING)
         attempt.steps -= 1
         self._closing.wait(attempt.pause)
         attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
@@ -203,9 +203,14 @@ class Lifecycle:
         self._claims.forget(claim)
         self._publish(InstanceDeleted(self._store.clock(), claim.actor, row.id, row.owner))
 
-    def _phase(self, claim: Claim, reason: str, **fields: Any) -> None:
-        """Say what is going on; done before every change of a container, it also proves that the claim holds."""
-        self._claims.save(claim, reason=reason, detail=explain(reason), **fields)
+    def _phase(self, claim: Claim, row: Any, reason: str, **fields: Any) -> None:
+        """Say what is going on, before every change of a container. What the row says already is not written again.
+
+        Either way the claim was found to hold: by the write, or by the read of the row a moment ago.
+        """
+        fields.update(reason=reason, detail=explain(reason))
+        if any(getattr(row, name) != value for name, value in fields.items()):
+            self._claims.save(claim, **fields)
 
     def _give_up(self, claim: Claim, error: EngineError) -> None:
         """End an operation that the engine did not let us finish, or leave it to the next sync."""
