@@ -74,6 +74,9 @@ class Claims:
     def take(self, owner: str, instance_id: str, wish: Wish, operation: Operation, *, with_container: bool) -> Claim:
         """Write a wish and claim its operation. Deleting again what could not be deleted yet is fine.
 
+        Work that changes nothing about the container gives way: a sync that compares, and for another wish the wait
+        for a download or for a bot that is starting.
+
         Raises ``InstanceNotFound``, ``NoContainer`` (if one is needed) or ``OperationInProgress``.
         """
         instance = self._store.owned(owner, instance_id, deleted=operation is Operation.DELETE)
@@ -86,8 +89,9 @@ class Claims:
         if operation is Operation.DELETE:
             fields.update(status=Status.DELETED, status_since=now)
         other_wish = (self._row.wish != wish) & self._row.reason.in_(ONLY_WATCHING)
+        only_compared = self._row.operation.is_null()
         here = (self._row.status != Status.DELETED) | (operation is Operation.DELETE)
-        claim = self._claim(instance_id, owner, here & (self._is_free(now) | other_wish), fields)
+        claim = self._claim(instance_id, owner, here & (self._is_free(now) | only_compared | other_wish), fields)
         if claim is None:
             raise OperationInProgress(self._what_goes_on(owner, instance_id))
         return claim
@@ -192,8 +196,7 @@ class Claims:
 
     def _what_goes_on(self, owner: str, instance_id: str) -> str:
         instance = self._store.owned(owner, instance_id)
-        what = explain(instance.reason) if instance.operation else "Its state is being compared with Docker's."
-        return f"Something else is going on with this bot: {what} Try again in a few seconds."
+        return f"Something else is going on with this bot: {explain(instance.reason)} Try again in a few seconds."
 
     def _keep(self) -> None:
         while not self._closing.wait(self._renewed_every):

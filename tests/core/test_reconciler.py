@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -187,6 +188,20 @@ class Meanwhile(WrappedRuntime):
     def before(self, call: str) -> None:
         if call == "observe":
             self.happening()
+
+
+def test_an_owner_does_not_have_to_wait_for_a_comparison(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    surroundings.set_row(instance_id, status=Status.STOPPED)
+    slow = SlowRuntime(surroundings.memory, calls=("observe",))
+    syncing = surroundings.open(slow)
+    with ThreadPoolExecutor(1) as threads:
+        sync = threads.submit(syncing.reconciler.sync)
+        assert slow.entered.wait(10)
+        assert surroundings.open().instances.stop(OWNER, instance_id).status == Status.STOPPED
+        slow.release()
+        assert sync.result(20) == []
+    assert surroundings.row(instance_id).status == Status.STOPPED
 
 
 def test_a_comparison_that_lost_its_claim_records_nothing(surroundings: Surroundings) -> None:
