@@ -45,18 +45,23 @@ def shake(folder: Path, url: str, instance_id: str, seed: int, together: Barrier
     """Operate one instance at random, from several threads, as a server process would."""
     chance = random.Random(seed)
     platform = platform_of(folder, url, FolderRuntime(folder / "engine", duration=0.008))
-    wishes = [chance.choice(["start", "stop", "running", "stopped", "sync"]) for _ in range(60)]
+    wishes = [chance.choice(["start", "stop", "running", "stopped", "sync"]) for _ in range(30)]
 
     def operate(wish: str) -> None:
-        try:
-            if wish == "sync":
-                platform.reconciler.sync(patience=10)
-            elif wish in ("start", "stop"):
-                getattr(platform.instances, wish)(OWNER, instance_id)
-            else:
-                platform.instances.patch(OWNER, instance_id, {"status": wish})
-        except (OperationInProgress, NoContainer):
-            pass
+        # Whoever is refused comes again, so that neither process is through before the other had a turn.
+        while True:
+            try:
+                if wish == "sync":
+                    platform.reconciler.sync(patience=10)
+                elif wish in ("start", "stop"):
+                    getattr(platform.instances, wish)(OWNER, instance_id)
+                else:
+                    platform.instances.patch(OWNER, instance_id, {"status": wish})
+            except OperationInProgress:
+                continue
+            except NoContainer:
+                pass
+            return
 
     together.wait(30)
     with ThreadPoolExecutor(3) as threads:
