@@ -16,7 +16,7 @@ from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.schemas import Schemas, dump_instance
-from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS
+from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS, in_url, reachable
 from clawdeploy.core.store import InstanceStore, Page
 
 MOST_LOG_LINES = 10_000
@@ -157,6 +157,4 @@ class Instances:
     def _url(self, instance: Instance) -> str | None:
         if instance.container_id is None or instance.host_port is None:
             return None
-        address = self._config[BIND_ADDRESS]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)  # noqa: S104
-        return f"http://{host}:{instance.host_port}/"
+        return f"http://{in_url(reachable(self._config[BIND_ADDRESS]))}:{instance.host_port}/"

@@ -7,6 +7,7 @@ default plugin stops start-up; a failing third-party one is recorded and left ou
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ class PluginHost:
         for module in DEFAULT_PLUGINS:
             name = module.rpartition(".")[2]
             if name not in disabled:
-                host.add(name, lambda module=module: import_module(module), source=module, default=True)  # type: ignore[misc]
+                host.add(name, partial(import_module, module), source=module, default=True)
         for entry in entry_points(group=hookspecs.NAMESPACE):
             if entry.name not in disabled:
                 distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"

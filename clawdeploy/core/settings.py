@@ -190,6 +190,16 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
 )
 
 
+def reachable(address: str) -> str:
+    """Return the address at which what is bound to ``address`` is reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 -- nothing is bound here
+
+
+def in_url(address: str) -> str:
+    """Return an IP address as it is written in a URL."""
+    return f"[{address}]" if ":" in address else address
+
+
 def browser_origin(config: Config) -> str:
     """Return the origin under which a browser reaches this server: the public one, else host and port.
 
@@ -197,5 +207,4 @@ def browser_origin(config: Config) -> str:
     """
     if config[PUBLIC_ORIGIN]:
         return config[PUBLIC_ORIGIN]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config[HOST], config[HOST])  # noqa: S104 - nothing is bound here
-    return origin(f"http://[{host}]:{config[PORT]}" if ":" in host else f"http://{host}:{config[PORT]}")
+    return origin(f"http://{in_url(reachable(config[HOST]))}:{config[PORT]}")

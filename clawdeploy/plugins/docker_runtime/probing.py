@@ -4,6 +4,8 @@ import re
 import socket
 import time
 
+from clawdeploy.core.settings import reachable
+
 
 def is_ready(host: str, port: int, path: str, timeout: float) -> bool:
     """Say whether ``GET path`` is answered with 2xx or 3xx within ``timeout`` seconds in all.
@@ -28,8 +30,6 @@ def is_ready(host: str, port: int, path: str, timeout: float) -> bool:
     return re.match(rb"HTTP/1\.[01] [23]\d\d\s", answer) is not None
 
 
-def reachable(bind_address: str, engine_host: str | None) -> str:
-    """Return the address at which a bound port can be reached from here."""
-    if engine_host is not None:
-        return engine_host
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address)  # noqa: S104 -- it is not bound here
+def probed_address(bind_address: str, engine_host: str | None) -> str:
+    """Return the address at which a port that the engine bound can be reached from here."""
+    return reachable(bind_address) if engine_host is None else engine_host

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from clawdeploy.plugins.docker_runtime.probing import is_ready, reachable
+from clawdeploy.plugins.docker_runtime.probing import is_ready, probed_address
 
 
 @contextmanager
@@ -108,4 +108,4 @@ def test_the_path_is_asked_for() -> None:
     ],
 )
 def test_where_a_bound_port_is_reached(bind_address: str, engine_host: str | None, host: str) -> None:
-    assert reachable(bind_address, engine_host) == host
+    assert probed_address(bind_address, engine_host) == host
