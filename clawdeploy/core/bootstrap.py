@@ -3,7 +3,7 @@
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from clawdeploy.core.catalog import Catalog
@@ -52,6 +52,7 @@ class Platform:
         self.config = config
         self.host = host
         self.database = database
+        self.clock = clock
         self.applied_migrations: list[str] = []
         models = tables(database.peewee)
         installation, vault = open_installation(database, models, config, clock)
@@ -102,6 +103,11 @@ class Platform:
     def health(self) -> bool:
         """Say within about a second whether the engine answers; the answer may be a few seconds old."""
         return self._engine_health.connected()
+
+    def engine_silent_since(self) -> datetime | None:
+        """Return since when the engine has not answered, as far as this process knows; ``None`` when it answers."""
+        seconds = self._engine_health.silent_for()
+        return None if seconds is None else self.clock() - timedelta(seconds=seconds)
 
     def has_image(self) -> bool:
         """Say whether the image of the default blueprint is on the host; raises an ``EngineError``."""

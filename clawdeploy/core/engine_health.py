@@ -36,6 +36,15 @@ class EngineHealth:
         self._asked_at = 0.0
         self._answered_at: float | None = None
         self._connected = False
+        self._lost_at: float | None = None
+
+    def silent_for(self) -> float | None:
+        """Return for how many seconds this process has known that the engine does not answer; ``None`` when it does."""
+        if self.connected():
+            return None
+        with self._lock:
+            since = self._asked_at if self._lost_at is None else self._lost_at
+            return max(0.0, self._clock() - since)
 
     def connected(self) -> bool:
         """Say whether the engine answers; at worst what it was last known to do, and ``False`` before that is known.
@@ -66,5 +75,9 @@ class EngineHealth:
         finally:
             with self._lock:
                 self._connected = connected
+                if connected:
+                    self._lost_at = None
+                elif self._lost_at is None:
+                    self._lost_at = self._asked_at
                 self._answered_at = self._clock()
                 self._asking = None

@@ -17,7 +17,7 @@ from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.schemas import Schemas, dump_instance
 from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS, in_url, reachable
-from clawdeploy.core.store import InstanceStore, Page
+from clawdeploy.core.store import Found, InstanceStore, Page
 
 MOST_LOG_LINES = 10_000
 MOST_WAITING = 8
@@ -29,7 +29,8 @@ SHORT_WAIT = 1.0
 class Instances:
     """Every method takes the owner first and sees only that owner's instances.
 
-    All raise ``DatabaseUnavailable``; those that take an id raise ``InstanceNotFound``.
+    All raise ``DatabaseUnavailable``; those that take an id raise ``InstanceNotFound``. Those that change a container
+    wait for the outcome, at most ``wait`` seconds, or as many as the settings say; then the work goes on by itself.
     """
 
     def __init__(
@@ -55,11 +56,18 @@ class Instances:
         """Return the owner's instances, newest first; raises ``InvalidInput`` for a cursor that is not ours."""
         return self._store.page(owner, limit, cursor)
 
+    def search(self, owner: str, *, text: str = "", status: str = "", offset: int = 0, limit: int) -> Found:
+        """Return the owner's instances whose name holds ``text``, whatever its case, newest first, a page at a time.
+
+        ``status`` keeps those of one public status; an unknown one finds nothing.
+        """
+        return self._store.search(owner, text, status, offset, limit)
+
     def get(self, owner: str, instance_id: str) -> Instance:
         """Return one instance."""
         return self._store.owned(owner, instance_id)
 
-    def create(self, owner: str, body: Mapping[str, Any]) -> Instance:
+    def create(self, owner: str, body: Mapping[str, Any], *, wait: float | None = None) -> Instance:
         """Store a new instance, make and start its container, and return what came of it within the wait.
 
         Raises ``InvalidInput``. That the container could not be made is not an exception: the instance says so.
@@ -76,12 +84,12 @@ class Instances:
         instance, claim = self._claims.insert(owner, fields, new.secrets, self._config[PORT_RANGE])
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
-            return self._carry_out(claim)
+            return self._carry_out(claim, wait)
         except InstanceNotFound:
             gone = "It was deleted while it was being made."
             return replace(instance, status=Status.DELETED, reason="", detail=gone, operation=None)
 
-    def patch(self, owner: str, instance_id: str, body: Mapping[str, Any]) -> Instance:
+    def patch(self, owner: str, instance_id: str, body: Mapping[str, Any], *, wait: float | None = None) -> Instance:
         """Change fields of an instance, and start or stop it when its status is among them.
 
         Raises ``InvalidInput``, ``OperationInProgress`` (nothing was changed then) or an ``EngineError`` (fields
@@ -94,30 +102,32 @@ class Instances:
             instance = self._store.change(owner, instance_id, changes.columns, changes.secrets)
             fields = tuple(sorted([*changes.columns, *changes.secrets]))
             self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
-        return self._carry_out(claim) if claim else instance
+        return self._carry_out(claim, wait) if claim else instance
 
-    def start(self, owner: str, instance_id: str) -> Instance:
+    def start(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
         """Start the container.
 
         Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
         """
-        return self._carry_out(self._claims.take(owner, instance_id, Wish.RUN, Operation.START, with_container=True))
+        claim = self._claims.take(owner, instance_id, Wish.RUN, Operation.START, with_container=True)
+        return self._carry_out(claim, wait)
 
-    def stop(self, owner: str, instance_id: str) -> Instance:
+    def stop(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
         """Stop the container.
 
         Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
         """
-        return self._carry_out(self._claims.take(owner, instance_id, Wish.STOP, Operation.STOP, with_container=True))
+        claim = self._claims.take(owner, instance_id, Wish.STOP, Operation.STOP, with_container=True)
+        return self._carry_out(claim, wait)
 
-    def delete(self, owner: str, instance_id: str) -> None:
+    def delete(self, owner: str, instance_id: str, *, wait: float | None = None) -> None:
         """Delete the instance with its container and data.
 
         It is hidden from its owner at once. Raises ``OperationInProgress``, or an ``EngineError`` when the engine does
         not let us remove it now: a later sync does, and deleting it again tries at once.
         """
         claim = self._claims.take(owner, instance_id, Wish.DELETE, Operation.DELETE, with_container=False)
-        self._wait(claim)
+        self._wait(claim, wait)
 
     def logs(self, owner: str, instance_id: str, tail: int) -> str:
         """Return the last ``tail`` lines of the container's log; raises ``NoContainer`` or an ``EngineError``."""
@@ -137,14 +147,14 @@ class Instances:
             operation = Operation.CREATE
         return self._claims.take(instance.owner, instance.id, wish, operation, with_container=False)
 
-    def _carry_out(self, claim: Claim) -> Instance:
-        self._wait(claim)
+    def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:
+        self._wait(claim, seconds)
         return self._store.owned(claim.actor, claim.instance_id)
 
-    def _wait(self, claim: Claim) -> None:
+    def _wait(self, claim: Claim, most: float | None) -> None:
         """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us."""
         outcome = in_background(lambda: self._lifecycle.carry_out(claim))
-        seconds = self._config[WAIT_SECONDS]
+        seconds = self._config[WAIT_SECONDS] if most is None else most
         patient = self._waiting.acquire(blocking=False)
         try:
             done = wait([outcome], timeout=seconds if patient else min(seconds, SHORT_WAIT)).done

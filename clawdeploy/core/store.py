@@ -4,6 +4,7 @@ import base64
 import random
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +39,18 @@ class Page:
     next_cursor: str | None
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a search found: one page of it, newest first, and how many there are in all.
+
+    ``counts`` says how many of the owner's instances match the text, by public status, whatever status was asked for.
+    """
+
+    instances: list[Instance]
+    counts: Mapping[Status, int]
+    total: int
+
+
 class InstanceStore:
     """Reads and writes instances. Methods that take an owner see only that owner's, and no deleted ones."""
 
@@ -70,6 +83,18 @@ class InstanceStore:
             more = bool(limit) and len(rows) > (limit or 0)
             rows = rows[:limit] if limit else rows
             return Page(self._snapshots(rows), _write_cursor(rows[-1]) if more else None)
+
+    def search(self, owner: str, text: str, status: str, offset: int, limit: int) -> Found:
+        """Return a page of the owner's instances whose name holds ``text`` and that have ``status``, if given."""
+        newest_first = self._owned(owner).order_by(self.row.created_at.desc(), self.row.id.desc())
+        with self.database.reading():
+            # Compared here: what the databases take for the same letter depends on how each was set up.
+            names = newest_first.select(self.row.id, self.row.name, self.row.status).tuples()
+            matching = [(found, state) for found, name, state in names if text.casefold() in name.casefold()]
+            shown = [found for found, state in matching if status in ("", state)]
+            page = newest_first.where(self.row.id.in_(shown[offset : offset + limit]))
+            counts = Counter(Status(state) for _, state in matching)
+            return Found(self._snapshots(list(page)), counts, len(shown))
 
     def insert(self, fields: Mapping[str, Any], values: Mapping[str, Secret], ports: tuple[int, int]) -> Instance:
         """Store a new instance with its secrets and a free host port."""

@@ -123,3 +123,16 @@ def test_a_defect_of_a_runtime_is_no_connection_and_is_logged(caplog: pytest.Log
 
     assert not EngineHealth(fail, patience=FOR_EVER).connected()
     assert "ended with ZeroDivisionError" in caplog.text
+
+
+def test_since_when_the_engine_is_silent_is_known_until_it_answers_again(clock: Hours) -> None:
+    runtime = BrokenRuntime(MemoryRuntime())
+    health = EngineHealth(Counted(runtime), clock=clock)
+    assert health.silent_for() == 0.0
+    clock.now += KEEP_SECONDS + 1
+    assert health.silent_for() == KEEP_SECONDS + 1
+    clock.now += 60
+    assert health.silent_for() == KEEP_SECONDS + 61
+    runtime.mend()
+    clock.now += KEEP_SECONDS + 1
+    assert health.silent_for() is None

@@ -247,3 +247,41 @@ def test_a_port_that_is_lost_to_others_again_and_again(store: InstanceStore, ins
         store.with_free_port(PORTS, (), write)
     assert "Too many bots" in refused.value.detail
     assert len(store.all_rows()) == 1
+
+
+class TestSearching:
+    @pytest.fixture
+    def named(self, store: InstanceStore, clock: Clock) -> None:
+        for owner, name in ((OWNER, "Ärger 100%"), (OWNER, "Zoë_1"), (OWNER, "plain"), (STRANGER, "plain")):
+            store.insert({**COLUMNS, "owner": owner, "name": name}, {}, PORTS)
+            clock.advance(seconds=1)
+
+    @pytest.mark.usefixtures("named")
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [
+            ("", ["plain", "Zoë_1", "Ärger 100%"]),
+            ("äRG", ["Ärger 100%"]),
+            ("ZOË", ["Zoë_1"]),
+            ("%", ["Ärger 100%"]),
+            ("_", ["Zoë_1"]),
+            ("nothing", []),
+            ("A", ["plain"]),
+        ],
+    )
+    def test_a_name_is_found_by_any_part_whatever_its_case(
+        self, store: InstanceStore, text: str, names: list[str]
+    ) -> None:
+        found = store.search(OWNER, text, "", 0, 10)
+        assert [one.name for one in found.instances] == names
+        assert found.total == len(names)
+
+    @pytest.mark.usefixtures("named")
+    def test_a_page_comes_with_the_whole_number_and_the_number_of_each_status(self, store: InstanceStore) -> None:
+        first = store.search(OWNER, "", "pending", 0, 2)
+        assert ([one.name for one in first.instances], first.total) == (["plain", "Zoë_1"], 3)
+        assert first.counts == {Status.PENDING: 3}
+        assert [one.name for one in store.search(OWNER, "", "", 2, 2).instances] == ["Ärger 100%"]
+        for status in ("running", "deleted", "no such status"):
+            found = store.search(OWNER, "", status, 0, 2)
+            assert (found.instances, found.total, found.counts) == ([], 0, {Status.PENDING: 3})
