@@ -10,6 +10,7 @@
 </%block>\
 <link rel="icon" href="${static('mark.svg')}" type="image/svg+xml">
 <link rel="stylesheet" href="${static('style.css')}">
+<%block name="head"/>\
 </head>
 <body>
 <a class="skip" href="#content">Skip to the content</a>
@@ -17,7 +18,8 @@
 <a class="brand" href="/"><img src="${static('mark.svg')}" alt="" width="28" height="28">ClawDeploy</a>
 <%block name="account"/>\
 </header>
-<main id="content">
+<%block name="announcements"/>\
+<main id="content" tabindex="-1">
 ${next.body()}\
 </main>
 </body>

@@ -1,46 +1,46 @@
-<%inherit file="base.mako"/>
+<%inherit file="signed_in.mako"/>
+<%namespace name="bot" file="components/bot.mako"/>
 <%block name="title">Dashboard</%block>
-<%! continued = "\\" %>\
-<%block name="account">
-<div class="account"><span class="who"><span class="wide">Signed in as </span><bdi>${identity.user_id}</bdi></span>
-% if identity.ambient:
-<form method="post" action="/sign-out"><button class="button" type="submit">Sign out</button></form>
-% endif
-</div>
+<%block name="scripts">
+<link rel="stylesheet" href="${static('dashboard.css')}">
+<script src="${static('live.js')}" type="module"></script>
 </%block>
+<div class="page-head">
 <h1>Your bots</h1>
-% if page.instances:
+<p class="aside" data-updated></p>
+<a class="button primary" href="/dashboard/new">New bot</a>
+</div>
+<%block name="live">
+<div id="live" hx-ext="morph" hx-get="${asked.address()}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}">
+% if silent_since:
+<p class="banner warning">Docker has not answered since ${date(silent_since)}. What you see is what was last known; your bots may well be running.</p>
+% endif
+% if found.instances:
 <ul class="cards">
-% for instance in page.instances:
-<li class="card">
+% for instance in found.instances:
+<li class="card" id="bot-${instance.id}">
 <div class="card-head">
-<h2><bdi>${instance.name}</bdi></h2>
-<span class="badge ${instance.status.value}">${instance.status.value.capitalize()}</span>
+<h2><a href="/dashboard/instances/${instance.id}"><bdi>${instance.name}</bdi></a></h2>
+${bot.badge(instance)}
 </div>
 % if instance.detail:
 <p class="reason"><bdi>${instance.detail}</bdi></p>
 % endif
 <dl>
-<div><dt>Model</dt><dd>${instance.model}</dd></div>
-<div><dt>Channel</dt><dd>${instance.channel}</dd></div>
+<div><dt>Model</dt><dd>${labels.get(instance.model, instance.model)}</dd></div>
+<div><dt>Channel</dt><dd>${labels.get(instance.channel, instance.channel)}</dd></div>
 <div><dt>Created</dt><dd><time datetime="${instance.created_at.isoformat()}">${date(instance.created_at)}</time></dd></div>
-<div><dt>Id</dt><dd><code>${instance.id}</code></dd></div>
 </dl>
+${bot.actions(instance, choices, "dashboard")}
 </li>
 % endfor
 </ul>
-% if page.next_cursor:
-<p><a class="button" href="/dashboard?cursor=${page.next_cursor | u}">Older bots</a></p>
-% endif
 % else:
 <section class="panel empty" aria-labelledby="none-yet">
 <h2 id="none-yet">No bots yet</h2>
-<p>This page cannot make one yet; the API can. On the server, in the folder of ClawDeploy:</p>
-<pre tabindex="0"><code>TOKEN=$(.venv/bin/clawdeploy token create ${shell_name})
-curl -X POST ${address}/api/instances ${continued}
-  -H "Authorization: Bearer $TOKEN" ${continued}
-  -H "Content-Type: application/json" ${continued}
-  -d '{"name": "My first bot", "model": "gpt-5.2", "channel": "telegram"}'</code></pre>
-<p>Then reload this page.</p>
+<p>Give one a name, choose a model and a chat network; it runs in under a minute.</p>
+<p><a class="button primary" href="/dashboard/new">Create New Instance</a></p>
 </section>
 % endif
+</div>
+</%block>

@@ -55,6 +55,13 @@ class Catalog:
             for channel in self.channel_members.values()
         ]
 
+    def labels(self) -> dict[str, str]:
+        """Return what people see in place of the name of a model, channel or blueprint."""
+        models = {model.name: model.label for model in LANGUAGE_MODELS}
+        channels = {name: channel.label for name, channel in self.channel_members.items()}
+        blueprints = {name: blueprint.label for name, blueprint in self.blueprint_members.items()}
+        return {**models, **channels, **blueprints}
+
     def blueprints(self) -> list[dict[str, Any]]:
         """Return the blueprints, as JSON values; one of them is the default."""
         return [

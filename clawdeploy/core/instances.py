@@ -137,7 +137,13 @@ class Instances:
 
     def dump(self, instance: Instance) -> dict[str, Any]:
         """Return an instance as JSON values."""
-        return dump_instance(instance, self._url(instance))
+        return dump_instance(instance, self.address(instance))
+
+    def address(self, instance: Instance) -> str | None:
+        """Return where the bot's own page is reached; ``None`` without a container."""
+        if instance.container_id is None or instance.host_port is None:
+            return None
+        return f"http://{in_url(reachable(self._config[BIND_ADDRESS]))}:{instance.host_port}/"
 
     def _claim_status(self, instance: Instance, status: str | None) -> Claim | None:
         if status is None:
@@ -163,8 +169,3 @@ class Instances:
                 self._waiting.release()
         if done:
             outcome.result()
-
-    def _url(self, instance: Instance) -> str | None:
-        if instance.container_id is None or instance.host_port is None:
-            return None
-        return f"http://{in_url(reachable(self._config[BIND_ADDRESS]))}:{instance.host_port}/"

@@ -49,8 +49,11 @@ class ErrorAnswers:
 
 
 def wants_page(req: Request) -> bool:
-    """Say whether the caller is a person with a browser: not on the API, and not asking for JSON rather than HTML."""
-    if req.path == "/api" or req.path.startswith("/api/"):
+    """Say whether the caller is a person with a browser.
+
+    Not on the API, not a script of a page, and not somebody who asks for JSON rather than HTML.
+    """
+    if req.wants_part or req.path == "/api" or req.path.startswith("/api/"):
         return False
     return req.client_prefers((falcon.MEDIA_HTML, PROBLEM_TYPE, falcon.MEDIA_JSON)) == falcon.MEDIA_HTML
 

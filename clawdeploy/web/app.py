@@ -10,7 +10,9 @@ from clawdeploy.core.contracts import Access, Route
 from clawdeploy.web.answers import ErrorAnswers
 from clawdeploy.web.instances import InstanceList, InstanceLogs, InstanceStart, InstanceStop, OneInstance
 from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
-from clawdeploy.web.pages import Dashboard, Landing
+from clawdeploy.web.pages.actions import Delete, Start, Stop
+from clawdeploy.web.pages.dashboard import Dashboard
+from clawdeploy.web.pages.landing import Landing
 from clawdeploy.web.queries import QueryCheck
 from clawdeploy.web.request import Request
 from clawdeploy.web.routing import served
@@ -47,6 +49,9 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
     return [
         Route("/", Landing(platform, templates), "public"),
         Route("/dashboard", Dashboard(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/start", Start(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/stop", Stop(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/delete", Delete(platform, templates)),
         Route("/api/health", Health(platform), "public"),
         Route("/api/admin/sync", Sync(platform), "admin"),
         Route("/api/channels", Channels(platform)),

@@ -52,6 +52,7 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.RuntimeFailure: Row(503, retry_after=10),
     refusals.Refusal: Row(400),
     refusals.MalformedJson: Row(400),
+    refusals.MalformedForm: Row(400),
     refusals.BodyMissing: Row(400),
     refusals.BodyUnexpected: Row(400),
     refusals.BodyIncomplete: Row(400),

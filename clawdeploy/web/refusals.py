@@ -42,6 +42,13 @@ class BodyTooLarge(Refusal):
     summary = "The body is too large"
 
 
+class MalformedForm(Refusal):
+    """The body is not what a form of ours sends."""
+
+    code = "malformed_form"
+    summary = "The form could not be read"
+
+
 class UnsupportedMediaType(Refusal):
     """The body is not declared as plain, uncompressed ``application/json``."""
 

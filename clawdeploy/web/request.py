@@ -42,6 +42,11 @@ class Request(falcon.Request):
         return self.identity.user_id
 
     @property
+    def wants_part(self) -> bool:
+        """Whether a script of our pages asks for the part of a page that changes, not for the whole page."""
+        return self.get_header("HX-Request") == "true" and self.get_header("HX-History-Restore-Request") != "true"
+
+    @property
     def signed_in(self) -> bool:
         """Whether it is known who is calling."""
         return self._identity is not None

@@ -13,16 +13,9 @@ import falcon
 from falcon.media import BaseHandler
 from falcon.typing import ReadableIO
 
-from clawdeploy.web.refusals import (
-    BodyIncomplete,
-    BodyMissing,
-    BodyTooLarge,
-    BodyUnexpected,
-    MalformedJson,
-    UnsupportedMediaType,
-)
+from clawdeploy.web.body import MOST_BYTES, read_body, refuse_compression, refuse_size
+from clawdeploy.web.refusals import BodyMissing, BodyUnexpected, MalformedJson, UnsupportedMediaType
 
-MOST_BYTES = 64 * 1024
 DEEPEST = 20
 # Beyond this, programs that keep numbers as 64-bit floats (JavaScript) silently change the last digits.
 LARGEST_INTEGER = 2**53
@@ -38,7 +31,7 @@ def read_object(req: falcon.Request) -> dict[str, Any]:
 
     Raises ``BodyMissing``, ``UnsupportedMediaType``, ``BodyTooLarge``, ``BodyIncomplete`` or ``MalformedJson``.
     """
-    body = _read(req)
+    body = read_body(req)
     if not body:
         raise BodyMissing("Send the fields as a JSON object in the body, with Content-Type: application/json.")
     _check_type(req)
@@ -50,7 +43,7 @@ def read_nothing(req: falcon.Request) -> None:
 
     Raises ``BodyUnexpected``, and all that :func:`read_object` raises.
     """
-    body = _read(req)
+    body = read_body(req)
     if body:
         _check_type(req)
         if parse_object(body):
@@ -87,10 +80,10 @@ class StrictJson(BaseHandler):
         if not content_type or not JSON_TYPE.fullmatch(content_type):
             raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
         if content_length is not None and content_length > MOST_BYTES:
-            _refuse_size()
+            refuse_size()
         body = stream.read(MOST_BYTES + 1)
         if len(body) > MOST_BYTES:
-            _refuse_size()
+            refuse_size()
         return parse_object(body)
 
     def serialize(self, media: object, content_type: str) -> bytes:
@@ -98,38 +91,12 @@ class StrictJson(BaseHandler):
         return json.dumps(media, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
-def _read(req: falcon.Request) -> bytes:
-    """Return the whole body, having looked at its declared length before reading any of it."""
-    declared = req.content_length
-    if declared is not None and declared > MOST_BYTES:
-        _refuse_size()
-    # A server that marks the end of its input also decodes chunked bodies; without either there is no body.
-    if declared is None and not req.env.get("wsgi.input_terminated"):
-        return b""
-    try:
-        body = bytes(req.stream.read(MOST_BYTES + 1 if declared is None else declared))
-    except Exception as error:
-        # What a server raises here has many classes, and all of them are the sender's doing.
-        raise BodyIncomplete(f"The body could not be read to its end ({type(error).__name__}).") from error
-    if declared is not None and len(body) < declared:
-        raise BodyIncomplete(f"Content-Length says {declared} bytes, but only {len(body)} arrived.")
-    if len(body) > MOST_BYTES:
-        _refuse_size()
-    return body
-
-
-def _refuse_size() -> NoReturn:
-    raise BodyTooLarge(f"A body may have at most {MOST_BYTES // 1024} KiB ({MOST_BYTES} bytes).")
-
-
 def _check_type(req: falcon.Request) -> None:
     declared = req.content_type
     if not declared or not JSON_TYPE.fullmatch(declared):
         said = f"not {declared[:100]!r}" if declared else "but the request says nothing about its type"
         raise UnsupportedMediaType(f"The body must come with Content-Type: application/json, {said}.")
-    encoding = req.get_header("Content-Encoding") or "identity"
-    if encoding.strip().lower() != "identity":
-        raise UnsupportedMediaType(f"The body must not be compressed; it comes with Content-Encoding: {encoding[:100]}")
+    refuse_compression(req)
 
 
 def _check_depth(text: str) -> None:

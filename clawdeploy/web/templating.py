@@ -22,7 +22,9 @@ class Templates:
         self._lookup = TemplateLookup(default_filters=["h"], strict_undefined=True, input_encoding="utf-8")
         for name, text in _read_all(files("clawdeploy.templates"), ""):
             self._lookup.put_string(name, text)
-        self._versions = {path.name: _version(path) for path in STATIC.iterdir() if path.is_file()}
+        self._versions = {
+            path.relative_to(STATIC).as_posix(): _version(path) for path in STATIC.rglob("*") if path.is_file()
+        }
 
     def names(self) -> list[str]:
         """Return the names of all templates, such as ``landing.mako``."""
@@ -31,6 +33,11 @@ class Templates:
     def render(self, name: str, **values: Any) -> str:
         """Return a page as HTML text."""
         return str(self._lookup.get_template(name).render_unicode(static=self.static, date=date, **values))
+
+    def render_live(self, name: str, **values: Any) -> str:
+        """Return only the part of a page that its script refreshes, the block ``live``."""
+        live = self._lookup.get_template(name).get_def("live")
+        return str(live.render_unicode(static=self.static, date=date, **values))
 
     def static(self, name: str) -> str:
         """Return the address of a static file; it changes with the content, so browsers may keep the file."""

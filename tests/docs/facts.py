@@ -23,7 +23,7 @@ from clawdeploy.core.config import Setting
 from clawdeploy.core.errors import ClawDeployError
 from clawdeploy.core.plugins import DEFAULT_PLUGINS, PluginHost
 from clawdeploy.core.settings import CORE_SETTINGS
-from clawdeploy.web import instances, strict_json
+from clawdeploy.web import body, instances, strict_json
 from clawdeploy.web.app import create_app
 from clawdeploy.web.errors import FRAMEWORK, TABLE
 from tests.docs.markdown import ROOT
@@ -79,7 +79,7 @@ def gather() -> Facts:
         },
         contracts={name: _members(getattr(contracts, name)) for name in CONTRACTS},
         limits={
-            "body": strict_json.MOST_BYTES,
+            "body": body.MOST_BYTES,
             "nesting": strict_json.DEEPEST,
             "whole number": strict_json.LARGEST_INTEGER,
             "name": fields.LONGEST_NAME,

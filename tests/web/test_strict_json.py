@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawdeploy.web.refusals import MalformedJson
-from clawdeploy.web.strict_json import DEEPEST, LARGEST_INTEGER, MOST_BYTES, parse_object
+from clawdeploy.web.body import MOST_BYTES
+from clawdeploy.web.strict_json import DEEPEST, LARGEST_INTEGER, parse_object
 
 REFUSED = {
     "nothing but a space": (b" ", "not valid JSON"),

@@ -1,16 +1,12 @@
-"""The pages for people: where to sign in, and a bare list of what is there."""
-
-import shlex
+"""The landing page."""
 
 import falcon
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
-from clawdeploy.core.settings import PUBLIC_ORIGIN, browser_origin
+from clawdeploy.core.settings import PUBLIC_ORIGIN
 from clawdeploy.web.request import Request
 from clawdeploy.web.templating import Templates
-
-PAGE_SIZE = 50
 
 
 class Landing:
@@ -33,26 +29,3 @@ class Landing:
             return self._platform.authenticate(req.credentials).user_id
         except (NotSignedIn, InvalidCredentials):
             return None
-
-
-class Dashboard:
-    """``/dashboard``: the caller's instances."""
-
-    def __init__(self, platform: Platform, templates: Templates) -> None:
-        self._instances = platform.instances
-        self._templates = templates
-        self._address = browser_origin(platform.config)
-
-    def on_get(self, req: Request, resp: falcon.Response) -> None:
-        """Show the list, newest first, a page at a time."""
-        page = self._instances.list(req.caller, limit=PAGE_SIZE, cursor=req.get_param("cursor"))
-        resp.content_type = falcon.MEDIA_HTML
-        resp.text = self._templates.render(
-            "dashboard.mako",
-            identity=req.identity,
-            page=page,
-            address=self._address,
-            shell_name=shlex.quote(req.caller),
-        )
-
-    on_head = on_get

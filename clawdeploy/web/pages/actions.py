@@ -1,0 +1,68 @@
+"""What the buttons of cards and toolbars send: each action is carried out by the core and answered with a notice."""
+
+import falcon
+
+from clawdeploy.web.pages.forms import read_form
+from clawdeploy.web.pages.notices import tell
+from clawdeploy.web.pages.page import Page
+from clawdeploy.web.queries import read_instance_id
+from clawdeploy.web.request import Request
+
+WAIT_SECONDS = 1.0
+"""How long an action is waited for; what takes longer is seen as it happens."""
+
+
+class Action(Page):
+    """``POST /dashboard/instances/{id}/{name}``; the hidden field ``back`` says which page the form stands on."""
+
+    def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Do it, and say so."""
+        back = read_form(req, ("back",)).get("back", "")
+        wanted = read_instance_id(instance_id)
+        name = self._instances.get(req.caller, wanted).name
+        self.act(req.caller, wanted)
+        tell(req, resp, self.notice, name, self.leads_to(back, wanted), bot=wanted)
+
+    notice = ""
+
+    def act(self, owner: str, instance_id: str) -> None:
+        """Carry the action out."""
+        raise NotImplementedError
+
+    def leads_to(self, back: str, instance_id: str) -> str:
+        """Return the page on which the owner goes on."""
+        return "/dashboard" if back == "dashboard" else f"/dashboard/instances/{instance_id}"
+
+
+class Start(Action):
+    """Start the container."""
+
+    notice = "started"
+
+    def act(self, owner: str, instance_id: str) -> None:
+        """See ``Instances.start``."""
+        self._instances.start(owner, instance_id, wait=WAIT_SECONDS)
+
+
+class Stop(Action):
+    """Stop the container."""
+
+    notice = "stopped"
+
+    def act(self, owner: str, instance_id: str) -> None:
+        """See ``Instances.stop``."""
+        self._instances.stop(owner, instance_id, wait=WAIT_SECONDS)
+
+
+class Delete(Action):
+    """Delete the instance; there is no page of it any more."""
+
+    notice = "deleted"
+
+    def act(self, owner: str, instance_id: str) -> None:
+        """See ``Instances.delete``."""
+        self._instances.delete(owner, instance_id, wait=WAIT_SECONDS)
+
+    def leads_to(self, back: str, instance_id: str) -> str:
+        """Lead to the list."""
+        return "/dashboard"

@@ -1,0 +1,61 @@
+// What every page of a signed-in person does: notices, dialogs, and buttons that say why they do nothing.
+const TOAST_SECONDS = 6;
+const toasts = document.getElementById("toasts");
+
+function toast(text, kind = "success") {
+  const note = document.createElement("p");
+  note.className = `toast ${kind}`;
+  if (kind === "failure") note.setAttribute("role", "alert");
+  note.textContent = text;
+  toasts.append(note);
+  leave(note, kind === "failure" ? TOAST_SECONDS * 2 : TOAST_SECONDS);
+}
+
+function leave(note, seconds) {
+  setTimeout(() => note.remove(), seconds * 1000);
+}
+
+function problemOf(xhr) {
+  try {
+    return JSON.parse(xhr.responseText).detail;
+  } catch {
+    return "That did not work. Try again in a moment.";
+  }
+}
+
+for (const note of toasts.children) leave(note, TOAST_SECONDS);
+
+// A notice belongs to the moment: opening or reloading the same address later shows the page without it.
+const address = new URL(location.href);
+if (address.searchParams.has("notice")) {
+  address.searchParams.delete("notice");
+  address.searchParams.delete("bot");
+  history.replaceState(null, "", address);
+}
+
+document.addEventListener("notice", (event) => {
+  for (const open of document.querySelectorAll("dialog[open]")) open.close();
+  toast(event.detail.text);
+});
+
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.requestConfig.verb !== "get") toast(problemOf(event.detail.xhr), "failure");
+});
+
+document.addEventListener("htmx:sendError", (event) => {
+  if (event.detail.requestConfig.verb !== "get") toast("The server does not answer. Try again in a moment.", "failure");
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.getAttribute("aria-disabled") === "true") {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    toast(button.dataset.why, "info");
+  } else if (button.dataset.opens) {
+    document.getElementById(button.dataset.opens).showModal();
+  } else if ("closes" in button.dataset) {
+    button.closest("dialog").close();
+  }
+}, true);

@@ -1,0 +1,28 @@
+<%inherit file="base.mako"/>
+<%block name="head">
+<meta name="htmx-config" content='{"includeIndicatorStyles":false,"allowEval":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"selfRequestsOnly":true,"timeout":30000,"scrollBehavior":"auto"}'>
+<script src="${static('vendor/htmx.min.js')}" defer></script>
+<script src="${static('vendor/idiomorph-ext.min.js')}" defer></script>
+<script src="${static('app.js')}" type="module"></script>
+<%block name="scripts"/>\
+</%block>
+<%block name="account">
+<nav class="account" aria-label="Account">
+<a href="/dashboard">Your bots</a>
+<a href="/dashboard/account">Account</a>
+<span class="who"><span class="wide">Signed in as </span><bdi>${identity.user_id}</bdi></span>
+% if identity.ambient:
+<form method="post" action="/sign-out"><button class="button" type="submit">Sign out</button></form>
+% endif
+</nav>
+</%block>
+<%block name="announcements">
+<p id="connection" class="banner warning" role="alert" hidden></p>
+<div id="announcer" class="unseen" role="status"></div>
+<div id="toasts" class="toasts" role="status">\
+% if notice:
+<p class="toast success">${notice}</p>\
+% endif
+</div>
+</%block>
+${next.body()}\
