@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawdeploy.web.refusals import MalformedJson
 from clawdeploy.web.body import MOST_BYTES
+from clawdeploy.web.refusals import MalformedJson
 from clawdeploy.web.strict_json import DEEPEST, LARGEST_INTEGER, parse_object
 
 REFUSED = {
