@@ -15,7 +15,7 @@ from webtest import TestApp
 
 from clawdeploy.cli import command_line
 from clawdeploy.core.bootstrap import Opener, Platform
-from clawdeploy.core.contracts import Credentials, Status
+from clawdeploy.core.contracts import Credentials, Identity, Status
 from clawdeploy.core.errors import InvalidCredentials, InvalidInput, NotSignedIn
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.plugins import PluginHost
@@ -82,6 +82,14 @@ def register_auth_providers(module: types.ModuleType, folder: Path, caplog: pyte
         platform.authenticate(Credentials({}, {}))
 
 
+def register_account_sections(module: types.ModuleType, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    account = with_example(folder, module).account
+    me = Identity("me", "local", ambient=True)
+    secret, record = account.make(me, "calendar_key", "desk", "30")
+    assert secret.reveal().startswith("cal_")
+    assert account.credentials(me, "calendar_key") == [record]
+
+
 def register_routes(module: types.ModuleType, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     platform = with_example(folder, module)
     token, _ = platform.credentials.issue("api_token", "me", prefix="cd_")
@@ -124,6 +132,7 @@ TRIALS: tuple[Trial, ...] = (
     register_blueprints,
     register_channels,
     register_auth_providers,
+    register_account_sections,
     register_routes,
     register_commands,
     observe,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from clawdeploy.core.account import Account
 from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config, Setting
@@ -65,6 +66,7 @@ class Platform:
         blueprints, channels = members.blueprints, members.channels
         chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
+        self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self._claims = Claims(store, self.publish)
         self._deployments = Deployments(store, blueprints, channels)

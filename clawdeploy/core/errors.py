@@ -99,6 +99,20 @@ class InstanceNotFound(ClawDeployError):
     summary = "Instance not found"
 
 
+class CredentialNotFound(ClawDeployError):
+    """There is no such credential, or it is another's."""
+
+    code = "credential_not_found"
+    summary = "There is no such token or session"
+
+
+class SignInByBrowserNeeded(ClawDeployError):
+    """A program tried to make or end credentials, which only a person who signed in with a browser may."""
+
+    code = "sign_in_by_browser_needed"
+    summary = "Sign in with a browser to change tokens and sessions"
+
+
 class NoContainer(ClawDeployError):
     """The instance has no container that the call could act upon."""
 

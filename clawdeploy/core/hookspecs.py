@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import AuthProvider, Blueprint, Channel, CredentialStore, Platform, Route, Runtime
+from clawdeploy.core.contracts import (
+    AccountSection,
+    AuthProvider,
+    Blueprint,
+    Channel,
+    CredentialStore,
+    Platform,
+    Route,
+    Runtime,
+)
 from clawdeploy.core.events import Event
 
 if TYPE_CHECKING:
@@ -56,6 +65,11 @@ def register_channels(config: Config) -> Iterable[Channel]:  # type: ignore[empt
 @_spec
 def register_auth_providers(config: Config, credentials: CredentialStore) -> Iterable[AuthProvider]:  # type: ignore[empty-body]
     """Return auth providers; they are asked in the order of registration."""
+
+
+@_spec
+def register_account_sections() -> Iterable[AccountSection]:  # type: ignore[empty-body]
+    """Return kinds of credentials that people see and end on their account page, in the order of the page."""
 
 
 @_spec

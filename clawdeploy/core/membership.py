@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
-from clawdeploy.core.contracts import AuthProvider, Blueprint, Channel, Route, Runtime
+from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Route, Runtime
 from clawdeploy.core.errors import PluginError
 
 
@@ -24,6 +24,7 @@ class Members:
     blueprints: Mapping[str, Blueprint]
     channels: Mapping[str, Channel]
     auth_providers: list[AuthProvider]
+    account_sections: Mapping[str, AccountSection]
 
 
 def check_member(member: object, contract: type[Any]) -> None:

@@ -17,7 +17,16 @@ import pluggy
 from clawdeploy.core import hookspecs
 from clawdeploy.core.blame import Blame, PluginReport
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import AuthProvider, Blueprint, Channel, CredentialStore, Platform, Route, Runtime
+from clawdeploy.core.contracts import (
+    AccountSection,
+    AuthProvider,
+    Blueprint,
+    Channel,
+    CredentialStore,
+    Platform,
+    Route,
+    Runtime,
+)
 from clawdeploy.core.errors import ConfigurationError, PluginError
 from clawdeploy.core.events import Event
 from clawdeploy.core.membership import Members, OfferedRoute, check_member, name_of
@@ -125,8 +134,9 @@ class PluginHost:
         runtimes = self._named("register_runtimes", Runtime, for_runtimes)
         blueprints = self._named("register_blueprints", Blueprint, {"config": config})
         channels = self._named("register_channels", Channel, {"config": config})
+        sections = self._named("register_account_sections", AccountSection, {}, called="kind")
         well = self._of_the_well
-        return Members(well(runtimes), well(blueprints), well(channels), list(well(providers).values()))
+        return Members(well(runtimes), well(blueprints), well(channels), list(well(providers).values()), well(sections))
 
     def routes(self, platform: Platform) -> list[OfferedRoute]:
         """Return the HTTP resources that plugins add, those of one plugin together."""

@@ -9,7 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from clawdeploy.core.contracts import AuthProvider, CredentialRecord, Credentials, CredentialStore, Identity, Opener
+from clawdeploy.core.contracts import (
+    AccountSection,
+    AuthProvider,
+    CredentialRecord,
+    Credentials,
+    CredentialStore,
+    Identity,
+    Opener,
+)
 from clawdeploy.core.errors import InvalidCredentials
 from clawdeploy.core.events import CredentialIssued, CredentialRevoked
 from clawdeploy.core.hookspecs import hookimpl
@@ -166,6 +174,22 @@ def _print_table(rows: list[list[str]]) -> None:
 def register_auth_providers(credentials: CredentialStore) -> Iterable[AuthProvider]:
     """Offer API tokens."""
     return [ApiTokens(credentials)]
+
+
+@hookimpl
+def register_account_sections() -> Iterable[AccountSection]:
+    """Let people make and revoke their own tokens."""
+    return [
+        AccountSection(
+            kind=KIND,
+            title="API tokens",
+            help="A token lets a program of yours do everything here that you can do. Treat it like a password.",
+            empty="You have no API tokens. You only need one to let a program manage your bots.",
+            end="Revoke",
+            ended="The token was revoked and does not work any more.",
+            prefix=PREFIX,
+        )
+    ]
 
 
 @hookimpl

@@ -10,6 +10,7 @@ from clawdeploy.core.contracts import Access, Route
 from clawdeploy.web.answers import ErrorAnswers
 from clawdeploy.web.instances import InstanceList, InstanceLogs, InstanceStart, InstanceStop, OneInstance
 from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
+from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Start, Stop
 from clawdeploy.web.pages.dashboard import Dashboard
 from clawdeploy.web.pages.landing import Landing
@@ -49,6 +50,9 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
     return [
         Route("/", Landing(platform, templates), "public"),
         Route("/dashboard", Dashboard(platform, templates)),
+        Route("/dashboard/account", AccountPage(platform, templates)),
+        Route("/dashboard/account/{kind}", AccountSectionPage(platform, templates)),
+        Route("/dashboard/account/{kind}/{credential_id}/end", AccountCredentialEnd(platform, templates)),
         Route("/dashboard/instances/{instance_id}/start", Start(platform, templates)),
         Route("/dashboard/instances/{instance_id}/stop", Stop(platform, templates)),
         Route("/dashboard/instances/{instance_id}/delete", Delete(platform, templates)),

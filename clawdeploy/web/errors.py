@@ -40,6 +40,8 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.SignInUnavailable: Row(503, retry_after=10),
     errors.SignInLinkInvalid: Row(410),
     errors.InstanceNotFound: Row(404),
+    errors.CredentialNotFound: Row(404),
+    errors.SignInByBrowserNeeded: Row(403),
     errors.NoContainer: Row(400),
     errors.OperationInProgress: Row(409, retry_after=2),
     errors.EngineError: Row(503, retry_after=10),

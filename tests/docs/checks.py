@@ -18,6 +18,11 @@ def calls(text: str, facts: Facts) -> Iterator[str]:
     yield from compare(column(text, "call"), {it for it in facts.routes if not it.startswith("HEAD ")}, "The call")
 
 
+def pages(text: str, facts: Facts) -> Iterator[str]:
+    """The table of pages and forms equals the router; HEAD is not in it."""
+    yield from compare(column(text, "address"), {it for it in facts.pages if not it.startswith("HEAD ")}, "The page")
+
+
 def routes(text: str, facts: Facts) -> Iterator[str]:
     """Each route has its part; HEAD is told of under the GET of the same address."""
     told = [heading.strip("`") for heading in headings(text) if re.fullmatch(r"`\w+ /.*`", heading)]
@@ -138,6 +143,7 @@ def doctor_checks(text: str, facts: Facts) -> Iterator[str]:
 CHECKS: dict[str, list[Callable[[str, Facts], Iterable[str]]]] = {
     "README.md": [calls],
     "docs/api.md": [calls, routes, instance_fields, codes, states, limits],
+    "docs/pages.md": [pages],
     "docs/settings.md": [settings],
     "docs/plugin_hooks.md": [hooks, events, contracts],
     "docs/cli.md": [commands, scripts],

@@ -33,16 +33,21 @@ CONTRACTS = ("Runtime", "Bot", "ContainerSpec", "Platform", "CredentialStore")
 """Those whose members ``docs/plugin_hooks.md`` lists; the others are told in a sentence."""
 
 
+FOR_PROGRAMS = re.compile(r"[A-Z]+ /(api/|sign-|static/)")
+"""The routes of the REST API, and what comes before and beside it; all others are pages and their forms."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything that has to be documented, by name.
 
-    ``routes`` are like ``GET /api/health``. ``settings`` come with who adds them, ``codes`` with status and
+    ``routes`` are like ``GET /api/health``, ``pages`` are those that only people with browsers use. ``settings`` come with who adds them, ``codes`` with status and
     seconds of ``Retry-After``, ``silent_codes`` never leave the server. ``commands`` come with their
     options, as the command line shows them, and ``scripts`` with theirs.
     """
 
     routes: set[str]
+    pages: set[str]
     instance_fields: set[str]
     settings: dict[str, tuple[str, Setting[Any]]]
     hooks: dict[str, list[str]]
@@ -65,7 +70,8 @@ def gather() -> Facts:
     with TemporaryDirectory() as folder:
         routes, instance_fields = _from_platform(Path(folder))
     return Facts(
-        routes=routes,
+        routes={route for route in routes if FOR_PROGRAMS.match(route)},
+        pages={route for route in routes if not FOR_PROGRAMS.match(route)},
         instance_fields=instance_fields,
         settings=_settings(),
         hooks={name: list(inspect.signature(hook).parameters) for name, hook in _hooks()},

@@ -15,6 +15,7 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Credentials
 from clawdeploy.core.errors import NotSignedIn
 from clawdeploy.core.events import CredentialIssued, CredentialRevoked
+from clawdeploy.plugins.local_auth.browsers import browser_of
 from clawdeploy.plugins.local_auth.commands import sign_in
 from clawdeploy.web.app import create_app
 from tests.platforms import memory_platform
@@ -352,3 +353,23 @@ def test_without_the_plugin_there_is_no_local_sign_in(tmp_path: Path) -> None:
         browser.post("/sign-out", headers=OWN_PAGE, status=404)
     finally:
         platform.close()
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "said"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36",
+            "Chrome on Windows",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 15_0) Version/18.0 Safari/605.1.15", "Safari on macOS"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) CriOS/140.0 Safari/604.1", "Chrome on iPhone"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Linux; Android 15) Chrome/140.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("", "A browser"),
+        ("<script>\0" * 1000, "A browser"),
+    ],
+)
+def test_a_session_is_called_by_its_browser(user_agent: str, said: str) -> None:
+    assert browser_of(user_agent) == said

@@ -1,5 +1,6 @@
 """The contracts between the core and everything replaceable: Protocols and frozen dataclasses."""
 
+from clawdeploy.core.contracts.account import AccountSection
 from clawdeploy.core.contracts.auth import AuthProvider, CredentialRecord, Credentials, CredentialStore, Identity
 from clawdeploy.core.contracts.blueprint import Blueprint, Bot
 from clawdeploy.core.contracts.channel import Channel, CredentialField, CredentialForm
@@ -22,6 +23,7 @@ from clawdeploy.core.contracts.secret import Secret
 __all__ = [
     "MISSING",
     "Access",
+    "AccountSection",
     "AuthProvider",
     "Blueprint",
     "Bot",

@@ -5,16 +5,31 @@ from collections.abc import Iterable
 import click
 
 from clawdeploy.core.config import Config
-from clawdeploy.core.contracts import AuthProvider, CredentialStore, Platform, Route
+from clawdeploy.core.contracts import AccountSection, AuthProvider, CredentialStore, Platform, Route
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.plugins.local_auth.commands import sign_in
-from clawdeploy.plugins.local_auth.sessions import LocalSessions, Sessions, cookie_name
+from clawdeploy.plugins.local_auth.sessions import SESSION, LocalSessions, Sessions, cookie_name
 
 
 @hookimpl
 def register_auth_providers(config: Config, credentials: CredentialStore) -> Iterable[AuthProvider]:
     """Offer the session cookie."""
     return [LocalSessions(credentials, cookie_name(config))]
+
+
+@hookimpl
+def register_account_sections() -> Iterable[AccountSection]:
+    """Let people see where they are signed in, and sign out there."""
+    return [
+        AccountSection(
+            kind=SESSION,
+            title="Sessions",
+            help="The browsers in which you are signed in. Sign out those that you do not know.",
+            empty="You are signed in without a session of this server.",
+            end="Sign out",
+            ended="That browser is signed out.",
+        )
+    ]
 
 
 @hookimpl

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import falcon
 
+from clawdeploy.plugins.local_auth.browsers import browser_of
 from clawdeploy.plugins.local_auth.sessions import SESSION_LIFETIME, Sessions
 
 # What browsers and their extensions say when they fetch a page before anybody asked to see it.
@@ -22,7 +23,8 @@ class SignInLink:
         resp.set_header("Referrer-Policy", "no-referrer")
         resp.set_header("Cache-Control", "no-store")
         _refuse_a_mere_look(req)
-        session = self._sessions.open(token, replaced=req.cookies.get(self._sessions.cookie))
+        browser = browser_of(req.user_agent or "")
+        session = self._sessions.open(token, browser, replaced=req.cookies.get(self._sessions.cookie))
         resp.set_cookie(
             self._sessions.cookie,
             session.reveal(),

@@ -64,11 +64,11 @@ class Sessions:
         self._publish(CredentialIssued(record.created_at, actor, LINK, record.user_id, record.id))
         return f"{self._origin}/sign-in/{secret.reveal()}", record
 
-    def open(self, link: str, replaced: str | None) -> Secret:
+    def open(self, link: str, browser: str, replaced: str | None) -> Secret:
         """Use up a link and return the value of the session it opens.
 
-        ``replaced`` is the session cookie that the browser had; that session ends, whoever it
-        belonged to. Raises ``SignInLinkInvalid``, and then changes nothing.
+        ``browser`` is what its owner will recognize the session by. ``replaced`` is the session cookie that the
+        browser had; that session ends, whoever it belonged to. Raises ``SignInLinkInvalid``, and then changes nothing.
         """
         used = self._credentials.redeem(LINK, link)
         if used is None:
@@ -78,7 +78,7 @@ class Sessions:
             )
         self._tell_revoked(used)
         self.end(replaced)
-        secret, record = self._credentials.issue(SESSION, used.user_id, lifetime=SESSION_LIFETIME)
+        secret, record = self._credentials.issue(SESSION, used.user_id, label=browser, lifetime=SESSION_LIFETIME)
         self._publish(CredentialIssued(record.created_at, record.user_id, SESSION, record.user_id, record.id))
         return secret
 
