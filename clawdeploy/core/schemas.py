@@ -66,34 +66,45 @@ class Schemas:
         )()
 
     def new_instance(self, body: Mapping[str, Any]) -> NewInstance:
-        """Check the body of a create; raises ``InvalidInput`` with a sentence for each wrong field."""
-        loaded = _load(self._new, body)
-        values = self._secrets(loaded, self._catalog.channel_members[loaded["channel"]], frozenset())
+        """Check the body of a create; raises ``InvalidInput`` with a sentence for each wrong field, all at once."""
+        loaded, errors = _load(self._new, body)
+        values: dict[str, Secret | None] = {}
+        # A channel that is wrong itself says nothing about credentials.
+        if "channel" in loaded:
+            channel = self._catalog.channel_members[loaded["channel"]]
+            values = self._secrets(loaded, channel, frozenset(), errors)
+        if errors:
+            raise InvalidInput(errors)
         return NewInstance(loaded, {field: value for field, value in values.items() if value is not None})
 
     def changes(self, body: Mapping[str, Any], instance: Instance) -> Changes:
         """Check the body of a patch of this instance; raises ``InvalidInput``."""
-        loaded = _load(self._changes, body)
+        loaded, errors = _load(self._changes, body)
         stored = instance.secrets_set
-        values = self._secrets(loaded, self._catalog.channel_members.get(instance.channel), stored)
+        values = self._secrets(loaded, self._catalog.channel_members.get(instance.channel), stored, errors)
+        if errors:
+            raise InvalidInput(errors)
         changed = {field: value for field, value in values.items() if value is not None or field in stored}
         return Changes(loaded, changed, loaded.pop("status", None))
 
     @staticmethod
-    def _secrets(loaded: dict[str, Any], channel: Channel | None, stored: frozenset[str]) -> dict[str, Secret | None]:
+    def _secrets(
+        loaded: dict[str, Any], channel: Channel | None, stored: frozenset[str], errors: dict[str, list[str]]
+    ) -> dict[str, Secret | None]:
         """Take the secrets out of the loaded fields, checked by the channel that they are for.
 
-        What is ``stored`` can be removed also when the channel, being gone or changed, does not know it.
+        What is wrong with them is added to ``errors``. What is ``stored`` can be removed also when the channel, being
+        gone or changed, does not know it.
         """
         given: dict[str, Any] = dict(loaded.pop("credentials", None) or {})
         if "bot_token" in loaded:
+            bot_token = loaded.pop("bot_token")
             if BOT_TOKEN in given:
-                raise InvalidInput({BOT_TOKEN: ["It is given twice. Leave it out of the credentials."]})
-            given[BOT_TOKEN] = loaded.pop("bot_token")
+                errors[BOT_TOKEN] = ["It is given twice. Leave it out of the credentials."]
+            given.setdefault(BOT_TOKEN, bot_token)
         api_key = {API_KEY: loaded.pop("api_key")} if "api_key" in loaded else {}
-        errors = check_credentials(given, channel, (stored | {BOT_TOKEN}) - {API_KEY})
-        if errors:
-            raise InvalidInput(errors)
+        for field, sentences in check_credentials(given, channel, (stored | {BOT_TOKEN}) - {API_KEY}).items():
+            errors.setdefault(field, sentences)
         return {field: None if value is None else Secret(value) for field, value in (given | api_key).items()}
 
 
@@ -132,12 +143,13 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _load(schema: Schema, body: Mapping[str, Any]) -> dict[str, Any]:
+def _load(schema: Schema, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return what is acceptable of a body, and what is wrong with the rest, by field."""
     try:
-        loaded: dict[str, Any] = schema.load(body)
+        return dict(schema.load(body)), {}
     except ValidationError as error:
-        raise InvalidInput(_sentences(error.normalized_messages())) from None
-    return loaded
+        valid = error.valid_data if isinstance(error.valid_data, dict) else {}
+        return dict(valid), _sentences(error.normalized_messages())
 
 
 def _sentences(messages: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -297,3 +297,15 @@ def test_an_instance_as_json() -> None:
         "config": {"a": 1}, "region": None, "instanceType": None, "ipAddress": None,
         "createdAt": "2026-01-02T03:04:05.678Z", "updatedAt": "2026-01-02T03:04:05.678Z",
     }  # fmt: skip
+
+
+def test_everything_that_is_wrong_is_said_at_once(schemas: Schemas) -> None:
+    body = {"name": " ", "model": "gpt-1", "channel": "telegram", "credentials": {"botToken": "123"}, "apiKey": "a b"}
+    assert set(refused(schemas, body)) == {"name", "model", "botToken", "apiKey"}
+    assert set(refused(schemas, {"name": "", "botToken": "123", "more": 1}, an_instance())) == {
+        "name", "botToken", "more",
+    }  # fmt: skip
+
+
+def test_a_wrong_channel_says_nothing_about_credentials(schemas: Schemas) -> None:
+    assert set(refused(schemas, {**GOOD, "channel": "pigeon", "credentials": {"botToken": "123"}})) == {"channel"}
