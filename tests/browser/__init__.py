@@ -1,0 +1,1 @@
+"""Walks: what people do with the pages, done in a real Chromium. README.md says how one is written."""
