@@ -30,6 +30,7 @@ FIRST_PHASE = {
     Operation.CREATE: "creating_container",
     Operation.START: "starting",
     Operation.STOP: "stopping",
+    Operation.RESTART: "starting",
     Operation.DELETE: "removing",
 }
 """What is going on from the moment of a claim, so that what was so before it is not taken for it."""
@@ -91,7 +92,10 @@ class Claims:
         other_wish = (self._row.wish != wish) & self._row.reason.in_(ONLY_WATCHING)
         only_compared = self._row.operation.is_null()
         here = (self._row.status != Status.DELETED) | (operation is Operation.DELETE)
-        claim = self._claim(instance_id, owner, here & (self._is_free(now) | only_compared | other_wish), fields)
+        with self._store.database.transaction():
+            claim = self._claim(instance_id, owner, here & (self._is_free(now) | only_compared | other_wish), fields)
+            if claim is not None:
+                self._store.activity.asked(instance_id, now, owner, operation)
         if claim is None:
             raise OperationInProgress(self._what_goes_on(owner, instance_id))
         return claim
@@ -120,7 +124,10 @@ class Claims:
         return row
 
     def save(self, claim: Claim, /, **fields: Any) -> None:
-        """Write to the claimed row and tell observers when the status changed; raises ``ClaimLost``."""
+        """Write to the claimed row; a status or reason that changed is noted, and a status told to observers.
+
+        Raises ``ClaimLost``.
+        """
         with self._store.database.transaction():
             row = self.row(claim)
             now = self._store.clock()
@@ -130,9 +137,11 @@ class Claims:
             mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
             if not self._row.update(**fields, updated_at=now).where(mine).execute():
                 raise ClaimLost
-        if changed:
-            after = Status(fields["status"])
+            after = Status(fields.get("status", row.status))
             reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
+            if changed or reason != row.reason:
+                self._store.activity.state(row.id, now, claim.actor, after, reason, detail)
+        if changed:
             self._publish(StatusChanged(now, claim.actor, row.id, row.owner, Status(row.status), after, reason, detail))
 
     def finish(self, claim: Claim, /, **fields: Any) -> None:

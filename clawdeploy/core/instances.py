@@ -1,19 +1,21 @@
 """The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import replace
 from typing import Any
 
+from clawdeploy.core.activity import KEPT
 from clawdeploy.core.background import in_background
 from clawdeploy.core.claims import Claim, Claims, require_container
 from clawdeploy.core.config import Config
-from clawdeploy.core.contracts import Instance, Operation, Runtime, Status, Wish
-from clawdeploy.core.errors import InstanceNotFound
+from clawdeploy.core.contracts import Activity, Instance, Operation, Runtime, Status, Wish
+from clawdeploy.core.errors import InstanceNotFound, InvalidInput
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.plugins import PluginHost
+from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.schemas import Schemas, dump_instance
 from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS, in_url, reachable
@@ -89,6 +91,14 @@ class Instances:
             gone = "It was deleted while it was being made."
             return replace(instance, status=Status.DELETED, reason="", detail=gone, operation=None)
 
+    def check(self, body: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        """Return what is wrong with the body of a create, by field; empty when all may be right. Nothing is made."""
+        try:
+            self._schemas.new_instance(body)
+        except InvalidInput as refused:
+            return refused.errors
+        return {}
+
     def patch(self, owner: str, instance_id: str, body: Mapping[str, Any], *, wait: float | None = None) -> Instance:
         """Change fields of an instance, and start or stop it when its status is among them.
 
@@ -120,6 +130,22 @@ class Instances:
         claim = self._claims.take(owner, instance_id, Wish.STOP, Operation.STOP, with_container=True)
         return self._carry_out(claim, wait)
 
+    def restart(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
+        """Stop the container, if it runs, and start it again.
+
+        Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
+        """
+        claim = self._claims.take(owner, instance_id, Wish.RUN, Operation.RESTART, with_container=True)
+        return self._carry_out(claim, wait)
+
+    def retry(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
+        """Wish the instance to run, whatever became of it: its container is started, or made if there is none.
+
+        Raises ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
+        """
+        instance = self._store.owned(owner, instance_id)
+        return self._carry_out(self._claim_run(instance), wait)
+
     def delete(self, owner: str, instance_id: str, *, wait: float | None = None) -> None:
         """Delete the instance with its container and data.
 
@@ -135,6 +161,14 @@ class Instances:
         require_container(instance)
         return self._runtime.logs(instance.container_id or "", min(tail, MOST_LOG_LINES))
 
+    def activity(self, owner: str, instance_id: str, limit: int = 50) -> Sequence[Activity]:
+        """Return what has happened to an instance, newest first."""
+        return self._store.happened(owner, instance_id, limit)
+
+    def progress(self, owner: str, instance_id: str) -> Progress | None:
+        """Return how far the instance has come on its way to run; ``None`` when that is not what was asked last."""
+        return progress(self._store.happened(owner, instance_id, KEPT), self._store.clock())
+
     def dump(self, instance: Instance) -> dict[str, Any]:
         """Return an instance as JSON values."""
         return dump_instance(instance, self.address(instance))
@@ -148,10 +182,13 @@ class Instances:
     def _claim_status(self, instance: Instance, status: str | None) -> Claim | None:
         if status is None:
             return None
-        wish, operation = (Wish.RUN, Operation.START) if status == "running" else (Wish.STOP, Operation.STOP)
-        if wish is Wish.RUN and instance.container_id is None:
-            operation = Operation.CREATE
-        return self._claims.take(instance.owner, instance.id, wish, operation, with_container=False)
+        if status == "running":
+            return self._claim_run(instance)
+        return self._claims.take(instance.owner, instance.id, Wish.STOP, Operation.STOP, with_container=False)
+
+    def _claim_run(self, instance: Instance) -> Claim:
+        operation = Operation.CREATE if instance.container_id is None else Operation.START
+        return self._claims.take(instance.owner, instance.id, Wish.RUN, operation, with_container=False)
 
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:
         self._wait(claim, seconds)

@@ -116,6 +116,23 @@ class CredentialRow(peewee.Model):
         indexes = ((("kind", "user_id"), False),)
 
 
+class ActivityRow(peewee.Model):
+    """One thing that happened to one instance; see the ``Activity`` contract."""
+
+    id = peewee.BigAutoField()
+    instance_id = peewee.TextField()
+    at = UtcField()
+    actor = peewee.TextField()
+    kind = peewee.TextField()
+    what = peewee.TextField()
+    reason = peewee.TextField()
+    detail = peewee.TextField()
+
+    class Meta:
+        table_name = "activity"
+        indexes = ((("instance_id", "id"), False),)
+
+
 class LeaseRow(peewee.Model):
     """A job that one process of all does at a time."""
 
@@ -136,6 +153,7 @@ class Tables:
     secret: Any
     credential: Any
     lease: Any
+    activity: Any
 
 
 def tables(database: peewee.Database) -> Tables:
@@ -145,4 +163,5 @@ def tables(database: peewee.Database) -> Tables:
         meta = type("Meta", (), {"database": database, "table_name": vars(model)["_meta"].table_name})
         return type(model.__name__, (model,), {"__doc__": model.__doc__, "Meta": meta})
 
-    return Tables(bound(InstallationRow), bound(InstanceRow), bound(SecretRow), bound(CredentialRow), bound(LeaseRow))
+    rows = (InstallationRow, InstanceRow, SecretRow, CredentialRow, LeaseRow, ActivityRow)
+    return Tables(*(bound(row) for row in rows))

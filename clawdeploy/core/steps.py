@@ -134,7 +134,8 @@ def _toward_stopped(situation: Situation) -> Step:
 def _toward_running(situation: Situation) -> Step:
     seen = situation.observation
     if not situation.started and not (seen.state is ContainerState.RUNNING and _may_go_on(situation)):
-        return _toward_started(seen.state)
+        afresh = situation.operation is Operation.RESTART and seen.state is ContainerState.PAUSED
+        return Step(Action.STOP) if afresh else _toward_started(seen.state)
     if seen.state is ContainerState.RESTARTING and not _crashes_in_a_loop(seen):
         return Step(Action.WAIT)
     # What was recorded of earlier operations says nothing about this one.
@@ -145,6 +146,8 @@ def _toward_running(situation: Situation) -> Step:
 
 def _may_go_on(situation: Situation) -> bool:
     """Say whether a running container is left to itself, or gets the fresh start that was asked for."""
+    if situation.operation is Operation.RESTART:
+        return False
     return situation.ready or not _crashes_in_a_loop(situation.observation)
 
 

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import peewee
 
-from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
+from clawdeploy.core.activity import ActivityLog
+from clawdeploy.core.contracts import Activity, Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, NoFreePort
 from clawdeploy.core.models import EPOCH, Tables, UtcField
@@ -59,6 +60,7 @@ class InstanceStore:
         self.row = tables.instance
         self._secret = tables.secret
         self._vault = vault
+        self.activity = ActivityLog(tables.activity)
         self.clock = clock
 
     def owned(self, owner: str, instance_id: str, *, deleted: bool = False) -> Instance:
@@ -96,6 +98,12 @@ class InstanceStore:
             counts = Counter(Status(state) for _, state in matching)
             return Found(self._snapshots(list(page)), counts, len(shown))
 
+    def happened(self, owner: str, instance_id: str, limit: int) -> list[Activity]:
+        """Return the newest entries of what has happened to an instance; raises ``InstanceNotFound``."""
+        with self.database.reading():
+            self._one(self._owned(owner), instance_id)
+            return self.activity.newest(instance_id, limit)
+
     def insert(self, fields: Mapping[str, Any], values: Mapping[str, Secret], ports: tuple[int, int]) -> Instance:
         """Store a new instance with its secrets and a free host port."""
         now = self.clock()
@@ -104,6 +112,7 @@ class InstanceStore:
         def write(port: int | None) -> Instance:
             row = self.row.create(**fields, **moments, id=new_id(), host_port=port)
             self._write_secrets(row.id, values)
+            self.activity.asked(row.id, now, row.owner, row.operation)
             return self._snapshot(row)
 
         try:
@@ -133,8 +142,10 @@ class InstanceStore:
         """Change an instance's own fields and secrets (``None`` removes one); never its state."""
         with self.database.transaction():
             row = self._one(self._owned(owner), instance_id)
-            self.row.update(**fields, updated_at=self.clock()).where(self.row.id == row.id).execute()
+            now = self.clock()
+            self.row.update(**fields, updated_at=now).where(self.row.id == row.id).execute()
             self._write_secrets(row.id, values)
+            self.activity.changed(row.id, now, owner, [*fields, *values])
             return self._snapshot(self._one(self.row.select(), instance_id))
 
     def unfinished(self) -> list[str]:

@@ -8,10 +8,17 @@ from falcon.media import Handlers
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
 from clawdeploy.web.answers import ErrorAnswers
-from clawdeploy.web.instances import InstanceList, InstanceLogs, InstanceStart, InstanceStop, OneInstance
+from clawdeploy.web.instances import (
+    InstanceList,
+    InstanceLogs,
+    InstanceRestart,
+    InstanceStart,
+    InstanceStop,
+    OneInstance,
+)
 from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
-from clawdeploy.web.pages.actions import Delete, Start, Stop
+from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
 from clawdeploy.web.pages.dashboard import Dashboard
 from clawdeploy.web.pages.landing import Landing
 from clawdeploy.web.queries import QueryCheck
@@ -55,6 +62,8 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
         Route("/dashboard/account/{kind}/{credential_id}/end", AccountCredentialEnd(platform, templates)),
         Route("/dashboard/instances/{instance_id}/start", Start(platform, templates)),
         Route("/dashboard/instances/{instance_id}/stop", Stop(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/restart", Restart(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/retry", Retry(platform, templates)),
         Route("/dashboard/instances/{instance_id}/delete", Delete(platform, templates)),
         Route("/api/health", Health(platform), "public"),
         Route("/api/admin/sync", Sync(platform), "admin"),
@@ -65,5 +74,6 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
         Route("/api/instances/{instance_id}", OneInstance(platform)),
         Route("/api/instances/{instance_id}/start", InstanceStart(platform)),
         Route("/api/instances/{instance_id}/stop", InstanceStop(platform)),
+        Route("/api/instances/{instance_id}/restart", InstanceRestart(platform)),
         Route("/api/instances/{instance_id}/logs", InstanceLogs(platform)),
     ]

@@ -80,6 +80,16 @@ class InstanceStop(_Instances):
         resp.media = {"instance": self._instances.dump(instance)}
 
 
+class InstanceRestart(_Instances):
+    """``/api/instances/{id}/restart``."""
+
+    def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Stop the container and start it again."""
+        read_nothing(req)
+        instance = self._instances.restart(req.caller, read_instance_id(instance_id))
+        resp.media = {"instance": self._instances.dump(instance)}
+
+
 class InstanceLogs(_Instances):
     """``/api/instances/{id}/logs``."""
 

@@ -25,6 +25,7 @@ from clawdeploy.core.errors import (
     ImageMissing,
     ImageUnavailable,
     NameTaken,
+    NoContainer,
     PortTaken,
     RuntimeFailure,
     RuntimeUnavailable,
@@ -705,3 +706,45 @@ def test_a_failure_to_look_at_what_has_settled_leaves_it_alone(surroundings: Sur
     assert claim
     platform._lifecycle.carry_out(claim)
     assert surroundings.row(instance_id).__data__ == before
+
+
+# -- restarting ------------------------------------------------------------------------------------------------------
+
+
+def test_a_restart_stops_and_starts_the_same_container(surroundings: Surroundings) -> None:
+    runtime = CountingRuntime()
+    platform = surroundings.open(runtime)
+    instance_id = made(platform)
+    before = platform.instances.get(OWNER, instance_id)
+    runtime.made.clear()
+    after = platform.instances.restart(OWNER, instance_id)
+    assert (after.status, after.wish, after.container_id) == (Status.RUNNING, Wish.RUN, before.container_id)
+    assert [call for call in runtime.made if call in ("create", "start", "stop", "remove")] == ["stop", "start"]
+
+
+def test_a_stopped_bot_is_restarted_by_starting_it(surroundings: Surroundings) -> None:
+    platform = surroundings.open()
+    instance_id = made(platform)
+    platform.instances.stop(OWNER, instance_id)
+    assert platform.instances.restart(OWNER, instance_id).status is Status.RUNNING
+
+
+def test_a_restart_without_a_container_is_refused(surroundings: Surroundings) -> None:
+    platform = surroundings.open(BrokenRuntime(surroundings.memory))
+    instance_id = platform.instances.create(OWNER, GOOD).id
+    with pytest.raises(NoContainer):
+        platform.instances.restart(OWNER, instance_id)
+
+
+@pytest.mark.parametrize("call", ["observe", "stop", "start"])
+def test_a_restart_that_the_engine_interrupts_is_finished_later(surroundings: Surroundings, call: str) -> None:
+    instance_id = made(surroundings.open())
+    runtime = BrokenRuntime(surroundings.memory, calls=(call,))
+    platform = surroundings.open(runtime)
+    with pytest.raises(RuntimeUnavailable):
+        platform.instances.restart(OWNER, instance_id)
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.operation, instance.reason) == ("restart", "runtime_unavailable")
+    runtime.mend()
+    platform.reconciler.sync(patience=10)
+    assert settled(surroundings, instance_id) == ("running", "")

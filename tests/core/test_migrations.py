@@ -47,7 +47,7 @@ def test_the_tables_are_what_the_models_say(database: Database) -> None:
     """A model that was changed without a migration would be found here."""
     database.migrate()
     models = tables(database.peewee)
-    for model in (models.installation, models.instance, models.secret, models.credential, models.lease):
+    for model in vars(models).values():
         meta = model._meta
         with database.reading():
             columns = {column.name: column for column in database.peewee.get_columns(meta.table_name)}

@@ -123,9 +123,20 @@ def test_nothing_waits_for_what_cannot_pass_by_itself(steps: Walk) -> None:
             assert (seen.state, situation.started) == (S.RESTARTING, True), situation
 
 
-def test_the_kind_of_operation_changes_nothing(steps: Walk) -> None:
+def test_what_is_alive_is_stopped_before_a_restart(steps: Walk) -> None:
+    tried = 0
     for situation, step in steps:
-        if situation.operation is not None:
+        here = (situation.operation, situation.wish, situation.started) == (Operation.RESTART, Wish.RUN, False)
+        if here and situation.observation.state in ALIVE:
+            assert step == Step(Action.STOP), situation
+            tried += 1
+    assert tried
+
+
+def test_no_other_kind_of_operation_changes_anything(steps: Walk) -> None:
+    for situation, step in steps:
+        afresh = situation.operation is Operation.RESTART and not situation.started
+        if situation.operation is not None and not afresh:
             assert step == next_step(replace(situation, operation=Operation.CREATE)), situation
 
 

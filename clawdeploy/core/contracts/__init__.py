@@ -1,6 +1,7 @@
 """The contracts between the core and everything replaceable: Protocols and frozen dataclasses."""
 
 from clawdeploy.core.contracts.account import AccountSection
+from clawdeploy.core.contracts.activity import Activity
 from clawdeploy.core.contracts.auth import AuthProvider, CredentialRecord, Credentials, CredentialStore, Identity
 from clawdeploy.core.contracts.blueprint import Blueprint, Bot
 from clawdeploy.core.contracts.channel import Channel, CredentialField, CredentialForm
@@ -24,6 +25,7 @@ __all__ = [
     "MISSING",
     "Access",
     "AccountSection",
+    "Activity",
     "AuthProvider",
     "Blueprint",
     "Bot",

@@ -31,6 +31,7 @@ class Operation(StrEnum):
     CREATE = "create"
     START = "start"
     STOP = "stop"
+    RESTART = "restart"
     DELETE = "delete"
 
 

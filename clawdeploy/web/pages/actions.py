@@ -54,6 +54,26 @@ class Stop(Action):
         self._instances.stop(owner, instance_id, wait=WAIT_SECONDS)
 
 
+class Restart(Action):
+    """Stop the container and start it again."""
+
+    notice = "restarted"
+
+    def act(self, owner: str, instance_id: str) -> None:
+        """See ``Instances.restart``."""
+        self._instances.restart(owner, instance_id, wait=WAIT_SECONDS)
+
+
+class Retry(Action):
+    """Try once more to bring an instance up."""
+
+    notice = "retried"
+
+    def act(self, owner: str, instance_id: str) -> None:
+        """See ``Instances.retry``."""
+        self._instances.retry(owner, instance_id, wait=WAIT_SECONDS)
+
+
 class Delete(Action):
     """Delete the instance; there is no page of it any more."""
 

@@ -8,6 +8,7 @@ from clawdeploy.core.contracts import Instance, Operation, Status
 UNDER_WAY = {
     Operation.CREATE: "It is being made already.",
     Operation.START: "It is starting already.",
+    Operation.RESTART: "It is restarting already.",
     Operation.STOP: "It is being stopped already.",
     Operation.DELETE: "It is being deleted.",
 }
