@@ -47,6 +47,14 @@ is_installed() {
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# Whether all of these packages are installed.
+all_installed() {
+    local package
+    for package in "$@"; do
+        is_installed "$package" || return 1
+    done
+}
+
 # Whether apt could install the package from the lists that it has.
 is_available() {
     [ -n "$(apt-cache show --no-all-versions "$1" 2>/dev/null)" ]

@@ -1,4 +1,4 @@
-"""What walks share: one browser and one server for the whole run, and for each test people and windows of its own."""
+"""What walks share: one browser and one server for all of them, and for each test people and windows of its own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -56,7 +56,7 @@ def _last_sight(name: str, number: int, visitor: Visitor) -> str:
     return "\n".join(said)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The browser. A machine without one fails the walks; it does not skip them."""
     with sync_playwright() as playwright:
@@ -68,7 +68,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """The server that all walks share, on the staged engine. Ask for ``site``, not for this."""
     site = LiveSite(tmp_path_factory.mktemp("site"))
@@ -82,10 +82,11 @@ def site(shared_site: LiveSite) -> Iterator[LiveSite]:
     before = shared_site.complaints()
     yield shared_site
     shared_site.engine.order("reset")
+    shared_site.wait_for_engine()
     assert shared_site.complaints() == before
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def docker_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """A server whose bots are containers of the real Docker Engine. Mark the test with ``engine``."""
     site = LiveSite(tmp_path_factory.mktemp("docker-site"), on_docker=True)

@@ -62,7 +62,7 @@ class LiveSite:
     def call(self, user: str, method: str, path: str, fields: object = None) -> Any:
         """Call the API as a program of a user's and return the JSON of the answer, which must not be a refusal."""
         if user not in self._bearers:
-            token, _ = self._platform.credentials.issue("api_token", user, prefix="cd_")
+            token, _ = self._platform.credentials.issue("api_token", user, prefix="cd_", label="Home automation")
             self._bearers[user] = f"Bearer {token.reveal()}"
         body = None if fields is None else json.dumps(fields).encode()
         headers = {"Authorization": self._bearers[user]} | ({"Content-Type": "application/json"} if body else {})
@@ -89,6 +89,12 @@ class LiveSite:
         assert eventually(arrived, PATIENCE_SECONDS), (fields, self.instance(user, instance_id))
         return self.instance(user, instance_id)
 
+    def wait_for_engine(self, connected: bool = True) -> None:
+        """Wait until the server has noticed that its engine answers, or does not any more."""
+        said = "connected" if connected else "disconnected"
+        shown = eventually(lambda: self.call("ann", "GET", "/api/health")["docker"] == said, PATIENCE_SECONDS)
+        assert shown, f"The server does not find its engine {said}."
+
     def complaints(self) -> str:
         """Return what the server logged of defects, with all that followed; nothing when there were none."""
         text = self.served.log.read_text()
@@ -99,6 +105,10 @@ class LiveSite:
         """End the server and remove its containers."""
         installation = self._platform.installation
         self._platform.close()
+        if not self.on_docker:
+            # A worker whose work is held would wait for that before it ends.
+            with suppress(OSError):
+                self.engine.order("reset")
         self.served.close()
         if self.on_docker:
             _remove_all(installation)

@@ -19,7 +19,7 @@ from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 
 RUNTIME = "staged"
-HOLD_SECONDS = 60.0
+HOLD_SECONDS = 300.0
 
 
 def address(port: int | str) -> str:

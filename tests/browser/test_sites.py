@@ -31,7 +31,9 @@ def test_a_staged_engine_goes_silent_and_comes_back(site: LiveSite, user: str) -
     site.engine.order("go_silent")
     made = site.create(user)
     assert made["statusReason"] == "runtime_unavailable"
+    site.wait_for_engine(connected=False)
     site.engine.order("answer_again")
+    site.wait_for_engine()
     site.wait_for(user, site.create(user)["id"], status="running")
 
 
