@@ -68,6 +68,7 @@ class Platform:
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
         self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
+        self.idempotency = store.idempotency
         self._claims = Claims(store, self.publish)
         self._deployments = Deployments(store, blueprints, channels)
         self._lifecycle = Lifecycle(

@@ -101,13 +101,21 @@ class Claims:
         return claim
 
     def insert(
-        self, owner: str, fields: Mapping[str, Any], values: Mapping[str, Secret], ports: tuple[int, int]
+        self,
+        owner: str,
+        fields: Mapping[str, Any],
+        values: Mapping[str, Secret],
+        ports: tuple[int, int],
+        note: Callable[[str], None],
     ) -> tuple[Instance, Claim]:
-        """Store a new instance that is claimed from its first moment, to create its container."""
+        """Store a new instance that is claimed from its first moment, to create its container.
+
+        ``note`` is called with its id in the same transaction.
+        """
         token = secrets.token_hex(8)
         until = self._store.clock() + LIFETIME
         claimed = {**fields, "owner": owner, "claim": token, "claim_until": until}
-        instance = self._store.insert(claimed, values, ports)
+        instance = self._store.insert(claimed, values, ports, note)
         return instance, Claim(instance.id, token, owner)
 
     def resume(self, instance_id: str, actor: str) -> Claim | None:

@@ -127,6 +127,20 @@ class OperationInProgress(ClawDeployError):
     summary = "Another operation on this bot is in progress"
 
 
+class IdempotencyKeyReused(ClawDeployError):
+    """A key came with one request before, and now comes with another."""
+
+    code = "idempotency_key_reused"
+    summary = "This was sent before with other content"
+
+
+class IdempotencyInFlight(ClawDeployError):
+    """The first request with this key is still being carried out."""
+
+    code = "idempotency_in_flight"
+    summary = "This was sent already and is being carried out"
+
+
 class EngineError(ClawDeployError):
     """Base of what a runtime raises; no library's own error escapes a runtime."""
 

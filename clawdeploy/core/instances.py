@@ -13,6 +13,7 @@ from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Activity, Instance, Operation, Runtime, Status, Wish
 from clawdeploy.core.errors import InstanceNotFound, InvalidInput
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
+from clawdeploy.core.idempotency import Once
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
@@ -22,6 +23,8 @@ from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS, in_
 from clawdeploy.core.store import Found, InstanceStore, Page
 
 MOST_LOG_LINES = 10_000
+FORM_CALL = "form"
+"""The call that the keys of forms belong to, apart from those of the API."""
 MOST_WAITING = 8
 """How many requests of a process may wait long at once, so that slow downloads leave threads for everybody else."""
 SHORT_WAIT = 1.0
@@ -52,6 +55,7 @@ class Instances:
         self._runtime = runtime
         self._schemas = schemas
         self._host = host
+        self._keys = store.idempotency
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
 
     def list(self, owner: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
@@ -69,11 +73,16 @@ class Instances:
         """Return one instance."""
         return self._store.owned(owner, instance_id)
 
-    def create(self, owner: str, body: Mapping[str, Any], *, wait: float | None = None) -> Instance:
+    def create(
+        self, owner: str, body: Mapping[str, Any], *, wait: float | None = None, once: Once | None = None
+    ) -> Instance:
         """Store a new instance, make and start its container, and return what came of it within the wait.
 
+        ``once`` is the right to do so under an idempotency key; what an earlier try has made is not made again.
         Raises ``InvalidInput``. That the container could not be made is not an exception: the instance says so.
         """
+        if once and once.made:
+            return self._store.owned(owner, once.made)
         new = self._schemas.new_instance(body)
         fields = {
             **new.columns,
@@ -83,13 +92,26 @@ class Instances:
             "reason": "creating_container",
             "detail": explain("creating_container"),
         }
-        instance, claim = self._claims.insert(owner, fields, new.secrets, self._config[PORT_RANGE])
+        instance, claim = self._claims.insert(
+            owner, fields, new.secrets, self._config[PORT_RANGE], self._keys.noting(once)
+        )
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
             return self._carry_out(claim, wait)
         except InstanceNotFound:
             gone = "It was deleted while it was being made."
             return replace(instance, status=Status.DELETED, reason="", detail=gone, operation=None)
+
+    def create_once(self, owner: str, body: Mapping[str, Any], key: str) -> Instance:
+        """Create what a form asks for, without waiting for the outcome; sent again with its key, it leads to the same.
+
+        Raises what :meth:`create` does, and ``IdempotencyKeyReused`` when the form was changed in between.
+        """
+        once = self._keys.begin_patiently(owner, FORM_CALL, key, body)
+        try:
+            return self.create(owner, body, wait=0, once=once)
+        finally:
+            self._keys.release(once)
 
     def check(self, body: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
         """Return what is wrong with the body of a create, by field; empty when all may be right. Nothing is made."""

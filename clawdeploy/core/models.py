@@ -144,6 +144,28 @@ class LeaseRow(peewee.Model):
         table_name = "lease"
 
 
+class IdempotencyRow(peewee.Model):
+    """The key of a request that is carried out once; see ``core/idempotency.py``.
+
+    ``until`` is when the process that took it is taken to be dead, unless there is an answer.
+    """
+
+    owner = peewee.TextField()
+    call = peewee.TextField()
+    key = peewee.TextField()
+    fingerprint = peewee.TextField()
+    created_at = UtcField(index=True)
+    until = UtcField()
+    made = peewee.TextField(null=True)
+    status = peewee.IntegerField(null=True)
+    body = peewee.TextField(null=True)
+    location = peewee.TextField(null=True)
+
+    class Meta:
+        table_name = "idempotency"
+        primary_key = peewee.CompositeKey("owner", "call", "key")
+
+
 @dataclass(frozen=True)
 class Tables:
     """The models of one database."""
@@ -154,6 +176,7 @@ class Tables:
     credential: Any
     lease: Any
     activity: Any
+    idempotency: Any
 
 
 def tables(database: peewee.Database) -> Tables:
@@ -163,5 +186,5 @@ def tables(database: peewee.Database) -> Tables:
         meta = type("Meta", (), {"database": database, "table_name": vars(model)["_meta"].table_name})
         return type(model.__name__, (model,), {"__doc__": model.__doc__, "Meta": meta})
 
-    rows = (InstallationRow, InstanceRow, SecretRow, CredentialRow, LeaseRow, ActivityRow)
+    rows = (InstallationRow, InstanceRow, SecretRow, CredentialRow, LeaseRow, ActivityRow, IdempotencyRow)
     return Tables(*(bound(row) for row in rows))

@@ -16,6 +16,7 @@ from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.contracts import Activity, Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, NoFreePort
+from clawdeploy.core.idempotency import Idempotency
 from clawdeploy.core.models import EPOCH, Tables, UtcField
 from clawdeploy.core.vault import Vault
 
@@ -25,6 +26,10 @@ CURSOR = re.compile(rf"([0-9]{{1,17}})\.([{ID_LETTERS}]{{{ID_LENGTH}}})")
 MOST_COLLISIONS = 20
 
 T = TypeVar("T")
+
+
+def _nothing(_: str) -> None:
+    """Note nothing."""
 
 
 def new_id() -> str:
@@ -61,6 +66,7 @@ class InstanceStore:
         self._secret = tables.secret
         self._vault = vault
         self.activity = ActivityLog(tables.activity)
+        self.idempotency = Idempotency(database, tables, vault, clock)
         self.clock = clock
 
     def owned(self, owner: str, instance_id: str, *, deleted: bool = False) -> Instance:
@@ -104,8 +110,14 @@ class InstanceStore:
             self._one(self._owned(owner), instance_id)
             return self.activity.newest(instance_id, limit)
 
-    def insert(self, fields: Mapping[str, Any], values: Mapping[str, Secret], ports: tuple[int, int]) -> Instance:
-        """Store a new instance with its secrets and a free host port."""
+    def insert(
+        self,
+        fields: Mapping[str, Any],
+        values: Mapping[str, Secret],
+        ports: tuple[int, int],
+        note: Callable[[str], None] = _nothing,
+    ) -> Instance:
+        """Store a new instance with its secrets and a free host port; ``note`` gets its id in the transaction."""
         now = self.clock()
         moments = {"status_since": now, "operation_since": now, "created_at": now, "updated_at": now}
 
@@ -113,6 +125,7 @@ class InstanceStore:
             row = self.row.create(**fields, **moments, id=new_id(), host_port=port)
             self._write_secrets(row.id, values)
             self.activity.asked(row.id, now, row.owner, row.operation)
+            note(row.id)
             return self._snapshot(row)
 
         try:

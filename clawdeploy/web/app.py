@@ -8,6 +8,7 @@ from falcon.media import Handlers
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
 from clawdeploy.web.answers import ErrorAnswers
+from clawdeploy.web.idempotency import IdempotencyKeys
 from clawdeploy.web.instances import (
     InstanceList,
     InstanceLogs,
@@ -21,6 +22,8 @@ from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, Acco
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
 from clawdeploy.web.pages.dashboard import Dashboard
 from clawdeploy.web.pages.landing import Landing
+from clawdeploy.web.pages.new import New, NewCheck
+from clawdeploy.web.pages.progress import ProgressPage
 from clawdeploy.web.queries import QueryCheck
 from clawdeploy.web.request import Request
 from clawdeploy.web.routing import served
@@ -41,6 +44,7 @@ def create_app(platform: Platform) -> App:
     routes = served(core_routes(platform, templates), platform.routes(), platform.host.blame)
     access: dict[str, Access] = {route.template: route.access for route in routes}
     middleware: list[Any] = [StaticCaching(), SecurityHeaders(), RequestLog(), Guard(platform, access), QueryCheck()]
+    middleware.append(IdempotencyKeys(platform))
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
@@ -57,9 +61,12 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
     return [
         Route("/", Landing(platform, templates), "public"),
         Route("/dashboard", Dashboard(platform, templates)),
+        Route("/dashboard/new", New(platform, templates)),
+        Route("/dashboard/new/check", NewCheck(platform, templates)),
         Route("/dashboard/account", AccountPage(platform, templates)),
         Route("/dashboard/account/{kind}", AccountSectionPage(platform, templates)),
         Route("/dashboard/account/{kind}/{credential_id}/end", AccountCredentialEnd(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/progress", ProgressPage(platform, templates)),
         Route("/dashboard/instances/{instance_id}/start", Start(platform, templates)),
         Route("/dashboard/instances/{instance_id}/stop", Stop(platform, templates)),
         Route("/dashboard/instances/{instance_id}/restart", Restart(platform, templates)),

@@ -10,10 +10,15 @@ MOST_BYTES = 64 * 1024
 
 
 def read_body(req: falcon.Request) -> bytes:
-    """Return the whole body, having looked at its declared length before reading any of it.
+    """Return the whole body, which is read once; raises ``BodyTooLarge`` or ``BodyIncomplete``."""
+    if "body" not in req.context:
+        req.context.body = _read(req)
+    body: bytes = req.context.body
+    return body
 
-    Raises ``BodyTooLarge`` or ``BodyIncomplete``.
-    """
+
+def _read(req: falcon.Request) -> bytes:
+    """Read the body, having looked at its declared length before reading any of it."""
     declared = req.content_length
     if declared is not None and declared > MOST_BYTES:
         refuse_size()

@@ -44,6 +44,8 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.SignInByBrowserNeeded: Row(403),
     errors.NoContainer: Row(400),
     errors.OperationInProgress: Row(409, retry_after=2),
+    errors.IdempotencyKeyReused: Row(422),
+    errors.IdempotencyInFlight: Row(409, retry_after=2),
     errors.EngineError: Row(503, retry_after=10),
     errors.RuntimeUnavailable: Row(503, retry_after=10),
     errors.ImageMissing: Row(503, retry_after=30),

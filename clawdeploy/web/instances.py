@@ -34,7 +34,7 @@ class InstanceList(_Instances):
 
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Create an instance and its container."""
-        instance = self._instances.create(req.caller, read_object(req))
+        instance = self._instances.create(req.caller, read_object(req), once=req.once)
         resp.status = falcon.HTTP_CREATED
         resp.location = f"/api/instances/{instance.id}"
         resp.media = {"instance": self._instances.dump(instance)}

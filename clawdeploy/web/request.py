@@ -8,6 +8,7 @@ import falcon
 
 from clawdeploy.core.contracts import Credentials, Identity
 from clawdeploy.core.errors import NotSignedIn
+from clawdeploy.core.idempotency import Once
 from clawdeploy.web.logs import request_id
 
 
@@ -17,6 +18,7 @@ class Request(falcon.Request):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.started = time.monotonic()
         self._identity: Identity | None = None
+        self.once: Once | None = None
         request_id.set(token_hex(8))
         super().__init__(*arguments, **options)
 

@@ -50,6 +50,11 @@ def read_nothing(req: falcon.Request) -> None:
             raise BodyUnexpected("This call takes no fields: send it without a body.")
 
 
+def read_optional_object(req: falcon.Request) -> dict[str, Any]:
+    """Return the JSON object in the body, an empty one when there is no body; raises what :func:`read_object` does."""
+    return read_object(req) if read_body(req) else {}
+
+
 def parse_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that ``body`` is. Raises ``MalformedJson``."""
     try:
