@@ -161,7 +161,10 @@ class TestReplacing:
                 assert served.log.read_text().count("A server process cannot start") == 1
             finally:
                 postgres_server.start()
-            assert eventually(lambda: well(served), within=20)
+            assert eventually(lambda: well(served), within=40), (
+                served.call("GET", "/api/instances"),
+                served.log.read_text(),
+            )
             assert second in ready(served, 2)
             assert well(served)
             assert served.stop() == 0
