@@ -31,7 +31,9 @@ class Action(Page):
 
     def leads_to(self, back: str, instance_id: str) -> str:
         """Return the page on which the owner goes on."""
-        return "/dashboard" if back == "dashboard" else f"/dashboard/instances/{instance_id}"
+        if back == "dashboard":
+            return "/dashboard"
+        return f"/dashboard/instances/{instance_id}" + ("/progress" if back == "progress" else "")
 
 
 class Start(Action):
