@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Playwright
 
-NAMES = ("chromium", "google-chrome-stable", "google-chrome")
+NAMES = ("chromium", "google-chrome-stable")
 MISSING = (
     "There is no Chromium on this machine: ./scripts/test installs it, or run: apt-get install chromium fonts-inter"
 )
