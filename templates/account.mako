@@ -3,6 +3,7 @@
 <%block name="scripts">
 <link rel="stylesheet" href="${static('account.css')}">
 <script src="${static('account.js')}" type="module"></script>
+<script src="${static('copy.js')}" type="module"></script>
 </%block>
 <div class="page-head">
 <h1>Account</h1>
@@ -19,7 +20,7 @@
 <div class="made" role="status">
 <p><strong>Copy it now.</strong> It is shown this once; only a hash of it is kept.</p>
 <p class="made-value"><code id="made">${made}</code>
-<button class="button" type="button" data-copies="made" hidden>Copy</button></p>
+<button class="button needs-script" type="button" data-copies="made">Copy</button></p>
 </div>
 % endif
 % if records:

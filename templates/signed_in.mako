@@ -8,8 +8,8 @@
 </%block>
 <%block name="account">
 <nav class="account" aria-label="Account">
-<a href="/dashboard">Your bots</a>
-<a href="/dashboard/account">Account</a>
+<a href="/dashboard"${" aria-current=page" if path == "/dashboard" else ""}>Your bots</a>
+<a href="/dashboard/account"${" aria-current=page" if path == "/dashboard/account" else ""}>Account</a>
 <span class="who"><span class="wide">Signed in as </span><bdi>${identity.user_id}</bdi></span>
 % if identity.ambient:
 <form method="post" action="/sign-out"><button class="button" type="submit">Sign out</button></form>

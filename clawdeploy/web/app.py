@@ -21,6 +21,7 @@ from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, Static
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
 from clawdeploy.web.pages.dashboard import Dashboard
+from clawdeploy.web.pages.instance import InstanceCredentials, InstanceLogFile, InstancePage, InstanceRename
 from clawdeploy.web.pages.landing import Landing
 from clawdeploy.web.pages.new import New, NewCheck
 from clawdeploy.web.pages.progress import ProgressPage
@@ -67,6 +68,10 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
         Route("/dashboard/account/{kind}", AccountSectionPage(platform, templates)),
         Route("/dashboard/account/{kind}/{credential_id}/end", AccountCredentialEnd(platform, templates)),
         Route("/dashboard/instances/{instance_id}/progress", ProgressPage(platform, templates)),
+        Route("/dashboard/instances/{instance_id}", InstancePage(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/logs.txt", InstanceLogFile(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/rename", InstanceRename(platform, templates)),
+        Route("/dashboard/instances/{instance_id}/credentials", InstanceCredentials(platform, templates)),
         Route("/dashboard/instances/{instance_id}/start", Start(platform, templates)),
         Route("/dashboard/instances/{instance_id}/stop", Stop(platform, templates)),
         Route("/dashboard/instances/{instance_id}/restart", Restart(platform, templates)),

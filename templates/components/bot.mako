@@ -8,7 +8,7 @@
 <div class="actions">
 % for choice in choices(instance):
 <form method="post" action="/dashboard/instances/${instance.id}/${choice.name}" hx-post="/dashboard/instances/${instance.id}/${choice.name}"
- hx-swap="none" hx-disabled-elt="find button">
+ hx-swap="none" hx-sync="this:drop">
 <input type="hidden" name="back" value="${back}">
 <button class="button" type="submit" id="${choice.name}-${instance.id}"\
 % if choice.why_not:
@@ -24,7 +24,7 @@
 <p>The bot stops, and its data, its settings and its secrets are removed. This cannot be undone.</p>
 <form method="post" action="/dashboard/instances/${instance.id}/delete"\
 % if back == "dashboard":
- hx-post="/dashboard/instances/${instance.id}/delete" hx-swap="none" hx-disabled-elt="find button"\
+ hx-post="/dashboard/instances/${instance.id}/delete" hx-swap="none" hx-sync="this:drop"\
 % endif
 >
 <input type="hidden" name="back" value="${back}">

@@ -24,11 +24,12 @@ class Page:
     def show(self, req: Request, resp: falcon.Response, template: str, **values: Any) -> None:
         """Answer with a page, or with its live part when a script of ours asks for no more.
 
-        Every template gets ``identity``, ``now``, ``silent_since`` (since when the engine has not answered, or
+        Every template gets ``identity``, ``path``, ``now``, ``silent_since`` (since when the engine has not answered, or
         ``None``) and ``notice`` (a sentence to show once, or an empty text), besides ``values``.
         """
         values.update(
             identity=req.identity,
+            path=req.path,
             now=self._platform.clock(),
             silent_since=self._platform.engine_silent_since(),
             notice=self._notice(req),

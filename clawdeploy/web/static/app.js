@@ -23,6 +23,16 @@ function problemOf(xhr) {
   }
 }
 
+// What a person has opened stays open when the page around it is refreshed.
+Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && /^(DIALOG|DETAILS)$/.test(node.tagName));
+
+document.addEventListener("htmx:beforeRequest", (event) => mark(event.detail.elt, "true"));
+document.addEventListener("htmx:afterRequest", (event) => mark(event.detail.elt, "false"));
+
+function mark(element, busy) {
+  if (element.matches("form")) element.querySelector("[type=submit]")?.setAttribute("aria-busy", busy);
+}
+
 for (const note of toasts.children) leave(note, TOAST_SECONDS);
 
 // A notice belongs to the moment: opening or reloading the same address later shows the page without it.

@@ -48,12 +48,12 @@ function announceChanges() {
   if (news.length) announcer.textContent = news.join(" ");
 }
 
-function lost(text, link) {
+function lost(text, link, leadsTo = "/") {
   failures += 1;
   connection.textContent = text;
   if (link) {
     const anchor = document.createElement("a");
-    anchor.href = "/";
+    anchor.href = leadsTo;
     anchor.textContent = link;
     connection.append(" ", anchor);
   }
@@ -74,12 +74,22 @@ document.addEventListener("htmx:afterRequest", (event) => {
     sayHowOld();
   } else if (status === 401) {
     lost("You are signed out, so this page is no longer fresh.", "Sign in again");
+  } else if (status === 404) {
+    lost("This bot was deleted.", "Back to Dashboard", "/dashboard");
+    clearTimeout(timer);
+    return;
   } else if (status >= 500 || status === 0) {
     lost("The server does not answer. What you see may be old; trying again…");
   }
   schedule();
 });
-document.addEventListener("htmx:afterSettle", announceChanges);
+let hadFocus = false;
+document.addEventListener("htmx:beforeSwap", () => { hadFocus = document.activeElement !== document.body; });
+document.addEventListener("htmx:afterSettle", () => {
+  announceChanges();
+  // Where what had the focus is gone, a keyboard goes on at the content, not at the beginning of the page.
+  if (hadFocus && document.activeElement === document.body) document.getElementById("content").focus({ preventScroll: true });
+});
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refresh()));
 window.addEventListener("online", refresh);
 window.addEventListener("pageshow", (event) => event.persisted && refresh());

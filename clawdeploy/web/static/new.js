@@ -35,6 +35,10 @@ function say(input, sentence) {
   else input.removeAttribute("aria-invalid");
 }
 
+function saidOf(input) {
+  return input.hasAttribute("aria-invalid") ? document.getElementById(`wrong-${input.id}`).textContent : "";
+}
+
 // What can be told without asking the server; it looks again, and more closely.
 function complaint(input) {
   const value = input.value.trim();
@@ -52,7 +56,7 @@ function showErrors(errors, trouble) {
     for (const sentence of sentences) wrongs.append(summaryLine(name, sentence));
   }
   const wrong = inputs.filter((input) => errors[input.name]);
-  document.getElementById("trouble").textContent = trouble || "This has to be mended first:";
+  document.getElementById("trouble").textContent = trouble || "Please correct this first:";
   document.getElementById("secrets-lost")?.remove();
   summary.hidden = !trouble && wrongs.childElementCount < 2 && wrong.length > 0;
   (summary.hidden ? wrong[0] : summary).focus();
@@ -110,8 +114,8 @@ function renewKey() {
 
 async function submit() {
   const errors = {};
-  for (const input of inputs) {
-    const said = input.matches(":disabled") ? "" : complaint(input);
+  for (const input of inputs.filter((one) => !one.matches(":disabled"))) {
+    const said = complaint(input) || saidOf(input);
     if (said) errors[input.name] = [said];
   }
   if (Object.keys(errors).length) return showErrors(errors);

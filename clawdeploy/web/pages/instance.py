@@ -1,0 +1,148 @@
+"""The page of one bot: all that is known of it, what can be changed, what has happened, and what it writes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+
+from clawdeploy.core.catalog import LANGUAGE_MODELS
+from clawdeploy.core.contracts import Instance
+from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.fields import API_KEY, BOT_TOKEN, LONGEST_NAME, LONGEST_SECRET
+from clawdeploy.web.pages.choices import choices
+from clawdeploy.web.pages.forms import read_form
+from clawdeploy.web.pages.happened import told
+from clawdeploy.web.pages.notices import tell
+from clawdeploy.web.pages.page import Page, is_changing
+from clawdeploy.web.queries import read_instance_id
+from clawdeploy.web.request import Request
+
+MOST_ENTRIES = 50
+MOST_LINES = 10_000
+NO_ERRORS: Mapping[str, list[str]] = {}
+
+
+@dataclass(frozen=True)
+class SecretField:
+    """A secret of a bot as its page shows it: never the value, only whether there is one."""
+
+    name: str
+    label: str
+    help: str
+    is_set: bool
+
+
+class InstancePage(Page):
+    """``/dashboard/instances/{id}``."""
+
+    def on_get(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Show the bot."""
+        self.show_instance(req, resp, self._instances.get(req.caller, read_instance_id(instance_id)))
+
+    on_head = on_get
+
+    def show_instance(
+        self,
+        req: Request,
+        resp: falcon.Response,
+        instance: Instance,
+        errors: Mapping[str, list[str]] = NO_ERRORS,
+        typed_name: str | None = None,
+    ) -> None:
+        """Show the bot, with what was wrong about a form that was sent, by the name of its field."""
+        secrets = self.secret_fields(instance)
+        called = {field.name: field.label for field in secrets}
+        happened = self._instances.activity(req.caller, instance.id, MOST_ENTRIES)
+        self.show(
+            req,
+            resp,
+            "instance.mako",
+            instance=instance,
+            address=self._instances.address(instance),
+            config=json.dumps(instance.config, indent=2, ensure_ascii=False) if instance.config else "",
+            labels=self._platform.catalog.labels(),
+            secrets=secrets,
+            happened=[told(one, req.caller, called) for one in happened],
+            choices=choices,
+            changing=is_changing(instance),
+            errors=errors,
+            typed_name=instance.name if typed_name is None else typed_name,
+            longest_name=LONGEST_NAME,
+            longest_secret=LONGEST_SECRET,
+        )
+
+    def secret_fields(self, instance: Instance) -> list[SecretField]:
+        """Return the secrets that a bot can have: those of its channel, the key of its model, and what is left over."""
+        channel = self._platform.catalog.channel_members.get(instance.channel)
+        fields = [(one.name, one.label, one.help) for one in channel.credential_fields] if channel else []
+        model = next((model.help for model in LANGUAGE_MODELS if model.name == instance.model), "")
+        fields.append((API_KEY, "API Key", model))
+        known = {name for name, _, _ in fields}
+        fields += [(name, name, "Nothing uses it any more.") for name in sorted(instance.secrets_set - known)]
+        return [SecretField(name, label, help_, name in instance.secrets_set) for name, label, help_ in fields]
+
+
+class InstanceRename(InstancePage):
+    """``/dashboard/instances/{id}/rename``."""
+
+    def on_get(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Lead to the page, for whoever opens again the address of a form that was sent."""
+        resp.status, resp.location = falcon.HTTP_SEE_OTHER, _address(read_instance_id(instance_id))
+
+    def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Give the bot another name."""
+        instance = self._instances.get(req.caller, read_instance_id(instance_id))
+        name = read_form(req, ("name",)).get("name", "")
+        self.change(req, resp, instance, {"name": name}, "renamed", name)
+
+    def change(
+        self,
+        req: Request,
+        resp: falcon.Response,
+        instance: Instance,
+        body: Mapping[str, Any],
+        notice: str,
+        typed_name: str | None = None,
+    ) -> None:
+        """Make the change, or show the page with what is wrong about it."""
+        try:
+            changed = self._instances.patch(req.caller, instance.id, body)
+        except InvalidInput as refused:
+            resp.status = falcon.HTTP_BAD_REQUEST
+            self.show_instance(req, resp, instance, refused.errors, typed_name)
+        else:
+            tell(req, resp, notice, changed.name, _address(instance.id), bot=instance.id)
+
+
+class InstanceCredentials(InstanceRename):
+    """``/dashboard/instances/{id}/credentials``."""
+
+    def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Replace a secret, or remove it."""
+        instance = self._instances.get(req.caller, read_instance_id(instance_id))
+        form = read_form(req, ("field", "value", "remove"))
+        field = form.get("field", "")
+        if field not in {one.name for one in self.secret_fields(instance)}:
+            raise InvalidInput({"field": ["The bot has no such secret."]})
+        value = None if "remove" in form else form.get("value", "")
+        plain = field in (BOT_TOKEN, API_KEY)
+        notice = "secret_removed" if value is None else "secret_replaced"
+        self.change(req, resp, instance, {field: value} if plain else {"credentials": {field: value}}, notice)
+
+
+class InstanceLogFile(Page):
+    """``/dashboard/instances/{id}/logs.txt``."""
+
+    def on_get(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Hand the logs over as a file."""
+        wanted = read_instance_id(instance_id)
+        text = self._instances.logs(req.caller, wanted, MOST_LINES)
+        resp.content_type = "text/plain; charset=utf-8"
+        resp.set_header("Content-Disposition", f'attachment; filename="clawdeploy-{wanted}.log"')
+        resp.data = text.encode("utf-8", "replace")
+
+
+def _address(instance_id: str) -> str:
+    return f"/dashboard/instances/{instance_id}"
