@@ -75,7 +75,7 @@ ${caller.body()}\
  autofocus\
 % endif
 >
-<p id="trouble">${trouble or "This has to be mended first:"}</p>
+<p id="trouble">${trouble or "Please correct this first:"}</p>
 <ul id="wrongs">
 % for name, sentences in errors.items():
 % for sentence in sentences:

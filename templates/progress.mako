@@ -14,16 +14,14 @@
 <% failed = not changing and not leads_to %>
 <div id="live" class="new" hx-ext="morph" hx-get="/dashboard/instances/${instance.id}/progress" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}" data-leads-to="${leads_to}">
 <div class="new-head">
-<h1 id="title" tabindex="-1">\
-% if failed:
-<bdi>${instance.name}</bdi> did not start\
-% elif changing:
-Starting <bdi>${instance.name}</bdi>\
-% else:
-<bdi>${instance.name}</bdi> is ready\
+<h1 id="title" tabindex="-1"><bdi>${instance.name}</bdi></h1>
+<p class="lead">${"Did not start" if failed else "Starting…" if changing else "Ready"}</p>
+</div>
+% if progress:
+${way.list(progress.steps)}
 % endif
-</h1>
-<div id="said" role="status">
+## Below the steps, so that they stay where they are whatever is said here.
+<div class="said" id="said" role="status">
 % if failed:
 <div class="summary">
 <p><bdi>${instance.detail}</bdi></p>
@@ -32,18 +30,16 @@ Starting <bdi>${instance.name}</bdi>\
 % endif
 </div>
 % elif changing:
-<p class="lead"><bdi>${instance.detail or "It is being made."}</bdi></p>
+<p><bdi>${instance.detail or "It is being made."}</bdi></p>
+% if silent_since:
+<p>Docker, the program that runs the bots, has not answered since ${date(silent_since)}. This goes on when it does.</p>
 % else:
-<p class="lead">Everything is done.</p>
+<p class="aside">You need not wait: it goes on without you, and <a href="/dashboard">the dashboard</a> shows how it is.</p>
+% endif
+% else:
+<p>Everything is done.</p>
 % endif
 </div>
-</div>
-% if silent_since and changing:
-<p class="banner warning">Docker, the program that runs the bots, has not answered since ${date(silent_since)}. This goes on when it does.</p>
-% endif
-% if progress:
-${way.list(progress.steps)}
-% endif
 % if failed:
 <div class="new-foot">
 <form method="post" action="/dashboard/instances/${instance.id}/retry" hx-post="/dashboard/instances/${instance.id}/retry" hx-swap="none" hx-disabled-elt="find button">
@@ -53,8 +49,6 @@ ${way.list(progress.steps)}
 <a class="button" href="/dashboard/instances/${instance.id}">Open the bot</a>
 <a class="button" href="/dashboard">Back to Dashboard</a>
 </div>
-% else:
-<p class="aside">You need not wait here: it goes on by itself, and <a href="/dashboard">the dashboard</a> shows how it is.</p>
 % endif
 </div>
 </%block>
