@@ -8,7 +8,10 @@
 <%block name="meta">\
 <meta name="robots" content="noindex">
 </%block>\
+<meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
+<meta name="theme-color" content="#211d1a" media="(prefers-color-scheme: dark)">
 <link rel="icon" href="${static('mark.svg')}" type="image/svg+xml">
+<link rel="apple-touch-icon" href="/apple-touch-icon.png">
 <link rel="stylesheet" href="${static('style.css')}">
 <%block name="head"/>\
 </head>

@@ -45,7 +45,10 @@ class ErrorAnswers:
         # Only a page that was merely looked at can be opened again, and two slashes would lead to another server.
         repeatable = req.method in ("GET", "HEAD") and problem.status >= 500 and not req.path.startswith("//")
         again = req.relative_uri if repeatable else None
-        return self._templates.render("error.mako", problem=problem, request_id=request_id.get(), again=again)
+        inside = req.path.startswith("/dashboard")
+        return self._templates.render(
+            "error.mako", problem=problem, request_id=request_id.get(), again=again, inside=inside
+        )
 
 
 def wants_page(req: Request) -> bool:

@@ -25,6 +25,7 @@ from clawdeploy.web.pages.instance import InstanceCredentials, InstanceLogFile, 
 from clawdeploy.web.pages.landing import Landing
 from clawdeploy.web.pages.new import New, NewCheck
 from clawdeploy.web.pages.progress import ProgressPage
+from clawdeploy.web.pages.site_files import Icon, Robots, Sitemap
 from clawdeploy.web.queries import QueryCheck
 from clawdeploy.web.request import Request
 from clawdeploy.web.routing import served
@@ -61,6 +62,10 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
     """Return our own resources; those that say nothing about access need a signed-in user."""
     return [
         Route("/", Landing(platform, templates), "public"),
+        Route("/robots.txt", Robots(platform.config), "public"),
+        Route("/sitemap.xml", Sitemap(platform.config), "public"),
+        Route("/favicon.ico", Icon("favicon.ico"), "public"),
+        Route("/apple-touch-icon.png", Icon("apple-touch-icon.png"), "public"),
         Route("/dashboard", Dashboard(platform, templates)),
         Route("/dashboard/new", New(platform, templates)),
         Route("/dashboard/new/check", NewCheck(platform, templates)),

@@ -4,7 +4,7 @@ import falcon
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
-from clawdeploy.core.settings import PUBLIC_ORIGIN
+from clawdeploy.core.settings import browser_origin
 from clawdeploy.web.request import Request
 from clawdeploy.web.templating import Templates
 
@@ -15,7 +15,7 @@ class Landing:
     def __init__(self, platform: Platform, templates: Templates) -> None:
         self._platform = platform
         self._templates = templates
-        self._origin = platform.config[PUBLIC_ORIGIN]
+        self._origin = browser_origin(platform.config)
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         """Show the page; it leads on to the dashboard when somebody is signed in."""

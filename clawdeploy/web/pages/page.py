@@ -24,8 +24,8 @@ class Page:
     def show(self, req: Request, resp: falcon.Response, template: str, **values: Any) -> None:
         """Answer with a page, or with its live part when a script of ours asks for no more.
 
-        Every template gets ``identity``, ``path``, ``now``, ``silent_since`` (since when the engine has not answered, or
-        ``None``) and ``notice`` (a sentence to show once, or an empty text), besides ``values``.
+        Every template gets ``identity``, ``path``, ``now``, ``silent_since`` (since when the engine has not answered,
+        or ``None``) and ``notice`` (a sentence to show once, or an empty text), besides ``values``.
         """
         values.update(
             identity=req.identity,
