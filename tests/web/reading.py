@@ -53,7 +53,9 @@ class Page(HTMLParser):
         assert all("alt" in image for image in self.all("img"))
         named = [given["aria-labelledby"] for _, given in self.tags if "aria-labelledby" in given]
         assert set(named) <= self.ids
-        targets = [str(link["href"]) for link in self.all("a")]
+        leaving = [link for link in self.all("a") if link.get("target")]
+        assert all(link["rel"] == "noopener" for link in leaving)
+        targets = [str(link["href"]) for link in self.all("a") if link not in leaving]
         assert {target[1:] for target in targets if target.startswith("#")} <= self.ids
         assert all(target.startswith(("/", "#")) and not target.startswith("//") for target in targets)
         return self
