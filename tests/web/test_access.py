@@ -10,7 +10,8 @@ from clawdeploy.core.contracts import AuthProvider, Credentials, Identity
 from clawdeploy.core.hookspecs import hookimpl
 from tests.web.people import SYNC_SECRET, Caller, Site, problem
 
-PUBLIC = {("GET", "/"), ("HEAD", "/"), ("GET", "/api/health"), ("HEAD", "/api/health"), ("GET", "/sign-in/{token}")}
+LOOKED_AT = ("/", "/api/health", "/robots.txt", "/sitemap.xml", "/favicon.ico", "/apple-touch-icon.png")
+PUBLIC = {("GET", "/sign-in/{token}"), *((method, path) for path in LOOKED_AT for method in ("GET", "HEAD"))}
 ODD_IDS = ("A" * 16, "1", "9" * 23, "%00", "..", "%ff'", "a" * 5000, "a" * 16 + "%0a", "%ED%A0%80", "%EF%BD%81" * 16)
 ADMIN = {("POST", "/api/admin/sync")}
 
@@ -28,7 +29,8 @@ def routes(site: Site) -> set[tuple[str, str]]:
 def protected(site: Site, instance_id: str) -> Iterator[tuple[str, str]]:
     """Return all that needs a signed-in user, with the address of a real instance."""
     for method, template in sorted(routes(site) - PUBLIC - ADMIN):
-        yield method, template.replace("{instance_id}", instance_id)
+        address = template.replace("{instance_id}", instance_id).replace("{kind}", "api_token")
+        yield method, address.replace("{credential_id}", "0" * 12)
 
 
 def try_all(site: Site, caller: Caller, instance_id: str, code: str) -> None:

@@ -89,7 +89,8 @@ class InstanceRename(InstancePage):
 
     def on_get(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
         """Lead to the page, for whoever opens again the address of a form that was sent."""
-        resp.status, resp.location = falcon.HTTP_SEE_OTHER, _address(read_instance_id(instance_id))
+        instance = self._instances.get(req.caller, read_instance_id(instance_id))
+        resp.status, resp.location = falcon.HTTP_SEE_OTHER, _address(instance.id)
 
     def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
         """Give the bot another name."""
