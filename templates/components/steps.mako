@@ -16,10 +16,10 @@
 <ol class="way">
 % for step in steps:
 <li class="way-step ${step.state}" id="step-${step.name}">
-<span class="way-mark" aria-hidden="true"></span>
-<span class="way-label">${step.label}<span class="unseen">: ${WORDS[step.state]}</span></span>
-## Another time is another element: text that only changes would count as moved, because it is aligned to its end.
-<span class="way-time" id="took-${step.name}-${int((step.seconds or 0) * 10)}">${took(step)}</span>
+## Another mark or time is another element: one that only changed would count as moved.
+<span class="way-mark" id="mark-${step.name}-${step.state}" aria-hidden="true"></span>
+<span class="way-label" id="label-${step.name}">${step.label}<span class="unseen">: ${WORDS[step.state]}</span></span>
+<span class="way-time" id="took-${step.name}-${took(step).replace(" ", "-")}">${took(step)}</span>
 </li>
 % endfor
 </ol>

@@ -9,6 +9,7 @@ const create = document.getElementById("create");
 const summary = document.getElementById("summary");
 const announcer = document.getElementById("announcer");
 const inputs = [...form.elements].filter((one) => one.name && one.type !== "hidden");
+let pressed = false;
 
 // -- what belongs to a choice
 
@@ -76,16 +77,27 @@ function summaryLine(name, sentence) {
   return line;
 }
 
+// What is said below an input moves the button away that is being pressed, and a press that ends elsewhere is no click.
+async function released() {
+  if (!pressed) return;
+  await new Promise((done) => {
+    for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(done), { once: true });
+  });
+}
+
 async function check(input) {
-  say(input, complaint(input));
-  if (!input.value.trim() || input.hasAttribute("aria-invalid")) return;
   const value = input.value;
+  await released();
+  if (create.disabled || input.value !== value) return;
+  say(input, complaint(input));
+  if (!value.trim() || input.hasAttribute("aria-invalid")) return;
   const asked = new URLSearchParams({ channel: form.elements.channel.value, [input.name]: value });
   try {
     const answer = await send(`${form.action}/check`, asked);
-    if (!answer.ok || input.value !== value) return;
+    if (!answer.ok) return;
     const { errors } = await answer.json();
-    say(input, (errors[input.name] ?? []).join(" "));
+    await released();
+    if (!create.disabled && input.value === value) say(input, (errors[input.name] ?? []).join(" "));
   } catch {
     // It is only looked at early. Sending the form tells everything.
   }
@@ -152,6 +164,8 @@ form.addEventListener("click", (event) => {
   input.type = shown ? "text" : "password";
   button.querySelector("[data-word]").textContent = shown ? "Hide" : "Show";
 });
+document.addEventListener("pointerdown", () => (pressed = true), true);
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (pressed = false), true);
 window.addEventListener("pageshow", (event) => {
   showChosen();
   if (event.persisted) setBusy(false);
