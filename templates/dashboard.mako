@@ -54,6 +54,9 @@ ${bot.badge(instance)}
 <dl>
 <div><dt>Model</dt><dd>${labels.get(instance.model, instance.model)}</dd></div>
 <div><dt>Channel</dt><dd>${labels.get(instance.channel, instance.channel)}</dd></div>
+% if address_of(instance) and instance.status == "running":
+<div><dt>Address</dt><dd><a href="${address_of(instance)}" target="_blank" rel="noopener">${address_of(instance)}</a></dd></div>
+% endif
 <div><dt>Created</dt><dd><time datetime="${instance.created_at.isoformat()}">${date(instance.created_at)}</time></dd></div>
 </dl>
 ${bot.actions(instance, choices, "dashboard")}
