@@ -90,6 +90,16 @@ def question_before_deleting(_demo: Demo, page: Page) -> None:
     page.get_by_role("dialog").wait_for()
 
 
+def form_with_mistakes(_demo: Demo, page: Page) -> None:
+    """Fill in the form for a new bot wrongly, and try to send it."""
+    page.goto("/dashboard/new")
+    token = page.get_by_role("group", name="Telegram").get_by_label("Bot Token")
+    token.fill("@family_helper_bot")
+    token.blur()
+    page.get_by_text("This is the bot's name.").wait_for()
+    page.get_by_role("button", name="Create bot").click()
+
+
 def token_that_was_made(_demo: Demo, page: Page) -> None:
     """Make an API token, which is shown this once."""
     page.goto("/dashboard/account")
@@ -118,6 +128,10 @@ SCENES = (
     Scene("bot-running", at("/dashboard/instances/{running}")),
     Scene("bot-failed", at("/dashboard/instances/{failed}")),
     Scene("bot-stopped", at("/dashboard/instances/{stopped}")),
+    Scene("new", at("/dashboard/new")),
+    Scene("new-mistakes", form_with_mistakes),
+    Scene("progress", at("/dashboard/instances/{creating}/progress")),
+    Scene("progress-failed", at("/dashboard/instances/{failed}/progress")),
     Scene("account", at("/dashboard/account")),
     Scene("account-token-made", token_that_was_made),
     Scene("not-found", at("/nowhere"), user=None),
