@@ -8,7 +8,7 @@
 <% some = sum(found.counts.values()) > 8 or asked.text or asked.status %>
 <div class="page-head">
 <h1>Your bots</h1>
-<p class="aside" data-updated></p>
+<p class="aside needs-script" data-updated>Updated just now</p>
 <a class="button primary" href="/dashboard/new">New bot</a>
 </div>
 % if some:

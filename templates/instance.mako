@@ -7,7 +7,7 @@
 <script src="${static('copy.js')}" type="module"></script>
 <script src="${static('logs.js')}" type="module"></script>
 </%block>
-<p class="way-back"><a href="/dashboard">Back to Dashboard</a> <span class="aside" data-updated></span></p>
+<p class="way-back"><a href="/dashboard">Back to Dashboard</a> <span class="aside needs-script" data-updated>Updated just now</span></p>
 <%block name="live">
 <div id="live" class="live${' stale' if silent_since else ''}" hx-ext="morph" hx-get="/dashboard/instances/${instance.id}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}">
 % if silent_since:

@@ -1,0 +1,176 @@
+"""The page of a bot: everything about it, its settings, what has happened to it, and its logs as a file."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from clawdeploy.core.contracts import Activity, Channel, CredentialField
+from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.plugins.telegram import Telegram
+from clawdeploy.web.pages.happened import told
+from tests.core.surroundings import TELEGRAM_TOKEN
+from tests.core.test_activity import AT
+from tests.web.forms import SCRIPT, submit
+from tests.web.people import Site
+from tests.web.reading import page
+
+SECRET = "sk-never-to-be-seen-again"
+OTHER_TOKEN = "987654321:BBH3xyzAAH3xyzAAH3xyzAAH3xyzAAH3xyz"
+
+
+def address(site: Site, **fields: object) -> str:
+    return f"/dashboard/instances/{site.program().create(**fields)['id']}"
+
+
+def test_everything_is_on_it(site: Site) -> None:
+    ann = site.browser()
+    fields = {"name": "Family helper", "apiKey": SECRET, "region": "here", "config": {"greeting": "Hi <b>"}}
+    where = address(site, **fields)
+    (bot,) = site.instances()
+    seen = page(ann, where)
+    assert seen.words["title"] == "Family helper | ClawDeploy"
+    for shown in ("GPT-5.2", "Telegram", "Stand-in (nginx)", bot["id"], bot["containerId"][:12], bot["url"], "here"):
+        assert shown in seen.words["dl"], shown
+    assert bot["containerId"] not in seen.words["dl"]
+    assert json.loads(seen.words["pre"]) == {"greeting": "Hi <b>"}
+    assert "Back to Dashboard" in seen.words["a"]
+    assert seen.words["summary"] == "Set Bot TokenReplace or remove API Key"
+    assert SECRET not in ann.get(where).text
+
+
+def test_a_bot_without_a_container_has_a_page_too(site: Site) -> None:
+    site.memory.engine.images = set()
+    seen = page(site.browser(), address(site))
+    assert "It gets one when it runs." in seen.words["dl"]
+    assert "Try again" in seen.words["button"]
+
+
+def test_its_live_part_is_all_that_changes_by_itself(site: Site) -> None:
+    ann, where = site.browser(), address(site)
+    part = ann.get(where, **SCRIPT)
+    assert part.text.lstrip().startswith('<div id="live"')
+    assert "<form" in part.text
+    assert 'type="password"' not in part.text
+
+
+def test_another_ones_page_does_not_exist(site: Site) -> None:
+    bot = site.program("bob").create()["id"]
+    for rest in ("", "/logs.txt", "/progress", "/rename", "/credentials"):
+        assert site.browser().get(f"/dashboard/instances/{bot}{rest}").status_int == 404
+
+
+class TestRenaming:
+    def test_it_has_the_new_name_and_says_so(self, site: Site) -> None:
+        ann, where = site.browser(), address(site)
+        answer = submit(ann, f"{where}/rename", name="  Zoë & <Co> ")
+        assert answer.status_int == 303
+        assert site.instances()[0]["name"] == "Zoë & <Co>"
+        assert "The bot is now called “Zoë & <Co>”." in page(ann, answer.headers["Location"]).words["p"]
+
+    @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\nb"])
+    def test_what_is_wrong_stands_at_the_field_and_what_was_typed_stays(self, site: Site, name: str) -> None:
+        ann, where = site.browser(), address(site)
+        answer = submit(ann, f"{where}/rename", name=name)
+        assert answer.status_int == 400
+        assert 'id="name-wrong"' in answer.text
+        assert 'aria-invalid="true"' in answer.text
+        assert site.instances()[0]["name"] == "test"
+
+    def test_the_address_of_a_sent_form_leads_back(self, site: Site) -> None:
+        ann, where = site.browser(), address(site)
+        assert ann.get(f"{where}/rename").headers["Location"] == where
+
+
+class TwoFields(Telegram):
+    """A network with two credentials, of a plugin."""
+
+    name = "two"
+    label = "Two Fields"
+    credential_fields: tuple[CredentialField, ...] = (
+        CredentialField("appId", "App Id", "It is on the first page.", "APP_ID"),
+        CredentialField("appSecret", "App Secret", "It is on the second page.", "APP_SECRET"),
+    )
+
+
+class Plugin:
+    """Offers it."""
+
+    @hookimpl
+    def register_channels(self) -> Iterable[Channel]:
+        return [TwoFields()]
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(("field", "value"), [("apiKey", SECRET), ("botToken", OTHER_TOKEN)])
+    def test_one_is_set_replaced_and_removed_and_never_shown(self, site: Site, field: str, value: str) -> None:
+        ann, where = site.browser(), address(site)
+        bot = where.rpartition("/")[2]
+        answer = submit(ann, f"{where}/credentials", field=field, value=value)
+        assert answer.status_int == 303
+        stored = site.platform.instances._store.secrets(bot)
+        assert stored[field].reveal() == value
+        after = ann.get(answer.headers["Location"])
+        assert "was replaced" in after.text
+        assert value not in after.text
+        assert "changed" not in answer.headers.get("HX-Trigger", "")
+        assert submit(ann, f"{where}/credentials", field=field, remove="yes").status_int == 303
+        assert site.instances()[0][field] is None
+
+    @pytest.mark.parametrize("value", ["", "has a space", "no token at all", "x" * 5000, "\u00e9"])
+    def test_a_wrong_one_is_told_at_its_field_and_not_repeated(self, site: Site, value: str) -> None:
+        ann, where = site.browser(), address(site, botToken=TELEGRAM_TOKEN)
+        answer = submit(ann, f"{where}/credentials", field="botToken", value=value)
+        assert answer.status_int == 400
+        assert 'id="wrong-botToken"' in answer.text
+        assert "<details open>" in answer.text
+        assert not value or f'value="{value}"' not in answer.text
+
+    @pytest.mark.parametrize("field", ["", "name", "config", "appSecret", "__proto__"])
+    def test_only_secrets_of_this_bot_can_be_set(self, site: Site, field: str) -> None:
+        ann, where = site.browser(), address(site)
+        assert submit(ann, f"{where}/credentials", field=field, value="x").status_int == 400
+
+    def test_those_of_a_plugins_channel_are_there_by_themselves(self, tmp_path: Path) -> None:
+        site = Site(tmp_path, plugins={"two": Plugin()})
+        ann, where = site.browser(), address(site, channel="two")
+        seen = page(ann, where)
+        assert "It is on the second page." in seen.words["p"]
+        assert submit(ann, f"{where}/credentials", field="appSecret", value=SECRET).status_int == 303
+        assert site.instances()[0]["credentials"] == {"appSecret": "***"}
+        site.close()
+
+
+class TestLogFile:
+    def test_it_is_a_file_and_never_a_page(self, site: Site) -> None:
+        ann, where = site.browser(), address(site)
+        site.memory.write(where.rpartition("/")[2], "<script>alert(1)</script> \x1b[31mred\x1b[0m \u202e")
+        answer = ann.get(f"{where}/logs.txt")
+        assert answer.content_type == "text/plain"
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "<script>alert(1)</script> \x1b[31mred" in answer.text
+
+    def test_without_a_container_there_is_a_sentence(self, site: Site) -> None:
+        site.memory.engine.images = set()
+        answer = site.browser().get(f"{address(site)}/logs.txt")
+        assert answer.status_int == 400
+        assert "no container" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("activity", "sentence", "who"),
+    [
+        (Activity(AT, "ann", "asked", "restart"), "Asked it to restart.", "You"),
+        (Activity(AT, "cli", "asked", "stop"), "Asked it to stop.", "On the server's command line"),
+        (Activity(AT, "ann", "changed", "apiKey,name"), "Changed the Key and name.", "You"),
+        (Activity(AT, "ann", "changed", "config"), "Changed the configuration.", "You"),
+        (Activity(AT, "ann", "state", "running"), "It is running.", ""),
+        (Activity(AT, "sync", "state", "error", "crashed", "It ended."), "It ended.", "Noticed by the server"),
+        (Activity(AT, "sync", "state", "stopped"), "It stopped.", "Noticed by the server"),
+    ],
+)
+def test_what_has_happened_is_told_in_sentences(activity: Activity, sentence: str, who: str) -> None:
+    happened = told(activity, "ann", {"apiKey": "Key"})
+    assert (happened.sentence, happened.who) == (sentence, who)
