@@ -11,7 +11,7 @@
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#211d1a" media="(prefers-color-scheme: dark)">
 <link rel="icon" href="${static('mark.svg')}" type="image/svg+xml">
-<link rel="apple-touch-icon" href="/apple-touch-icon.png">
+<link rel="apple-touch-icon" href="${static('apple-touch-icon.png')}">
 <link rel="stylesheet" href="${static('style.css')}">
 <%block name="head"/>\
 </head>
@@ -25,5 +25,6 @@
 <main id="content" tabindex="-1">
 ${next.body()}\
 </main>
+<%block name="foot"/>\
 </body>
 </html>

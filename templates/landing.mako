@@ -1,86 +1,156 @@
 <%inherit file="base.mako"/>
+<%!
+    DESCRIPTION = (
+        "Deploy a personal OpenClaw bot from a web form, without knowing Docker or servers. "
+        "It runs on your own server, and its status never lies."
+    )
+    PRODUCT = (
+        "Two cards of the dashboard. “Family helper” is running. "
+        "“News digest” shows an error, and why: it ran out of memory and was ended by the system."
+    )
+
+
+    def either(choices):
+        """Return labels as in "Telegram, Discord or WhatsApp"."""
+        labels = [choice["label"] for choice in choices]
+        return " or ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)
+%>
 <%block name="title">Your own OpenClaw bot</%block>
 <%block name="meta">
-<% description = "Deploy a personal OpenClaw bot from a web form, without knowing Docker or servers. It runs on your own server, and its status never lies." %>\
-<meta name="description" content="${description}">
+<meta name="description" content="${DESCRIPTION}">
 <meta property="og:type" content="website">
 <meta property="og:site_name" content="ClawDeploy">
-<meta property="og:title" content="ClawDeploy: your own OpenClaw bot">
-<meta property="og:description" content="${description}">
+<meta property="og:title" content="Your own OpenClaw bot, on your own server">
+<meta property="og:description" content="${DESCRIPTION}">
 <meta property="og:url" content="${origin}/">
 <meta property="og:image" content="${origin}${static('preview.png')}">
+<meta property="og:image:type" content="image/png">
 <meta property="og:image:width" content="1200">
 <meta property="og:image:height" content="630">
-<meta property="og:image:alt" content="A card of ClawDeploy: the bot “Family helper” is running.">
+<meta property="og:image:alt" content="${PRODUCT}">
 <meta name="twitter:card" content="summary_large_image">
+% if public:
 <link rel="canonical" href="${origin}/">
+% endif
 </%block>
 <%block name="head">
 <link rel="stylesheet" href="${static('landing.css')}">
 </%block>
 <%block name="account">
+<nav class="account" aria-label="Account">
 % if user is not None:
-<nav class="account" aria-label="Account"><a class="button" href="/dashboard">Dashboard</a></nav>
+<span class="who"><span class="wide">Signed in as </span><bdi>${user}</bdi></span>
+<a class="button" href="/dashboard">Your bots</a>
 % else:
-<nav class="account" aria-label="Account"><a class="button" href="#sign-in">Sign in</a></nav>
+<a class="button" href="#sign-in">Sign in</a>
 % endif
+</nav>
 </%block>
 <section class="opening">
-<div class="hero">
+<div class="promise">
 <h1>Your own OpenClaw bot, on your own server</h1>
-<p class="lead">Give it a name, choose a model and a chat network, and it runs: in a container of its own, with limits, and
-without you having to know what a container is.</p>
+<p class="lead">Give it a name, choose a model and a chat network, and watch it come up. Docker, ports and limits are taken care of; you
+never have to learn what they are.</p>
 % if user is not None:
-<p class="call"><a class="button primary large" href="/dashboard">Go to your bots</a> <span class="aside">Signed in as <bdi>${user}</bdi></span></p>
+<p class="call"><a class="button primary large" href="/dashboard">Go to your bots</a></p>
 % else:
-<p class="call"><a class="button primary large" href="#sign-in">Make your first bot</a></p>
+<p class="call"><a class="button primary large" href="#sign-in">Sign in to make a bot</a></p>
+<p class="aside">No account, no password: a link from your own server lets you in.</p>
 % endif
 </div>
-<div class="sight" aria-hidden="true">
-<div class="sight-card">
-<div class="sight-head"><strong>Family helper</strong><span class="badge running">Running</span></div>
-<p>GPT-5.2 on Telegram</p>
-<p class="sight-bubble">What's for dinner?</p>
-<p class="sight-bubble answer">You wanted to try the lentil soup. I added carrots to the list.</p>
-</div>
-<div class="sight-card second">
-<div class="sight-head"><strong>News digest</strong><span class="badge error">Error</span></div>
-<p>It ran out of memory and was ended by the system.</p>
-</div>
-</div>
+<picture class="sight">
+<source srcset="${static('product-dark.webp')}" media="(prefers-color-scheme: dark)">
+<img src="${static('product-light.webp')}" alt="${PRODUCT}" width="960" height="974">
+</picture>
 </section>
 
 <section aria-labelledby="how">
-<h2 id="how" class="over">How it works</h2>
-<ol class="how">
-<li><h3>Say who it is</h3><p>A name, a language model, and the chat network on which people will meet it.</p></li>
-<li><h3>Paste two keys</h3><p>The form says where to get each one, and notices when you copied the wrong thing.</p></li>
-<li><h3>Watch it come up</h3><p>You see each step with its time. A minute later you write to your bot.</p></li>
+<h2 id="how">How it works</h2>
+<ol class="way-there">
+<li><h3>Describe it</h3><p>A name, a language model, and the chat network on which people will meet it.</p></li>
+<li><h3>Paste its keys</h3><p>The form says where to get each one, and tells you when what you copied cannot be right.</p></li>
+<li><h3>Watch it start</h3><p>Every step as it happens, with its time. It is usually up in less than a minute, and if not, you read why.</p></li>
 </ol>
 </section>
 
 <section aria-labelledby="what">
-<h2 id="what" class="over">What you get</h2>
+<h2 id="what">What you get</h2>
 <div class="points">
-<div><h3>A status that never lies</h3><p>What you see is what Docker says, with a plain reason when something is wrong, and since when.</p></div>
-<div><h3>No bot lost</h3><p>Power cuts and restarts in the middle of anything are finished or undone afterwards.</p></div>
-<div><h3>Secrets that stay secret</h3><p>Tokens and keys are stored encrypted, and no page ever shows them again.</p></div>
-<div><h3>Your own server</h3><p>No account with anybody, nothing sent home. Each bot has limits, so one cannot harm the others.</p></div>
+<div><h3>A status that never lies</h3><p>“Running” is said only after your bot has answered. When something is wrong, a sentence says what it is,
+and since when.</p></div>
+<div><h3>Secrets that stay secret</h3><p>Tokens and keys are stored encrypted. No page, no log and no program ever gets to see them
+again; you can only replace them.</p></div>
+<div><h3>A box of its own</h3><p>Each bot runs in its own container with limits for memory and processor, so one that misbehaves does not
+pull the others down.</p></div>
+<div><h3>Your own server</h3><p>Bots, settings and secrets stay on this machine, and ClawDeploy reports to nobody. A bot talks to the model and the
+chat network that you chose for it.</p></div>
+<div><h3>Nothing half done</h3><p>A power cut in the middle of anything is made good afterwards. What could not be made leaves no rubbish, and what
+you delete is gone.</p></div>
+<div><h3>Everything to read</h3><p>What your bot writes, as it writes it, to search and to keep. And what happened to it: who did it, when, and
+why.</p></div>
 </div>
+<dl class="choices">
+<div><dt>Models</dt><dd>${either(models)}</dd></div>
+<div><dt>Chat networks</dt><dd>${either(channels)}</dd></div>
+% for blueprint in blueprints:
+% if blueprint["default"]:
+<div><dt>What runs here</dt><dd>${blueprint["label"]}. ${blueprint["description"]}</dd></div>
+% endif
+% endfor
+</dl>
 </section>
 
 % if user is None:
-<section class="panel" aria-labelledby="sign-in">
+<section class="way-in" aria-labelledby="sign-in">
+<div class="way-in-head">
 <h2 id="sign-in">Sign in</h2>
-<p>There is no password. Whoever can type commands on the server makes a link that signs a browser in:</p>
-<ol class="steps">
-<li>On the server, open a terminal (the window in which one types commands) in the folder of ClawDeploy and type
-<pre tabindex="0" aria-label="Command"><code>.venv/bin/clawdeploy sign-in me</code></pre></li>
-<li>It prints a link. Open it in this browser; it works once, for 15 minutes.</li>
+<p>There is no password to remember. The server makes you a link, and whoever opens it first is signed in.</p>
+<p><strong>Does somebody else run this server?</strong> Ask them for a sign-in link and open it in this browser. That is all.</p>
+</div>
+<div class="way-in-steps">
+<p><strong>Do you run it yourself?</strong> Then make a link:</p>
+<ol>
+<li><h3>Open a second terminal</h3>
+<p>A terminal is the window in which one types commands. The one where you typed <kbd>./scripts/run</kbd> is busy being the server: leave it
+open, and open another one <span class="nowrap">(<kbd>Ctrl</kbd> <kbd>Alt</kbd> <kbd>T</kbd></span> on most Linux desktops, or look for the program
+“Terminal”). If the server is another computer, connect to that one as you did when you installed ClawDeploy.</p></li>
+<li><h3>Type this, then press Enter</h3>
+<p>First go to the folder of ClawDeploy, for example with <kbd>cd clawdeploy</kbd>. Then:</p>
+<pre><code class="command">.venv/bin/clawdeploy sign-in me</code></pre>
+<p><q>me</q> is your user name; the bots that you make belong to it.</p></li>
+<li><h3>Open what comes out</h3>
+<p>One line appears, a link like this one:</p>
+<pre><code>${origin}/sign-in/k7Q2…</code></pre>
+<p>Copy it from the terminal into the address line of this browser and press Enter. It works once, for 15 minutes.</p></li>
 </ol>
-<p class="aside"><q>me</q> is your user name; the bots that you make belong to it. If somebody else runs this server, ask them for a link.</p>
+<details>
+<summary>If it does not work</summary>
+<dl>
+<dt>“No such file or directory”</dt>
+<dd>The terminal is in another folder. Type <kbd>cd</kbd>, a space and the folder in which ClawDeploy is, press Enter, and try again.</dd>
+<dt>The link does not work any more</dt>
+<dd>It was opened before, or is older than 15 minutes. Make another one; you can make as many as you like.</dd>
+<dt>The browser cannot reach the address</dt>
+<dd>An address with <code>127.0.0.1</code> works only on the computer that ClawDeploy runs on. The section “Other people, other machines” of
+<code>docs/operations.md</code>, in ClawDeploy's folder, tells how to let others in.</dd>
+</dl>
+</details>
+</div>
 </section>
 % endif
+<%block name="foot">
 <footer class="foot">
-<p class="aside">ClawDeploy runs on this server and keeps everything here.</p>
+<p>ClawDeploy runs on this server and keeps everything here.</p>
+<nav aria-label="On this page">
+<a href="#how">How it works</a>
+<a href="#what">What you get</a>
+% if user is None:
+<a href="#sign-in">Sign in</a>
+% else:
+<a href="/dashboard">Your bots</a>
+<a href="/dashboard/account">Account</a>
+% endif
+<a href="/api/health">Is the server well?</a>
+</nav>
 </footer>
+</%block>

@@ -6,10 +6,10 @@ from typing import Any
 import falcon
 
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
-from clawdeploy.web.errors import Problem, problem_of
+from clawdeploy.web.error_pages import ErrorPages
+from clawdeploy.web.errors import problem_of
 from clawdeploy.web.logs import request_id
 from clawdeploy.web.request import Request
-from clawdeploy.web.templating import Templates
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -17,8 +17,8 @@ PROBLEM_TYPE = "application/problem+json"
 class ErrorAnswers:
     """Answers every error that leaves a responder or a middleware, in the one shape."""
 
-    def __init__(self, templates: Templates) -> None:
-        self._templates = templates
+    def __init__(self, pages: ErrorPages) -> None:
+        self._pages = pages
 
     def install(self, app: falcon.App[Any, Any]) -> None:
         """Take over from the framework's own error handlers."""
@@ -36,19 +36,10 @@ class ErrorAnswers:
         resp.set_headers(dict(problem.headers))
         if page:
             resp.content_type = falcon.MEDIA_HTML
-            resp.text = self._page(req, problem)
+            resp.text = self._pages.page(req, problem)
         else:
             resp.content_type = PROBLEM_TYPE
             resp.data = dump(problem.body(request_id.get()))
-
-    def _page(self, req: Request, problem: Problem) -> str:
-        # Only a page that was merely looked at can be opened again, and two slashes would lead to another server.
-        repeatable = req.method in ("GET", "HEAD") and problem.status >= 500 and not req.path.startswith("//")
-        again = req.relative_uri if repeatable else None
-        inside = req.path.startswith("/dashboard")
-        return self._templates.render(
-            "error.mako", problem=problem, request_id=request_id.get(), again=again, inside=inside
-        )
 
 
 def wants_page(req: Request) -> bool:

@@ -8,6 +8,7 @@ from falcon.media import Handlers
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
 from clawdeploy.web.answers import ErrorAnswers
+from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.idempotency import IdempotencyKeys
 from clawdeploy.web.instances import (
     InstanceList,
@@ -51,7 +52,7 @@ def create_app(platform: Platform) -> App:
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.xml_error_serialization = False
-    ErrorAnswers(templates).install(app)
+    ErrorAnswers(ErrorPages(platform, templates)).install(app)
     app.add_static_route("/static", STATIC)
     for route in routes:
         app.add_route(route.template, route.resource)

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from tests.web.people import Caller
 
-VOID = {"meta", "link", "img", "br", "input", "hr"}
+VOID = {"meta", "link", "img", "br", "input", "hr", "source"}
 
 
 class Page(HTMLParser):
