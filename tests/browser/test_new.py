@@ -132,7 +132,7 @@ class TestTheForm:
         keyboard.press("Tab")
         expect(token_of(visitor.page, "Discord")).to_be_focused()
         keyboard.press("Enter")
-        visitor.page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        visitor.page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         (bot,) = visitor.site.call(user, "GET", "/api/instances")["instances"]
         assert (bot["name"], bot["model"], bot["channel"]) == ("Typed", "gpt-5.2", "discord")
 
@@ -199,7 +199,7 @@ class TestWhatIsWrong:
         expect(token_of(page)).to_have_value("@my_bot")
         token_of(page).fill(TOKEN)
         create(page).click()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert bots(visitor.site, user) == ["Helper"]
 
     def test_the_answer_of_the_server_is_put_at_its_field(self, visitor: Visitor, user: str) -> None:
@@ -235,7 +235,7 @@ class TestOnce:
         visitor.open("/dashboard/new")
         name_of(page).fill("Once")
         create(page).dblclick()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert bots(visitor.site, user) == ["Once"]
 
     def test_the_button_is_busy_meanwhile(self, visitor: Visitor, user: str) -> None:
@@ -252,7 +252,7 @@ class TestOnce:
         page.keyboard.press("Enter")
         (route,) = held
         route.continue_()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert bots(visitor.site, user) == ["Busy"]
 
     def test_an_answer_that_was_lost(self, visitor: Visitor, user: str) -> None:
@@ -269,7 +269,7 @@ class TestOnce:
         visitor.inspect()
         page.unroute("**/dashboard/new")
         create(page).click()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert bots(visitor.site, user) == ["Lost"]
 
     def test_one_that_was_changed_after_it_was_carried_out(self, visitor: Visitor, user: str) -> None:
@@ -287,7 +287,7 @@ class TestOnce:
         expect(page.get_by_role("group", name="This form has made a bot already")).to_be_focused()
         assert bots(visitor.site, user) == ["First"]
         create(page).click()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert bots(visitor.site, user) == ["Second", "First"]
 
     def test_the_back_button_leads_to_no_second_bot(self, visitor: Visitor, user: str) -> None:
@@ -295,7 +295,7 @@ class TestOnce:
         page.get_by_role("link", name="New bot").click()
         name_of(page).fill("Only one")
         create(page).click()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         page.reload()
         page.go_back()
         expect(page).to_have_url(f"{visitor.site.origin}/dashboard")
@@ -322,7 +322,7 @@ class TestProgress:
         expect(step(page, "Start it", "going on")).to_be_visible()
         expect(page.get_by_role("heading", name="Family helper")).to_be_focused()
         engine.order("release", "start")
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert bots(visitor.site, user) == ["Family helper"]
 
     def test_a_slow_download_is_told_of(self, visitor: Visitor, user: str) -> None:
@@ -335,7 +335,7 @@ class TestProgress:
         expect(step(page, "Get the image", "going on")).to_be_visible()
         expect(page.get_by_text("The image is being downloaded")).to_be_visible()
         engine.order("release", "pull")
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
 
     def test_an_engine_that_is_down(self, visitor: Visitor, user: str) -> None:
         page, site = visitor.page, visitor.site
@@ -351,7 +351,7 @@ class TestProgress:
         visitor.inspect()
         site.engine.order("answer_again")
         page.get_by_role("button", name="Try again").click()
-        page.wait_for_url(f"{site.origin}/dashboard?**")
+        page.wait_for_url(f"{site.origin}/dashboard*")
         site.wait_for(user, site.call(user, "GET", "/api/instances")["instances"][0]["id"], status="running")
 
     def test_nothing_turns_for_whoever_does_not_want_it(self, visit: Visit, site: LiveSite) -> None:
@@ -377,7 +377,7 @@ def test_whoever_was_signed_out_loses_nothing(visitor: Visitor, user: str) -> No
     visitor.inspect()
     visitor.context.add_cookies([{**cookie} for cookie in cookies])  # type: ignore[typeddict-item]
     create(page).click()
-    page.wait_for_url(f"{site.origin}/dashboard?**")
+    page.wait_for_url(f"{site.origin}/dashboard*")
     assert bots(site, user) == ["Kept"]
 
 
@@ -399,7 +399,7 @@ class TestWithoutScripts:
         expect(step(page, "Start it", "going on")).to_be_visible()
         visitor.inspect()
         engine.order("release", "start")
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         expect(page.get_by_text("“Plain” is up and running.")).to_be_visible()
         assert bots(visitor.site, user) == ["Plain"]
 
@@ -422,7 +422,7 @@ class TestWithoutScripts:
         expect(page.get_by_text("please fill them in again")).to_be_visible()
         assert bots(visitor.site, user) == []
         create(page).click()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert KEY not in page.url
         assert bots(visitor.site, user) == ["Plain"]
         page.reload()
@@ -437,5 +437,5 @@ class TestWithoutScripts:
         expect(page.get_by_text("No space left on device.")).to_be_visible()
         engine.order("succeed")
         page.get_by_role("button", name="Try again").click()
-        page.wait_for_url(f"{visitor.site.origin}/dashboard?**")
+        page.wait_for_url(f"{visitor.site.origin}/dashboard*")
         assert bots(visitor.site, user) == ["Full"]
