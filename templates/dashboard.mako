@@ -48,15 +48,23 @@
 <h2><a href="/dashboard/instances/${instance.id}"><bdi>${instance.name}</bdi></a></h2>
 ${bot.badge(instance)}
 </div>
+<p class="reason">\
 % if instance.detail:
-<p class="reason"><bdi>${instance.detail}</bdi></p>
+<bdi>${instance.detail}</bdi>\
+% else:
+<span class="aside">Since <time datetime="${instance.status_since.isoformat()}">${date(instance.status_since)}</time></span>\
 % endif
+</p>
 <dl>
 <div><dt>Model</dt><dd>${labels.get(instance.model, instance.model)}</dd></div>
 <div><dt>Channel</dt><dd>${labels.get(instance.channel, instance.channel)}</dd></div>
+<div><dt>Address</dt><dd>\
 % if address_of(instance) and instance.status == "running":
-<div><dt>Address</dt><dd><a href="${address_of(instance)}" target="_blank" rel="noopener">${address_of(instance)}</a></dd></div>
+<a href="${address_of(instance)}" target="_blank" rel="noopener">${address_of(instance)}</a>\
+% else:
+<span class="aside">while it runs</span>\
 % endif
+</dd></div>
 <div><dt>Created</dt><dd><time datetime="${instance.created_at.isoformat()}">${date(instance.created_at)}</time></dd></div>
 </dl>
 ${bot.actions(instance, choices, "dashboard")}

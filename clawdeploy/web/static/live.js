@@ -85,7 +85,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 let hadFocus = false;
 document.addEventListener("htmx:beforeSwap", () => { hadFocus = document.activeElement !== document.body; });
-document.addEventListener("htmx:afterSettle", () => {
+document.addEventListener("htmx:afterSwap", () => {
   announceChanges();
   // Where what had the focus is gone, a keyboard goes on at the content, not at the beginning of the page.
   if (hadFocus && document.activeElement === document.body) document.getElementById("content").focus({ preventScroll: true });
