@@ -10,6 +10,8 @@
 </%block>\
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#211d1a" media="(prefers-color-scheme: dark)">
+## Browsers that know this paint nothing before the page is whole, so that nothing moves while it arrives.
+<link rel="expect" href="#content" blocking="render">
 <link rel="icon" href="${static('mark.svg')}" type="image/svg+xml">
 <link rel="apple-touch-icon" href="${static('apple-touch-icon.png')}">
 <link rel="stylesheet" href="${static('style.css')}">
