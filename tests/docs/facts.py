@@ -41,9 +41,9 @@ FOR_PROGRAMS = re.compile(r"[A-Z]+ /(api/|sign-|static/)")
 class Facts:
     """Everything that has to be documented, by name.
 
-    ``routes`` are like ``GET /api/health``, ``pages`` are those that only people with browsers use. ``settings`` come with who adds them, ``codes`` with status and
-    seconds of ``Retry-After``, ``silent_codes`` never leave the server. ``commands`` come with their
-    options, as the command line shows them, and ``scripts`` with theirs.
+    ``routes`` are like ``GET /api/health``, ``pages`` are those that only people with browsers use. ``settings``
+    come with who adds them, ``codes`` with status and seconds of ``Retry-After``, ``silent_codes`` never leave the
+    server. ``commands`` come with their options, as the command line shows them, and ``scripts`` with theirs.
     """
 
     routes: set[str]
