@@ -32,7 +32,7 @@ ${bot.actions(instance, choices, "instance")}
 <dl class="facts">
 <div><dt>Address</dt><dd>\
 % if address:
-<a href="${address}" id="address" target="_blank" rel="noopener">${address}</a> <button class="button small needs-script" type="button" data-copies="address">Copy<span class="unseen"> the address</span></button>\
+<a href="${address}" id="address" target="_blank" rel="noopener">${address}</a> <a class="button small" href="${address}" target="_blank" rel="noopener">Open<span class="unseen"> the bot's own page</span></a> <button class="button small needs-script" type="button" data-copies="address">Copy<span class="unseen"> the address</span></button>\
 % else:
 It gets one when it runs.\
 % endif
@@ -102,7 +102,7 @@ None\
 <div class="two">
 <section class="panel wide-panel" aria-labelledby="secrets">
 <h2 id="secrets">Secrets</h2>
-<p class="aside">They are stored encrypted and never shown again. A replaced one reaches the bot at its next restart.</p>
+<p class="aside">They are stored encrypted and never shown again. A replaced one reaches the bot at its next restart; one that it did not have before, when its container is made anew.</p>
 <ul class="secrets">
 % for secret in secrets:
 <li>
