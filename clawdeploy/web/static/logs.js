@@ -22,7 +22,7 @@ let unfinished = false;
 let paused = false;
 let failures = 0;
 let timer;
-let asking;
+let underWay = false;
 
 function printable(line) {
   const clean = line.slice(0, LONGEST_LINE * 4).replace(ESCAPES, "").replace(UNSEEN, "\ufffd");
@@ -104,13 +104,14 @@ async function refuse(answer) {
 }
 
 async function ask() {
-  asking = new AbortController();
-  const limit = setTimeout(() => asking.abort(), 20_000);
+  const patience = new AbortController();
+  const limit = setTimeout(() => patience.abort(), 20_000);
   try {
-    const answer = await fetch(section.dataset.logs, { headers: { Accept: "application/json" }, signal: asking.signal });
+    const answer = await fetch(section.dataset.logs, { headers: { Accept: "application/json" }, signal: patience.signal });
     failures = answer.ok ? 0 : failures + 1;
     if (!answer.ok) return await refuse(answer);
-    take((await answer.json()).logs);
+    const { logs } = await answer.json();
+    if (!paused) take(logs);
     return sayHowMany();
   } catch {
     failures += 1;
@@ -122,9 +123,10 @@ async function ask() {
 
 async function follow() {
   clearTimeout(timer);
-  if (document.hidden || paused) return;
+  if (document.hidden || paused || underWay) return;
+  underWay = true;
   await ask();
-  clearTimeout(timer);
+  underWay = false;
   if (!document.hidden && !paused) timer = setTimeout(follow, Math.min(EVERY * 2 ** Math.max(0, failures - 1), SLOWEST));
 }
 
