@@ -1,14 +1,15 @@
 """Walks over the account page."""
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chromium import Screen, everywhere
+from tests.browser.chromium import SCREENS, Screen
 from tests.browser.conftest import Visit
 from tests.browser.sites import LiveSite
 from tests.browser.visitor import Visitor
 
 
-@everywhere
+@pytest.mark.parametrize("screen", [SCREENS[0], SCREENS[-1]], ids=str)
 def test_a_token_is_made_copied_and_revoked(visit: Visit, site: LiveSite, screen: Screen) -> None:
     visitor = visit(site)
     page = visitor.page

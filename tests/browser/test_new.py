@@ -11,6 +11,7 @@ from tests.browser.sites import LiveSite
 from tests.browser.visitor import Visitor
 
 everywhere = pytest.mark.parametrize("screen", SCREENS, ids=str)
+two_screens = pytest.mark.parametrize("screen", [SCREENS[0], SCREENS[-1]], ids=str)
 TOKEN = "123456789:" + "AbCdE" * 7
 KEY = "sk-hunter2"
 MOST_SECONDS = 60
@@ -303,7 +304,7 @@ class TestOnce:
 
 
 class TestProgress:
-    @everywhere
+    @two_screens
     def test_one_that_fails_and_is_tried_again(self, visitor: Visitor, user: str, screen: Screen) -> None:
         page, engine = visitor.page, visitor.site.engine
         engine.order("have_images", False)

@@ -17,7 +17,8 @@
   const place = (box) => `${box.x},${box.y} ${box.width}x${box.height}`;
   const report = (entries) => {
     for (const entry of entries) {
-      if (entry.hadRecentInput) continue;
+      // What is smaller nobody sees, and a browser under load reports some of it now and then.
+      if (entry.hadRecentInput || entry.value < 0.001) continue;
       const moved = entry.sources.map(
         (one) => `${name(one.node)} from ${place(one.previousRect)} to ${place(one.currentRect)}`,
       );

@@ -39,4 +39,4 @@ def test_every_file_is_used_by_a_template_or_a_route() -> None:
     )
     there = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
     unused = {name for name in there if f"static('{name}')" not in named and not name.endswith(".LICENSE.txt")}
-    assert unused == {"favicon.ico", "apple-touch-icon.png"}
+    assert unused == {"favicon.ico"}
