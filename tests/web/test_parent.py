@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -126,10 +127,16 @@ class TestReplacing:
             before = ready(served, 1)
             served.process.send_signal(signal.SIGHUP)
             asked = 0
+            unanswered = 0
             while before & set(served.workers()):
-                assert well(served)
+                try:
+                    assert well(served)
+                except RemoteDisconnected:
+                    # One that the kernel gave to the old worker as that closed: nothing of it was read.
+                    unanswered += 1
                 asked += 1
             assert asked > 1
+            assert unanswered <= 1
             assert len(ready(served, 1)) == 1
             assert served.stop() == 0
 
