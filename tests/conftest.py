@@ -1,11 +1,22 @@
 """What all tests share."""
 
 import faulthandler
+from typing import Any
+
+import pytest
 
 pytest_plugins = ["tests.databases"]
 
 SECONDS_TO_END = 30
 STANDARD_ERROR = 2
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Any:
+    """Let what a test has logged pass from one test process to another, also when it is no Unicode."""
+    report = yield
+    report.sections = [(name, said.encode(errors="backslashreplace").decode()) for name, said in report.sections]
+    return report
 
 
 def pytest_unconfigure() -> None:

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
@@ -29,6 +30,9 @@ from clawdeploy.web.errors import FRAMEWORK, INTERNAL, Problem
 from clawdeploy.web.logs import request_id
 
 logger = logging.getLogger(__name__)
+
+FIRST_REQUEST_SECONDS = 1.0
+"""How long a worker that ends still waits for the first request of a connection that it has accepted."""
 
 # What gunicorn refuses before the application sees it; any other malformed request is a 400.
 REFUSED: dict[type[BaseException], tuple[int, str, str]] = {
@@ -47,6 +51,7 @@ class PatientWorker(ThreadWorker):
 
     noted = False
     leaving = False
+    _ends_at: float | None = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -114,10 +119,17 @@ class PatientWorker(ThreadWorker):
                 listener.close()
 
     def murder_pending(self) -> None:
-        """Close the connections whose time is over, and when the worker ends all that have sent nothing whole."""
+        """Close the connections whose time is over; when the worker ends, all that have sent nothing whole.
+
+        One that was accepted a moment ago has had no chance to, and its client would not know whether to ask again.
+        """
         if not self.alive:
+            if self._ends_at is None:
+                self._ends_at = time.monotonic() + FIRST_REQUEST_SECONDS
             for conn in self.pending_conns:
-                conn.timeout = 0.0
+                conn.timeout = 0.0 if conn.initialized else min(conn.timeout, self._ends_at)
+            # The base class looks at the first ones only, as long as their time is over.
+            self.pending_conns = deque(sorted(self.pending_conns, key=lambda conn: conn.timeout))
         super().murder_pending()
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
