@@ -47,6 +47,13 @@ class Deployments:
             logger.error("Blueprint %s failed: %s", row.blueprint, type(error).__name__)  # noqa: TRY400
             raise RuntimeFailure(f"The blueprint {row.blueprint!r} failed ({type(error).__name__}).") from None
 
+    def outdated(self, row: Any) -> bool:
+        """Say whether the container was made from something else than what is asked for now; raises as ``spec`` does.
+
+        Of a container that was made before this was recorded nobody knows: it counts as up to date.
+        """
+        return row.made_from is not None and row.made_from != self.spec(row).fixed
+
     def probe(self, blueprint: str) -> Probe:
         """Return the probe of a blueprint, a usual one when it is not installed any more."""
         known = self._blueprints.get(blueprint)

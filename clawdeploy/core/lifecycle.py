@@ -148,7 +148,7 @@ class Lifecycle:
             self._claims.move_port(attempt.claim, self._ports, ())
             return
         spec = self._deployments.spec(row)
-        self._phase(attempt.claim, row, "creating_container", status=Status.CREATING)
+        self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=spec.fixed)
         try:
             container = guarded(self._runtime.create, row.id, row.host_port, spec)
         except ImageMissing as missing:

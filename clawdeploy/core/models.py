@@ -54,7 +54,8 @@ class InstanceRow(peewee.Model):
 
     ``operation`` is unfinished work (``None`` when settled) and ``started`` says that the engine
     has acknowledged the start within it. ``claim`` is the token of whoever performs it and
-    ``claim_until`` when that claim lapses by itself.
+    ``claim_until`` when that claim lapses by itself. ``made_from`` identifies the specification that the
+    container was made from.
     """
 
     id = peewee.TextField(primary_key=True)
@@ -75,6 +76,7 @@ class InstanceRow(peewee.Model):
     claim_until = UtcField(null=True)
     container_id = peewee.TextField(null=True)
     host_port = peewee.IntegerField(null=True, unique=True)
+    made_from = peewee.TextField(null=True)
     config = JsonField(default=dict)
     region = peewee.TextField(null=True)
     instance_type = peewee.TextField(null=True)

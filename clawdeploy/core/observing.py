@@ -13,6 +13,8 @@ from clawdeploy.core.steps import FAILED_OPERATIONS, Situation
 
 logger = logging.getLogger(__name__)
 
+BRING_UP = (Operation.START, Operation.RESTART)
+
 
 class Observer:
     """Looks at the containers of instances and changes nothing."""
@@ -54,6 +56,7 @@ class Observer:
             started=row.started,
             ready=ready,
             overdue=overdue,
+            outdated=row.operation in BRING_UP and not row.started and self._deployments.outdated(row),
             failed=row.status == Status.ERROR and row.reason in FAILED_OPERATIONS,
         )
 

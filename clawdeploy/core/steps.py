@@ -48,7 +48,8 @@ class Situation:
     ``operation`` is unfinished work, ``None`` for an instance that has settled and is only compared.
     ``made``: the instance has had a container. ``started``: the engine acknowledged the start within this
     operation. ``ready``: the probe passed. ``overdue``: it is past its deadline for that. ``failed``: what is
-    recorded is that an operation failed.
+    recorded is that an operation failed. ``outdated``: the container was made from something else than
+    what is asked for now.
     """
 
     wish: Wish
@@ -59,6 +60,7 @@ class Situation:
     ready: bool = False
     overdue: bool = False
     failed: bool = False
+    outdated: bool = False
 
 
 def next_step(situation: Situation) -> Step:
@@ -134,8 +136,10 @@ def _toward_stopped(situation: Situation) -> Step:
 def _toward_running(situation: Situation) -> Step:
     seen = situation.observation
     if not situation.started and not (seen.state is ContainerState.RUNNING and _may_go_on(situation)):
-        afresh = situation.operation is Operation.RESTART and seen.state is ContainerState.PAUSED
-        return Step(Action.STOP) if afresh else _toward_started(seen.state)
+        if situation.outdated and seen.state is ContainerState.EXITED:
+            return Step(Action.REMOVE)
+        afresh = situation.operation is Operation.RESTART or situation.outdated
+        return Step(Action.STOP) if afresh and seen.state in ALIVE else _toward_started(seen.state)
     if seen.state is ContainerState.RESTARTING and not _crashes_in_a_loop(seen):
         return Step(Action.WAIT)
     # What was recorded of earlier operations says nothing about this one.

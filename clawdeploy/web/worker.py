@@ -126,10 +126,12 @@ class PatientWorker(ThreadWorker):
         if not self.alive:
             if self._ends_at is None:
                 self._ends_at = time.monotonic() + FIRST_REQUEST_SECONDS
-            for conn in self.pending_conns:
+            pending: list[Any] = list(self.pending_conns)
+            for conn in pending:
                 conn.timeout = 0.0 if conn.initialized else min(conn.timeout, self._ends_at)
             # The base class looks at the first ones only, as long as their time is over.
-            self.pending_conns = deque(sorted(self.pending_conns, key=lambda conn: conn.timeout))
+            pending.sort(key=lambda conn: conn.timeout)
+            self.pending_conns = deque(pending)
         super().murder_pending()
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:

@@ -28,10 +28,10 @@ def all_situations() -> Iterator[Situation]:
         Observation(state, None if state is S.MISSING else "c", exit_code=code, out_of_memory=oom, restart_count=count)
         for state, code, oom, count in product(S, EXIT_CODES, BOTH, RESTARTS)
     ]
-    rest = list(product(BOTH, repeat=5))
+    rest = list(product(BOTH, repeat=6))
     for wish, operation, seen in product(Wish, (None, *Operation), observations):
-        for made, started, ready, overdue, failed in rest:
-            yield Situation(wish, operation, seen, made, started, ready, overdue, failed)
+        for flags in rest:
+            yield Situation(wish, operation, seen, *flags)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def steps() -> Walk:
 
 
 def test_the_product_is_complete(steps: Walk) -> None:
-    assert len(steps) == len(Wish) * (len(Operation) + 1) * len(S) * len(EXIT_CODES) * 2 * len(RESTARTS) * 2**5
+    assert len(steps) == len(Wish) * (len(Operation) + 1) * len(S) * len(EXIT_CODES) * 2 * len(RESTARTS) * 2**6
     assert {step.action for _, step in steps} == set(Action)
 
 
@@ -160,7 +160,7 @@ def obedient(situation: Situation, action: Action) -> Situation:
     """Return the situation after an engine has done what it was asked to, and a waiting moment has passed."""
     seen = situation.observation
     if action is Action.CREATE:
-        return replace(situation, observation=Observation(S.CREATED, "c"), made=True)
+        return replace(situation, observation=Observation(S.CREATED, "c"), made=True, outdated=False)
     if action is Action.START:
         return replace(situation, observation=Observation(S.RUNNING, "c"), started=True, ready=False, overdue=False)
     if action is Action.STOP:
@@ -252,13 +252,16 @@ def record(status: Status, reason: str = "") -> Step:
     return Step(Action.SETTLE, status, reason)
 
 
+FLAGS = ("started", "ready", "overdue", "failed", "outdated")
+
+
 def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:
     """Describe an instance that nobody works on, whose container was made."""
     return described(wish, None, state, **known)
 
 
 def described(wish: Wish, operation: Operation | None, state: ContainerState, **known: object) -> Situation:
-    situation = {name: known.pop(name) for name in ("started", "ready", "overdue", "failed") if name in known}
+    situation = {name: known.pop(name) for name in FLAGS if name in known}
     made = bool(known.pop("made", True))
     return Situation(wish, operation, Observation(state, **known), made=made, **situation)  # type: ignore[arg-type]
 
@@ -306,7 +309,8 @@ def test_what_is_recorded(situation: Situation, step: Step) -> None:
     assert next_step(situation) == step
 
 
-CREATE, START, STOP, DELETE = Operation.CREATE, Operation.START, Operation.STOP, Operation.DELETE
+CREATE, START, RESTART = Operation.CREATE, Operation.START, Operation.RESTART
+STOP, DELETE = Operation.STOP, Operation.DELETE
 WAIT = Step(Action.WAIT)
 
 
@@ -324,6 +328,13 @@ WAIT = Step(Action.WAIT)
         (described(Wish.RUN, START, S.DEAD), Step(Action.REMOVE)),
         (described(Wish.RUN, START, S.REMOVING), WAIT),
         (described(Wish.RUN, START, S.RUNNING), WAIT),
+        (described(Wish.RUN, START, S.RUNNING, ready=True, outdated=True), record(RUNNING)),
+        (described(Wish.RUN, START, S.EXITED, outdated=True), Step(Action.REMOVE)),
+        (described(Wish.RUN, START, S.CREATED, outdated=True), Step(Action.START)),
+        (described(Wish.RUN, START, S.PAUSED, outdated=True), Step(Action.STOP)),
+        (described(Wish.RUN, START, S.MISSING, outdated=True), Step(Action.CREATE)),
+        (described(Wish.RUN, RESTART, S.RUNNING, ready=True, outdated=True), Step(Action.STOP)),
+        (described(Wish.RUN, RESTART, S.EXITED, outdated=True), Step(Action.REMOVE)),
         (described(Wish.RUN, START, S.RUNNING, ready=True), record(RUNNING)),
         (described(Wish.RUN, START, S.RUNNING, started=True), WAIT),
         (described(Wish.RUN, START, S.RUNNING, started=True, ready=True), record(RUNNING)),

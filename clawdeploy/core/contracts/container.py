@@ -1,7 +1,8 @@
 """What a container should be (``ContainerSpec``) and what it was seen to be (``Observation``)."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -90,6 +91,18 @@ class ContainerSpec:
     capabilities: tuple[str, ...] = ()
     read_only: bool = False
     tmpfs: tuple[str, ...] = ()
+
+    @property
+    def fixed(self) -> str:
+        """Identify what an engine fixes when it makes the container, as a hash: two that differ need two containers.
+
+        Not in it is what each start brings anew (the content of secret files), what is written once (seeded files),
+        and the images, so that a bot keeps running on its own while a new one has yet to be downloaded.
+        """
+        paths = tuple(file.path for file in self.secret_files)
+        environment = tuple(sorted(self.environment.items()))
+        said = replace(self, images=(), probe=Probe(), seeded_files=(), secret_files=(), environment={})
+        return hashlib.sha256(repr((said, environment, paths)).encode(errors="backslashreplace")).hexdigest()
 
 
 class ContainerState(StrEnum):

@@ -1,0 +1,194 @@
+"""What an owner changes reaches the bot at its next start, also when that takes another container."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.contracts import (
+    Blueprint,
+    Bot,
+    ContainerSpec,
+    Limits,
+    Probe,
+    Secret,
+    SecretFile,
+    SeededFile,
+    Status,
+)
+from clawdeploy.core.errors import RuntimeUnavailable
+from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.testing import BrokenRuntime
+from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
+from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Surroundings, made
+
+SPEC = ContainerSpec(("bot:1",), 80, Limits(2**20, 0.5, 10), environment={"A": "1", "B": "2"})
+
+
+class Plain:
+    """A blueprint that mounts a file for each secret and says the bot's name in its environment."""
+
+    name = "plain"
+    label = "Plain"
+    description = "It passes on what it is told."
+    images: tuple[str, ...] = ("bot:1",)
+    probe = Probe()
+    stop_timeout = 1.0
+
+    def container(self, bot: Bot) -> ContainerSpec:
+        files = tuple(SecretFile(f"/run/{name}", value) for name, value in sorted(bot.secrets.items()))
+        return replace(SPEC, images=self.images, secret_files=files, environment={"NAME": bot.name})
+
+    @hookimpl
+    def register_blueprints(self) -> Iterable[Blueprint]:
+        return [self]
+
+
+class Journal(WrappedRuntime):
+    """Remembers what was done to containers."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.done: list[str] = []
+
+    def before(self, call: str) -> None:
+        if call in ("create", "start", "stop", "remove", "discard"):
+            self.done.append(call)
+
+
+@pytest.fixture
+def journal(surroundings: Surroundings) -> Journal:
+    return Journal(surroundings.memory)
+
+
+@pytest.fixture
+def platform(surroundings: Surroundings, journal: Journal) -> Platform:
+    return surroundings.open(journal, plugins={"plain": Plain()})
+
+
+@pytest.fixture
+def bot(platform: Platform, journal: Journal) -> str:
+    instance_id = made(platform, blueprint="plain")
+    journal.done.clear()
+    return instance_id
+
+
+def mounted(surroundings: Surroundings, instance_id: str) -> dict[str, str]:
+    spec = surroundings.memory.engine.containers[instance_id].spec
+    return {file.path: file.content.reveal() for file in spec.secret_files}
+
+
+def test_a_restart_brings_a_secret_that_the_container_was_made_without(
+    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
+) -> None:
+    before = platform.instances.get(OWNER, bot)
+    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    assert journal.done == [], "a running bot is not disturbed"
+    after = platform.instances.restart(OWNER, bot)
+    assert (after.status, after.host_port) == (Status.RUNNING, before.host_port)
+    assert after.container_id != before.container_id
+    assert mounted(surroundings, bot) == {"/run/botToken": TELEGRAM_TOKEN}
+    assert journal.done == ["stop", "remove", "create", "start"], "its volumes are kept"
+
+
+@pytest.mark.parametrize("change", [{"botToken": TELEGRAM_TOKEN}, {"name": "Renamed"}])
+def test_so_does_a_start(platform: Platform, journal: Journal, bot: str, change: dict[str, str]) -> None:
+    platform.instances.stop(OWNER, bot)
+    platform.instances.patch(OWNER, bot, change)
+    journal.done.clear()
+    assert platform.instances.start(OWNER, bot).status is Status.RUNNING
+    assert journal.done == ["remove", "create", "start"]
+
+
+def test_a_secret_that_is_replaced_needs_no_other_container(platform: Platform, journal: Journal) -> None:
+    bot = made(platform, blueprint="plain", apiKey="sk-1")
+    platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
+    journal.done.clear()
+    platform.instances.restart(OWNER, bot)
+    assert journal.done == ["stop", "start"], "each start writes the files anew"
+
+
+def test_a_container_is_made_anew_once(platform: Platform, journal: Journal, bot: str) -> None:
+    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    platform.instances.restart(OWNER, bot)
+    journal.done.clear()
+    platform.instances.restart(OWNER, bot)
+    assert journal.done == ["stop", "start"]
+
+
+def test_one_that_was_made_before_this_was_known_is_kept(
+    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
+) -> None:
+    surroundings.set_row(bot, made_from=None)
+    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    platform.instances.restart(OWNER, bot)
+    assert journal.done == ["stop", "start"]
+
+
+@pytest.mark.parametrize("call", ["stop", "remove", "create", "start"])
+def test_what_the_engine_interrupts_is_finished_later(surroundings: Surroundings, bot: str, call: str) -> None:
+    runtime = BrokenRuntime(surroundings.memory, calls=(call,))
+    platform = surroundings.open(runtime, plugins={"plain": Plain()})
+    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    with pytest.raises(RuntimeUnavailable):
+        platform.instances.restart(OWNER, bot)
+    runtime.mend()
+    platform.reconciler.sync(patience=10)
+    assert platform.instances.get(OWNER, bot).status is Status.RUNNING
+    assert mounted(surroundings, bot) == {"/run/botToken": TELEGRAM_TOKEN}
+
+
+def test_a_blueprint_that_never_says_the_same_twice_ends(surroundings: Surroundings, journal: Journal) -> None:
+    class Fickle(Plain):
+        turn = 0
+
+        def container(self, bot: Bot) -> ContainerSpec:
+            self.turn += 1
+            return replace(super().container(bot), environment={"TURN": str(self.turn)})
+
+    platform = surroundings.open(journal, plugins={"fickle": Fickle()})
+    bot = made(platform, blueprint="plain")
+    journal.done.clear()
+    assert platform.instances.restart(OWNER, bot).status is Status.RUNNING
+    assert journal.done == ["stop", "remove", "create", "start"]
+
+
+def test_a_sync_never_makes_a_container_anew(platform: Platform, journal: Journal, bot: str) -> None:
+    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    platform.reconciler.sync(patience=10)
+    assert journal.done == []
+
+
+def file(path: str, content: str = "x") -> SecretFile:
+    return SecretFile(path, Secret(content))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SPEC, images=("bot:2",)),
+        replace(SPEC, environment={"B": "2", "A": "1"}),
+        replace(SPEC, probe=Probe("/other")),
+        replace(SPEC, seeded_files=(SeededFile("/srv/a", b"a"),)),
+    ],
+)
+def test_what_needs_no_other_container(other: ContainerSpec) -> None:
+    assert other.fixed == SPEC.fixed
+    assert replace(SPEC, secret_files=(file("/a", "1"),)).fixed == replace(SPEC, secret_files=(file("/a", "2"),)).fixed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SPEC, environment={"A": "1", "B": "3"}),
+        replace(SPEC, environment={"A": "1", "B": "\ud800"}),
+        replace(SPEC, secret_files=(file("/a"),)),
+        replace(SPEC, secret_files=(file("/b"),)),
+        replace(SPEC, limits=Limits(2**21, 0.5, 10)),
+        replace(SPEC, command=("run",)),
+    ],
+)
+def test_what_needs_another_container(other: ContainerSpec) -> None:
+    assert other.fixed != SPEC.fixed
