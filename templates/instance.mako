@@ -1,5 +1,6 @@
 <%inherit file="signed_in.mako"/>
 <%namespace name="bot" file="components/bot.mako"/>
+<%namespace name="help" file="components/help.mako"/>
 <%namespace name="logs" file="components/logs.mako"/>
 <%block name="title">${instance.name}</%block>
 <%block name="scripts">
@@ -125,7 +126,7 @@ ${logs.section(instance, lines, own)}
  aria-invalid="true" autofocus\
 % endif
 >
-<p class="aside" id="help-${loop.index}">${secret.help}</p>
+<p class="aside" id="help-${loop.index}">${help.linked(secret.help)}</p>
 % if secret.name in errors:
 <p class="wrong" id="wrong-${loop.index}">${" ".join(errors[secret.name])}</p>
 % endif
