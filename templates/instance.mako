@@ -1,38 +1,53 @@
 <%inherit file="signed_in.mako"/>
 <%namespace name="bot" file="components/bot.mako"/>
+<%namespace name="help" file="components/help.mako"/>
+<%namespace name="logs" file="components/logs.mako"/>
 <%block name="title">${instance.name}</%block>
 <%block name="scripts">
 <link rel="stylesheet" href="${static('instance.css')}">
+<link rel="stylesheet" href="${static('logs.css')}">
 <script src="${static('live.js')}" type="module"></script>
 <script src="${static('copy.js')}" type="module"></script>
+<script src="${static('log_search.js')}" type="module"></script>
 <script src="${static('logs.js')}" type="module"></script>
 </%block>
 <p class="way-back"><a href="/dashboard">Back to Dashboard</a> <span class="aside needs-script" data-updated>Updated just now</span></p>
 <%block name="live">
-<div id="live" class="live${' stale' if silent_since else ''}" hx-ext="morph" hx-get="/dashboard/instances/${instance.id}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}">
+<%
+    own = f"/dashboard/instances/{instance.id}"
+    runs = instance.status == "running"
+%>
+<div id="live" class="live${' stale' if silent_since else ''}" hx-ext="morph" hx-get="${own}${'?activity=all' if everything else ''}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}"
+ data-status="${instance.status.value}" data-container="${(instance.container_id or '')[:12]}" data-stale-secrets="${stale_secrets}">
 % if silent_since:
-<p class="banner warning">Docker has not answered since ${date(silent_since)}. What you see is what was last known; your bot may well be running.</p>
+<p class="banner warning">Docker has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. What you see is what was last known; your bot may well be running.</p>
 % endif
+<div class="state">
 <div class="page-head">
 <h1><bdi>${instance.name}</bdi></h1>
 ${bot.badge(instance)}
 </div>
-<p class="reason">\
-% if instance.detail:
-<bdi>${instance.detail}</bdi> \
-% endif
-<span class="aside">Since <time datetime="${instance.status_since.isoformat()}">${date(instance.status_since)}</time></span></p>
+<p class="aside">Since <time datetime="${instance.status_since.isoformat()}">${date(instance.status_since)}</time></p>
+<p class="reason"><bdi>${reason}</bdi>\
 % if instance.operation and not instance.container_id:
-<p><a href="/dashboard/instances/${instance.id}/progress">See how far it has come</a></p>
+ <a href="${own}/progress">See how far it has come</a>\
 % endif
+</p>
+</div>
 ${bot.actions(instance, choices, "instance")}
 <div class="two">
 <section class="panel wide-panel" aria-labelledby="about">
 <h2 id="about">About this bot</h2>
 <dl class="facts">
-<div><dt>Address</dt><dd>\
+<div class="with-buttons address"><dt>Address</dt><dd>\
 % if address:
-<a href="${address}" id="address" target="_blank" rel="noopener">${address}</a> <a class="button small" href="${address}" target="_blank" rel="noopener">Open<span class="unseen"> the bot's own page</span></a> <button class="button small needs-script" type="button" data-copies="address">Copy<span class="unseen"> the address</span></button>\
+<span id="address">${address}</span> <span class="buttons">\
+% if runs:
+<a class="button small" id="open-address" href="${address}" target="_blank" rel="noopener">Open<span class="unseen"> the bot's own page in a new tab</span></a>\
+% else:
+<button class="button small" id="no-address" type="button" aria-disabled="true" title="It answers only while it runs." data-why="It answers only while it runs.">Open<span class="unseen"> the bot's own page</span></button>\
+% endif
+ <button class="button small needs-script" id="copy-address" type="button" data-copies="address">Copy<span class="unseen"> the address</span></button></span>\
 % else:
 It gets one when it runs.\
 % endif
@@ -42,17 +57,15 @@ It gets one when it runs.\
 <div><dt>Runs</dt><dd>${labels.get(instance.blueprint, instance.blueprint)}</dd></div>
 <div><dt>Created</dt><dd><time datetime="${instance.created_at.isoformat()}">${date(instance.created_at)}</time></dd></div>
 <div><dt>Updated</dt><dd><time datetime="${instance.updated_at.isoformat()}">${date(instance.updated_at)}</time></dd></div>
-<div><dt>Bot id</dt><dd><code id="bot-id">${instance.id}</code></dd></div>
-<div><dt>Container</dt><dd>\
+<div class="with-buttons"><dt>Bot id</dt><dd><code id="bot-id">${instance.id}</code> <span class="buttons needs-script"><button class="button small" id="copy-bot-id" type="button" data-copies="bot-id">Copy<span class="unseen"> the bot's id</span></button></span></dd></div>
+<div class="with-buttons"><dt>Container</dt><dd>\
 % if instance.container_id:
-<code id="container" title="${instance.container_id}" data-value="${instance.container_id}">${instance.container_id[:12]}</code> <button class="button small needs-script" type="button" data-copies="container">Copy<span class="unseen"> the container's id</span></button>\
+<code id="container" title="${instance.container_id}" data-value="${instance.container_id}">${instance.container_id[:12]}</code> <span class="buttons needs-script"><button class="button small" id="copy-container" type="button" data-copies="container">Copy<span class="unseen"> the container's id</span></button></span>\
 % else:
-None\
+None yet\
 % endif
 </dd></div>
-% if instance.host_port:
-<div><dt>Port</dt><dd>${instance.host_port}</dd></div>
-% endif
+<div><dt>Port</dt><dd>${instance.host_port or "None yet"}</dd></div>
 % for label, value in (("Region", instance.region), ("Instance type", instance.instance_type), ("IP address", instance.ip_address)):
 % if value:
 <div><dt>${label}</dt><dd><bdi>${value}</bdi></dd></div>
@@ -61,18 +74,28 @@ None\
 </dl>
 % if config:
 <h3>Configuration</h3>
-<pre tabindex="0" aria-label="Configuration"><code>${config}</code></pre>
+<pre class="config" tabindex="0" role="region" aria-label="Configuration"><code>${config}</code></pre>
 % endif
 </section>
-<section class="panel wide-panel" aria-labelledby="activity">
+<section class="panel wide-panel activity" aria-labelledby="activity">
+<div class="activity-head">
 <h2 id="activity">Activity</h2>
+% if everything:
+<a class="more" href="${own}#activity">Show less</a>
+% elif hidden:
+<a class="more" href="${own}?activity=all#activity">Show all</a>
+% endif
+</div>
 % if happened:
-<ol class="happened" tabindex="0" aria-labelledby="activity">
+<div class="happened" tabindex="0" role="group" aria-label="What has happened, newest first">
+## With something new it is another list: one that only changed would count as moved.
+<ol id="happened-${f'{happened[0].at.timestamp():.6f}'}">
 % for one in happened:
-<li><p><bdi>${one.sentence}</bdi></p>
-<p class="aside">${f"{one.who}, " if one.who else ""}<time datetime="${one.at.isoformat()}">${date(one.at)}</time></p></li>
+<li><p class="aside"><time datetime="${one.at.isoformat()}">${date(one.at)}</time>${f", {one.who}" if one.who else ""}</p>
+<p><bdi>${one.sentence}</bdi></p></li>
 % endfor
 </ol>
+</div>
 % else:
 <p class="aside">Nothing has happened yet.</p>
 % endif
@@ -80,29 +103,12 @@ None\
 </div>
 </div>
 </%block>
-<section class="panel wide-panel logs" aria-labelledby="logs-title" data-logs="/api/instances/${instance.id}/logs?tail=1000">
-<div class="logs-head">
-<h2 id="logs-title">Logs</h2>
-<p class="aside" data-logs-state></p>
-</div>
-<div class="logs-tools needs-script">
-<label class="unseen" for="logs-search">Show only lines that contain</label>
-<input id="logs-search" type="search" placeholder="Show only lines that contain…" autocomplete="off" maxlength="200">
-<button class="button small" type="button" data-logs-pause aria-pressed="false">Pause</button>
-<button class="button small" type="button" data-logs-wrap aria-pressed="true">Wrap lines</button>
-<button class="button small" type="button" data-logs-copy>Copy</button>
-<a class="button small" href="/dashboard/instances/${instance.id}/logs.txt" download>Download</a>
-</div>
-<div class="logs-frame needs-script">
-<div class="logs-view wrapped" tabindex="0" role="region" aria-label="Log lines" data-logs-view></div>
-<button class="button small logs-latest" type="button" data-logs-latest hidden>Jump to the latest</button>
-</div>
-<noscript><p><a href="/dashboard/instances/${instance.id}/logs.txt">Download the logs</a></p></noscript>
-</section>
-<div class="two">
+<% own = f"/dashboard/instances/{instance.id}" %>
+${logs.section(instance, lines, own)}
+<div class="two settings">
 <section class="panel wide-panel" aria-labelledby="secrets">
 <h2 id="secrets">Secrets</h2>
-<p class="aside">They are stored encrypted and never shown again. A replaced one reaches the bot at its next restart; one that it did not have before, when its container is made anew.</p>
+<p class="aside">They are stored encrypted and never shown again. What you replace or remove here reaches the bot when it starts the next time. One that it never had needs a new container: delete the bot and create it again with it.</p>
 <ul class="secrets">
 % for secret in secrets:
 <li>
@@ -110,25 +116,25 @@ None\
 <span class="badge ${'running' if secret.is_set else ''}">${"Set" if secret.is_set else "Not set"}</span></div>
 <details ${"open" if secret.name in errors else ""}>
 <summary>${"Replace or remove" if secret.is_set else "Set"}<span class="unseen"> ${secret.label}</span></summary>
-<form method="post" action="/dashboard/instances/${instance.id}/credentials" class="stack">
+<form method="post" action="${own}/credentials" class="stack">
 <input type="hidden" name="field" value="${secret.name}">
 <div class="field">
-<label for="value-${secret.name}">New ${secret.label}</label>
-<input id="value-${secret.name}" name="value" type="password" required maxlength="${longest_secret}" autocomplete="off" spellcheck="false"\
- aria-describedby="help-${secret.name}${f' wrong-{secret.name}' if secret.name in errors else ''}"\
+<label for="value-${loop.index}">New ${secret.label}</label>
+<input id="value-${loop.index}" name="value" type="password" required maxlength="${longest_secret}" autocomplete="off" spellcheck="false"\
+ aria-describedby="help-${loop.index}${f' wrong-{loop.index}' if secret.name in errors else ''}"\
 % if secret.name in errors:
  aria-invalid="true" autofocus\
 % endif
 >
-<p class="aside" id="help-${secret.name}">${secret.help}</p>
+<p class="aside" id="help-${loop.index}">${help.linked(secret.help)}</p>
 % if secret.name in errors:
-<p class="wrong" id="wrong-${secret.name}">${" ".join(errors[secret.name])}</p>
+<p class="wrong" id="wrong-${loop.index}">${" ".join(errors[secret.name])}</p>
 % endif
 </div>
 <div class="actions"><button class="button primary" type="submit">Save</button></div>
 </form>
 % if secret.is_set:
-<form method="post" action="/dashboard/instances/${instance.id}/credentials">
+<form method="post" action="${own}/credentials">
 <input type="hidden" name="field" value="${secret.name}">
 <input type="hidden" name="remove" value="yes">
 <button class="button danger" type="submit">Remove<span class="unseen"> ${secret.label}</span></button>
@@ -138,10 +144,17 @@ None\
 </li>
 % endfor
 </ul>
+% if stale_secrets:
+<form method="post" action="${own}/restart" class="stale-secrets">
+<input type="hidden" name="back" value="instance">
+<p><strong>${stale_secrets} changed since the bot started.</strong> It gets that at its next restart.</p>
+<button class="button" type="submit">Restart now</button>
+</form>
+% endif
 </section>
 <section class="panel wide-panel" aria-labelledby="rename">
 <h2 id="rename">Name</h2>
-<form method="post" action="/dashboard/instances/${instance.id}/rename" class="stack">
+<form method="post" action="${own}/rename" class="stack">
 <div class="field">
 <label for="name">Instance Name</label>
 <input id="name" name="name" required maxlength="${longest_name}" autocomplete="off" value="${typed_name}"\
@@ -157,3 +170,14 @@ None\
 </form>
 </section>
 </div>
+## The button of the toolbar asks with a dialog, which needs scripts.
+<noscript>
+<details class="panel wide-panel">
+<summary>Delete this bot</summary>
+<p>The bot stops, and its data, its settings and its secrets are removed. This cannot be undone.</p>
+<form method="post" action="${own}/delete">
+<input type="hidden" name="back" value="instance">
+<button class="button danger" type="submit">Delete it for good</button>
+</form>
+</details>
+</noscript>

@@ -1,4 +1,5 @@
 <%inherit file="signed_in.mako"/>
+<%namespace name="help" file="components/help.mako"/>
 <%block name="title">New bot</%block>
 <%block name="scripts">
 <link rel="stylesheet" href="${static('new.css')}">
@@ -66,7 +67,7 @@ ${caller.body()}\
 <p class="lead">A name is enough to begin with. Tokens and keys are stored encrypted and never shown again.</p>
 </div>
 % if silent_since:
-<p class="banner warning">Docker, the program that runs the bots, has not answered since ${date(silent_since)}. A bot that you make now waits until you try again later.</p>
+<p class="banner warning">Docker, the program that runs the bots, has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. A bot that you make now waits until you try again later.</p>
 % endif
 <div class="summary" id="summary" role="group" aria-labelledby="trouble" tabindex="-1"\
 % if not errors and not trouble:
@@ -102,13 +103,13 @@ ${wrong("name", "name")}
 </%self:list>
 <%self:secret id="${form.api_key.id}" name="${form.api_key.name}" label="${form.api_key.label}">
 % for one in form.models:
-<p${belongs("model", one.name)}><span class="which">${one.label}: </span>${one.help}</p>
+<p${belongs("model", one.name)}><span class="which">${one.label}: </span>${help.linked(one.help)}</p>
 % endfor
 <p>Without a key the bot cannot think. You can also add it later.</p>
 </%self:secret>
 <%self:list name="channel" options="${form.channels}">
 % for one in form.channels:
-<p${belongs("channel", one.name)}><span class="which">${one.label}: </span>${one.help}</p>
+<p${belongs("channel", one.name)}><span class="which">${one.label}: </span>${help.linked(one.help)}</p>
 % endfor
 </%self:list>
 % for channel in form.channels:
@@ -117,7 +118,7 @@ ${wrong("name", "name")}
 <legend class="which">${channel.label}</legend>
 % for one in channel.inputs.values():
 <%self:secret id="${one.id}" name="${one.name}" label="${one.label}">
-<p>${one.help}</p>
+<p>${help.linked(one.help)}</p>
 </%self:secret>
 % endfor
 </fieldset>
@@ -126,7 +127,7 @@ ${wrong("name", "name")}
 % if form.blueprints:
 <%self:list name="blueprint" options="${form.blueprints}">
 % for one in form.blueprints:
-<p${belongs("blueprint", one.name)}><span class="which">${one.label}: </span>${one.help}</p>
+<p${belongs("blueprint", one.name)}><span class="which">${one.label}: </span>${help.linked(one.help)}</p>
 % endfor
 </%self:list>
 % endif

@@ -32,7 +32,7 @@ ${way.list(progress.steps)}
 % elif changing:
 <p><bdi>${instance.detail or "It is being made."}</bdi></p>
 % if silent_since:
-<p>Docker, the program that runs the bots, has not answered since ${date(silent_since)}. This goes on when it does.</p>
+<p>Docker, the program that runs the bots, has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. This goes on when it does.</p>
 % else:
 <p class="aside">You need not wait: it goes on without you, and <a href="/dashboard">the dashboard</a> shows how it is.</p>
 % endif

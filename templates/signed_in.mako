@@ -1,6 +1,8 @@
 <%inherit file="base.mako"/>
 <%block name="head">
 <meta name="htmx-config" content='{"includeIndicatorStyles":false,"allowEval":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"selfRequestsOnly":true,"timeout":30000,"scrollBehavior":"auto"}'>
+## Before anything is painted, and so before the others: nothing has to move for another time zone.
+<script src="${static('times.js')}" type="module" blocking="render"></script>
 <script src="${static('vendor/htmx.min.js')}" defer></script>
 <script src="${static('vendor/idiomorph-ext.min.js')}" defer></script>
 <script src="${static('app.js')}" type="module"></script>

@@ -39,8 +39,8 @@ class Discord:
         CredentialField(
             name="botToken",
             label="Bot Token",
-            help="In the Discord Developer Portal open your application, then Bot, then Reset Token; "
-            "it is not the application id.",
+            help="In the Developer Portal (discord.com/developers/applications) open your application, then Bot, "
+            "then Reset Token; it is not the application id.",
             variable="DISCORD_BOT_TOKEN",
         ),
     )

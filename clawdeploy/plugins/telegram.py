@@ -34,7 +34,7 @@ class Telegram:
         CredentialField(
             name="botToken",
             label="Bot Token",
-            help="Write /newbot to @BotFather in Telegram and copy the token from the answer.",
+            help="Write /newbot to @BotFather in Telegram (t.me/BotFather) and copy the token from the answer.",
             variable="TELEGRAM_BOT_TOKEN",
         ),
     )

@@ -60,7 +60,8 @@ def watch(visitor: Visitor, path: str, text: str) -> tuple[float, float | None]:
         if answer is None or answer.status != HTTPStatus.OK:
             return page.evaluate(FIRST_BYTE), None
         try:
-            page.wait_for_function("window.seenAfter", timeout=PATIENCE_MILLISECONDS)
+            # As a function: a text would be evaluated, which our pages do not allow.
+            page.wait_for_function("() => window.seenAfter", timeout=PATIENCE_MILLISECONDS)
         except Error:
             return page.evaluate(FIRST_BYTE), None
         return page.evaluate(FIRST_BYTE), page.evaluate("window.seenAfter")
@@ -82,6 +83,11 @@ def time_pages(browser: Browser, site: LiveSite, rounds: int) -> None:
         "page of a bot: first byte": [first for first, _ in logs],
         f"page of a bot: {LOG_LINES} log lines seen": [seen for _, seen in logs],
     }
+    print_table(rows)
+
+
+def print_table(rows: dict[str, list[float | None]]) -> None:
+    """Print the least, the median and the most of each row; ``None`` is what was never seen."""
     sys.stdout.write(f"{'milliseconds':40}{'min':>8}{'median':>8}{'max':>8}\n")
     for name, times in rows.items():
         known = [each for each in times if each is not None]

@@ -95,8 +95,8 @@ class TestTheForm:
         page.get_by_label("Channel").press("ArrowDown")
         expect(token_of(page)).to_be_hidden()
         expect(token_of(page, "Discord")).to_have_accessible_description(
-            "In the Discord Developer Portal open your application, then Bot, then Reset Token; "
-            "it is not the application id."
+            "In the Developer Portal (discord.com/developers/applications) open your application, then Bot, "
+            "then Reset Token; it is not the application id."
         )
         page.get_by_label("Channel").press("ArrowDown")
         expect(page.get_by_label("Bot Token").filter(visible=True)).to_have_count(0)
@@ -127,7 +127,8 @@ class TestTheForm:
         keyboard.type("Typed")
         keyboard.press("Tab")
         keyboard.press("ArrowDown")
-        for _ in range(3):
+        # The key, its button, and the link of its help.
+        for _ in range(4):
             keyboard.press("Tab")
         keyboard.type("Disc")
         keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""The page of a bot: everything about it, its settings, what has happened to it, and its logs as a file."""
+"""The page of a bot: everything about it, and its settings."""
 
 import json
 from collections.abc import Iterable
@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.contracts import Activity, Channel, CredentialField
+from clawdeploy.core.contracts import Channel, CredentialField
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.plugins.telegram import Telegram
-from clawdeploy.web.pages.happened import told
 from tests.core.surroundings import TELEGRAM_TOKEN
-from tests.core.test_activity import AT
 from tests.web.forms import SCRIPT, submit
-from tests.web.people import Site
+from tests.web.people import Site, problem
 from tests.web.reading import page
 
 SECRET = "sk-never-to-be-seen-again"
@@ -36,7 +34,15 @@ def test_everything_is_on_it(site: Site) -> None:
     assert bot["containerId"] not in seen.words["dl"]
     assert json.loads(seen.words["pre"]) == {"greeting": "Hi <b>"}
     assert "Back to Dashboard" in seen.words["a"]
-    assert seen.words["summary"] == "Set Bot TokenReplace or remove API Key"
+    assert seen.words["summary"] == "Set Bot TokenReplace or remove API KeyDelete this bot"
+    assert {
+        "href": bot["url"],
+        "target": "_blank",
+        "rel": "noopener",
+        "class": "button small",
+        "id": "open-address",
+    } in seen.all("a")
+    assert "All is well" in seen.words["p"]
     assert SECRET not in ann.get(where).text
 
 
@@ -45,6 +51,18 @@ def test_a_bot_without_a_container_has_a_page_too(site: Site) -> None:
     seen = page(site.browser(), address(site))
     assert "It gets one when it runs." in seen.words["dl"]
     assert "Try again" in seen.words["button"]
+    assert "There are no logs yet: the bot has no container." in seen.words["p"]
+    (download,) = [link for link in seen.all("a") if "data-logs-download" in link]
+    assert "hidden" in download
+
+
+def test_what_is_stopped_has_no_page_of_its_own_to_open(site: Site) -> None:
+    where = address(site)
+    submit(site.browser(), f"{where}/stop", back="instance")
+    seen = page(site.browser(), where)
+    assert "open-address" not in [link.get("id") for link in seen.all("a")]
+    assert "It answers only while it runs." in [button.get("data-why") for button in seen.all("button")]
+    assert "It is stopped." in seen.words["p"]
 
 
 def test_its_live_part_is_all_that_changes_by_itself(site: Site) -> None:
@@ -67,7 +85,10 @@ class TestRenaming:
         answer = submit(ann, f"{where}/rename", name="  Zoë & <Co> ")
         assert answer.status_int == 303
         assert site.instances()[0]["name"] == "Zoë & <Co>"
-        assert "The bot is now called “Zoë & <Co>”." in page(ann, answer.headers["Location"]).words["p"]
+        leads_to, _, section = answer.headers["Location"].partition("#")
+        seen = page(ann, leads_to)
+        assert "The bot is now called “Zoë & <Co>”." in seen.words["p"]
+        assert section in seen.ids
 
     @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\nb"])
     def test_what_is_wrong_stands_at_the_field_and_what_was_typed_stays(self, site: Site, name: str) -> None:
@@ -111,9 +132,11 @@ class TestSecrets:
         assert answer.status_int == 303
         stored = site.platform.instances._store.secrets(bot)
         assert stored[field].reveal() == value
-        after = ann.get(answer.headers["Location"])
-        assert "was replaced" in after.text
-        assert value not in after.text
+        leads_to, _, section = answer.headers["Location"].partition("#")
+        after = page(ann, leads_to)
+        assert "was replaced" in after.words["p"]
+        assert section in after.ids
+        assert value not in ann.get(leads_to).text
         assert "changed" not in answer.headers.get("HX-Trigger", "")
         assert submit(ann, f"{where}/credentials", field=field, remove="yes").status_int == 303
         assert site.instances()[0][field] is None
@@ -123,9 +146,30 @@ class TestSecrets:
         ann, where = site.browser(), address(site, botToken=TELEGRAM_TOKEN)
         answer = submit(ann, f"{where}/credentials", field="botToken", value=value)
         assert answer.status_int == 400
-        assert 'id="wrong-botToken"' in answer.text
+        assert 'id="wrong-0"' in answer.text
         assert "<details open>" in answer.text
         assert not value or f'value="{value}"' not in answer.text
+
+    def test_a_script_that_sends_a_wrong_one_gets_a_problem(self, site: Site) -> None:
+        ann, where = site.browser(), address(site)
+        answer = submit(ann, f"{where}/credentials", script=True, field="botToken", value="no token at all")
+        assert set(problem(answer, 400, "invalid_input")["errors"]) == {"botToken"}
+
+    def test_a_bot_that_runs_is_said_to_get_it_when_it_restarts(self, site: Site) -> None:
+        ann, where = site.browser(), address(site)
+        said = "API Key and Bot Token changed since the bot started."
+        submit(ann, f"{where}/rename", name="new")
+        assert "changed since the bot started" not in ann.get(where).text
+        for field, value in (("apiKey", SECRET), ("botToken", OTHER_TOKEN)):
+            submit(ann, f"{where}/credentials", field=field, value=value)
+        assert said in page(ann, where).words["strong"]
+        # One of the toolbar, and one where the secrets are, which leads to a page that does not tell of it any more.
+        assert [form["action"] for form in page(ann, where).all("form")].count(f"{where}/restart") == 2
+        submit(ann, f"{where}/restart", back="instance")
+        assert "changed since the bot started" not in ann.get(where).text
+        submit(ann, f"{where}/stop", back="instance")
+        submit(ann, f"{where}/credentials", field="apiKey", remove="yes")
+        assert "changed since the bot started" not in ann.get(where).text
 
     @pytest.mark.parametrize("field", ["", "name", "config", "appSecret", "__proto__"])
     def test_only_secrets_of_this_bot_can_be_set(self, site: Site, field: str) -> None:
@@ -140,37 +184,3 @@ class TestSecrets:
         assert submit(ann, f"{where}/credentials", field="appSecret", value=SECRET).status_int == 303
         assert site.instances()[0]["credentials"] == {"appSecret": "***"}
         site.close()
-
-
-class TestLogFile:
-    def test_it_is_a_file_and_never_a_page(self, site: Site) -> None:
-        ann, where = site.browser(), address(site)
-        site.memory.write(where.rpartition("/")[2], "<script>alert(1)</script> \x1b[31mred\x1b[0m \u202e")
-        answer = ann.get(f"{where}/logs.txt")
-        assert answer.content_type == "text/plain"
-        assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "<script>alert(1)</script> \x1b[31mred" in answer.text
-
-    def test_without_a_container_there_is_a_sentence(self, site: Site) -> None:
-        site.memory.engine.images = set()
-        answer = site.browser().get(f"{address(site)}/logs.txt")
-        assert answer.status_int == 400
-        assert "no container" in answer.text
-
-
-@pytest.mark.parametrize(
-    ("activity", "sentence", "who"),
-    [
-        (Activity(AT, "ann", "asked", "restart"), "Asked it to restart.", "You"),
-        (Activity(AT, "cli", "asked", "stop"), "Asked it to stop.", "On the server's command line"),
-        (Activity(AT, "ann", "changed", "apiKey,name"), "Changed the Key and name.", "You"),
-        (Activity(AT, "ann", "changed", "config"), "Changed the configuration.", "You"),
-        (Activity(AT, "ann", "state", "running"), "It is running.", ""),
-        (Activity(AT, "sync", "state", "error", "crashed", "It ended."), "It ended.", "Noticed by the server"),
-        (Activity(AT, "sync", "state", "stopped"), "It stopped.", "Noticed by the server"),
-    ],
-)
-def test_what_has_happened_is_told_in_sentences(activity: Activity, sentence: str, who: str) -> None:
-    happened = told(activity, "ann", {"apiKey": "Key"})
-    assert (happened.sentence, happened.who) == (sentence, who)

@@ -1,26 +1,30 @@
 """What has happened to a bot, in sentences for its owner."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from clawdeploy.core.contracts import Activity, Operation, Status
 
 ASKED = {
-    Operation.CREATE: "Asked for this bot to be made",
-    Operation.START: "Asked it to start",
-    Operation.STOP: "Asked it to stop",
-    Operation.RESTART: "Asked it to restart",
-    Operation.DELETE: "Asked for it to be deleted",
+    Operation.CREATE: "asked for this bot to be made",
+    Operation.START: "asked it to start",
+    Operation.STOP: "asked it to stop",
+    Operation.RESTART: "asked it to restart",
+    Operation.DELETE: "asked for it to be deleted",
 }
+STARTS = (Operation.CREATE, Operation.START, Operation.RESTART)
 STATES = {Status.RUNNING: "It is running.", Status.STOPPED: "It stopped.", Status.ERROR: "It is in trouble."}
-ACTORS = {"sync": "Noticed by the server", "cli": "On the server's command line"}
+PEOPLE = {"cli": "Somebody on the server's command line", "sync": "The server"}
+NOTICED = {"sync": "noticed by the server", "cli": "noticed from the server's command line"}
 PLAIN_FIELDS = {"name": "name", "config": "configuration"}
+PASSING = ("creating_container", "pulling_image", "starting", "waiting_until_ready", "stopping", "removing")
+"""Reasons of states that something always follows; they are of interest while they last."""
 
 
 @dataclass(frozen=True)
 class Happened:
-    """One entry of the list: when, what in a sentence, and who did it (empty for what followed by itself)."""
+    """One entry of the list: when, what in a sentence, and who noticed it, where nobody on this page did it."""
 
     at: datetime
     sentence: str
@@ -29,16 +33,35 @@ class Happened:
 
 def told(activity: Activity, owner: str, fields: Mapping[str, str]) -> Happened:
     """Return an entry as a sentence; ``fields`` maps the JSON names of secrets to what people call them."""
-    who = "You" if activity.actor == owner else ACTORS.get(activity.actor, activity.actor)
+    who = "You" if activity.actor == owner else PEOPLE.get(activity.actor, activity.actor)
     if activity.kind == "asked":
-        return Happened(activity.at, f"{ASKED[Operation(activity.what)]}.", who)
+        return Happened(activity.at, f"{who} {ASKED[Operation(activity.what)]}.", "")
     if activity.kind == "changed":
-        return Happened(activity.at, f"Changed the {_named(activity.what.split(','), fields)}.", who)
-    followed = activity.actor == owner
+        return Happened(activity.at, f"{who} changed the {_named(activity.what.split(','), fields)}.", "")
     sentence = activity.detail or STATES.get(Status(activity.what), f"It is {activity.what}.")
-    return Happened(activity.at, sentence, "" if followed else who)
+    return Happened(activity.at, sentence, NOTICED.get(activity.actor, ""))
+
+
+def lasting(entries: Sequence[Activity]) -> list[Activity]:
+    """Return the entries, newest first, without the states that something else has followed since."""
+    return [one for number, one in enumerate(entries) if number == 0 or one.reason not in PASSING]
+
+
+def changed_since_start(entries: Sequence[Activity], secrets: Collection[str]) -> set[str]:
+    """Return the JSON names of those secrets that were changed after the bot was last asked to start."""
+    changed: set[str] = set()
+    for one in entries:
+        if one.kind == "asked" and one.what in STARTS:
+            break
+        if one.kind == "changed":
+            changed |= set(one.what.split(",")) & set(secrets)
+    return changed
 
 
 def _named(names: list[str], fields: Mapping[str, str]) -> str:
-    labels = [PLAIN_FIELDS.get(name) or fields.get(name, name) for name in names]
-    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+    return in_words([PLAIN_FIELDS.get(name) or fields.get(name, name) for name in names])
+
+
+def in_words(labels: Sequence[str]) -> str:
+    """Return labels as people list them: ``a, b and c``."""
+    return " and ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)

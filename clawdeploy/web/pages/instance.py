@@ -1,19 +1,21 @@
 """The page of one bot: all that is known of it, what can be changed, what has happened, and what it writes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import falcon
 
+from clawdeploy.core.activity import KEPT
 from clawdeploy.core.catalog import LANGUAGE_MODELS
-from clawdeploy.core.contracts import Instance
+from clawdeploy.core.contracts import Activity, Instance, Status
 from clawdeploy.core.errors import InvalidInput
 from clawdeploy.core.fields import API_KEY, BOT_TOKEN, LONGEST_NAME, LONGEST_SECRET
 from clawdeploy.web.pages.choices import choices
 from clawdeploy.web.pages.forms import read_form
-from clawdeploy.web.pages.happened import told
+from clawdeploy.web.pages.happened import changed_since_start, in_words, lasting, told
+from clawdeploy.web.pages.log_lines import FIRST_LINES, lines_in_time
 from clawdeploy.web.pages.notices import tell
 from clawdeploy.web.pages.page import Page, is_changing
 from clawdeploy.web.queries import read_instance_id
@@ -22,6 +24,12 @@ from clawdeploy.web.request import Request
 MOST_ENTRIES = 50
 MOST_LINES = 10_000
 NO_ERRORS: Mapping[str, list[str]] = {}
+
+WELL = {
+    Status.RUNNING: "All is well: it runs and answers.",
+    Status.STOPPED: "It is stopped. Start brings it back.",
+}
+"""What is said of a status that needs no reason."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +62,24 @@ class InstancePage(Page):
         """Show the bot, with what was wrong about a form that was sent, by the name of its field."""
         secrets = self.secret_fields(instance)
         called = {field.name: field.label for field in secrets}
-        happened = self._instances.activity(req.caller, instance.id, MOST_ENTRIES)
+        entries = self._instances.activity(req.caller, instance.id, KEPT)
+        everything = req.get_param("activity") == "all"
+        happened = list(entries) if everything else lasting(entries)[:MOST_ENTRIES]
         self.show(
             req,
             resp,
             "instance.mako",
             instance=instance,
+            reason=instance.detail or WELL.get(instance.status, ""),
+            stale_secrets=_stale_secrets(instance, entries, called),
             address=self._instances.address(instance),
             config=json.dumps(instance.config, indent=2, ensure_ascii=False) if instance.config else "",
             labels=self._platform.catalog.labels(),
             secrets=secrets,
             happened=[told(one, req.caller, called) for one in happened],
+            everything=everything,
+            hidden=len(entries) - len(happened),
+            lines=None if req.wants_part else self._first_lines(instance),
             choices=choices,
             changing=is_changing(instance),
             errors=errors,
@@ -72,6 +87,14 @@ class InstancePage(Page):
             longest_name=LONGEST_NAME,
             longest_secret=LONGEST_SECRET,
         )
+
+    def _first_lines(self, instance: Instance) -> list[str] | None:
+        """Return what the bot wrote last, ``None`` when that cannot be found out at once."""
+        if instance.container_id is None:
+            return []
+        if self._platform.engine_silent_since():
+            return None
+        return lines_in_time(lambda: self._instances.logs(instance.owner, instance.id, FIRST_LINES))
 
     def secret_fields(self, instance: Instance) -> list[SecretField]:
         """Return the secrets that a bot can have: those of its channel, the key of its model, and what is left over."""
@@ -86,6 +109,8 @@ class InstancePage(Page):
 
 class InstanceRename(InstancePage):
     """``/dashboard/instances/{id}/rename``."""
+
+    section = "rename"
 
     def on_get(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
         """Lead to the page, for whoever opens again the address of a form that was sent."""
@@ -111,14 +136,20 @@ class InstanceRename(InstancePage):
         try:
             changed = self._instances.patch(req.caller, instance.id, body)
         except InvalidInput as refused:
+            if req.wants_part:
+                raise
             resp.status = falcon.HTTP_BAD_REQUEST
             self.show_instance(req, resp, instance, refused.errors, typed_name)
         else:
             tell(req, resp, notice, changed.name, _address(instance.id), bot=instance.id)
+            if resp.location:
+                resp.location += f"#{self.section}"
 
 
 class InstanceCredentials(InstanceRename):
     """``/dashboard/instances/{id}/credentials``."""
+
+    section = "secrets"
 
     def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
         """Replace a secret, or remove it."""
@@ -143,6 +174,13 @@ class InstanceLogFile(Page):
         resp.content_type = "text/plain; charset=utf-8"
         resp.set_header("Content-Disposition", f'attachment; filename="clawdeploy-{wanted}.log"')
         resp.data = text.encode("utf-8", "replace")
+
+
+def _stale_secrets(instance: Instance, entries: Sequence[Activity], called: Mapping[str, str]) -> str:
+    """Return what to call the secrets that were changed while the bot runs, which has not read them yet; or nothing."""
+    if instance.status is not Status.RUNNING or instance.operation is not None:
+        return ""
+    return in_words([called[name] for name in sorted(changed_since_start(entries, called))])
 
 
 def _address(instance_id: str) -> str:
