@@ -162,8 +162,7 @@ class TestActions:
 def test_what_is_offered_is_not_refused(site: Site) -> None:
     """Of every settled state, an offered action is accepted by the core; one that is not offered says why."""
     made = site.program().create()
-    act = {"start": site.platform.instances.start, "stop": site.platform.instances.stop}
-    act |= {"restart": site.platform.instances.restart, "retry": site.platform.instances.retry}
+    act = {name: getattr(site.platform.instances, name) for name in ("start", "stop", "restart", "retry")}
     row = site.platform.instances.get("ann", made["id"])
     tried = 0
     for status in ("running", "stopped", "error"):
