@@ -166,7 +166,7 @@ def test_what_is_offered_is_not_refused(site: Site) -> None:
     row = site.platform.instances.get("ann", made["id"])
     tried = 0
     for status in ("running", "stopped", "error"):
-        for name in act:
+        for name, ask in act.items():
             site.platform.instances.retry("ann", made["id"])
             if status == "stopped":
                 site.platform.instances.stop("ann", made["id"])
@@ -177,7 +177,7 @@ def test_what_is_offered_is_not_refused(site: Site) -> None:
             assert now.status == status
             offered = {choice.name: choice for choice in choices(now)}
             if name in offered and not offered[name].why_not:
-                act[name]("ann", row.id)
+                ask("ann", row.id)
                 tried += 1
     assert tried >= 5
 
