@@ -161,7 +161,8 @@ def test_json_wherever_data_is_printed(environment: dict[str, str]) -> None:
 
 def test_migrate_makes_everything_once(environment: dict[str, str]) -> None:
     first, second = run(environment, "migrate", "--json"), run(environment, "migrate", "--json")
-    assert json.loads(first.stdout)["applied"] == ["0001_first_tables", "0002_activity", "0003_idempotency"]
+    made = ["0001_first_tables", "0002_activity", "0003_idempotency", "0004_answer_media_type"]
+    assert json.loads(first.stdout)["applied"] == made
     assert json.loads(second.stdout)["applied"] == []
     assert "is up to date" in run(environment, "migrate").stdout
     folder = Path(environment["CLAWDEPLOY_DATA_DIR"])

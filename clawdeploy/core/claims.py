@@ -18,7 +18,7 @@ from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.errors import DatabaseUnavailable, NoContainer, OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.reasons import explain
-from clawdeploy.core.store import InstanceStore
+from clawdeploy.core.store import InstanceStore, nothing
 
 LIFETIME = timedelta(seconds=15)
 RENEWED_EVERY = 5.0
@@ -72,8 +72,19 @@ class Claims:
         self._closing = threading.Event()
         self._keeper: threading.Thread | None = None
 
-    def take(self, owner: str, instance_id: str, wish: Wish, operation: Operation, *, with_container: bool) -> Claim:
-        """Write a wish and claim its operation. Deleting again what could not be deleted yet is fine.
+    def take(
+        self,
+        owner: str,
+        instance_id: str,
+        wish: Wish,
+        operation: Operation,
+        *,
+        with_container: bool,
+        note: Callable[[str], None] = nothing,
+    ) -> Claim:
+        """Write a wish and claim its operation; ``note`` gets the id in the transaction.
+
+        Deleting again what could not be deleted yet is fine.
 
         Work that changes nothing about the container gives way: a sync that compares, and for another wish the wait
         for a download or for a bot that is starting.
@@ -96,6 +107,7 @@ class Claims:
             claim = self._claim(instance_id, owner, here & (self._is_free(now) | only_compared | other_wish), fields)
             if claim is not None:
                 self._store.activity.asked(instance_id, now, owner, operation)
+                note(instance_id)
         if claim is None:
             raise OperationInProgress(self._what_goes_on(owner, instance_id))
         return claim
@@ -113,8 +125,7 @@ class Claims:
         ``note`` is called with its id in the same transaction.
         """
         token = secrets.token_hex(8)
-        until = self._store.clock() + LIFETIME
-        claimed = {**fields, "owner": owner, "claim": token, "claim_until": until}
+        claimed = {**fields, "owner": owner, "claim": token, "claim_until": self._store.clock() + LIFETIME}
         instance = self._store.insert(claimed, values, ports, note)
         return instance, Claim(instance.id, token, owner)
 

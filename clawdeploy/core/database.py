@@ -64,6 +64,13 @@ class Database:
         with self._errors(), self.peewee.connection_context():
             yield
 
+    def unlocked(self, query: Any) -> Any:
+        """Return a query that locks the rows it finds, and passes over those that another transaction has locked.
+
+        On SQLite a transaction locks everything from its start, so that the query is good as it is.
+        """
+        return query if self.path else query.for_update("FOR UPDATE SKIP LOCKED")
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Run the block while no other process runs one: for what is done once in a database's life."""

@@ -136,29 +136,26 @@ class Instances:
             self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
         return self._carry_out(claim, wait) if claim else instance
 
-    def start(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
+    def start(self, owner: str, instance_id: str, *, wait: float | None = None, once: Once | None = None) -> Instance:
         """Start the container.
 
         Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
         """
-        claim = self._claims.take(owner, instance_id, Wish.RUN, Operation.START, with_container=True)
-        return self._carry_out(claim, wait)
+        return self._ask(owner, instance_id, Wish.RUN, Operation.START, wait, once)
 
-    def stop(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
+    def stop(self, owner: str, instance_id: str, *, wait: float | None = None, once: Once | None = None) -> Instance:
         """Stop the container.
 
         Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
         """
-        claim = self._claims.take(owner, instance_id, Wish.STOP, Operation.STOP, with_container=True)
-        return self._carry_out(claim, wait)
+        return self._ask(owner, instance_id, Wish.STOP, Operation.STOP, wait, once)
 
-    def restart(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
+    def restart(self, owner: str, instance_id: str, *, wait: float | None = None, once: Once | None = None) -> Instance:
         """Stop the container, if it runs, and start it again.
 
         Raises ``NoContainer``, ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
         """
-        claim = self._claims.take(owner, instance_id, Wish.RUN, Operation.RESTART, with_container=True)
-        return self._carry_out(claim, wait)
+        return self._ask(owner, instance_id, Wish.RUN, Operation.RESTART, wait, once)
 
     def retry(self, owner: str, instance_id: str, *, wait: float | None = None) -> Instance:
         """Wish the instance to run, whatever became of it: its container is started, or made if there is none.
@@ -200,6 +197,15 @@ class Instances:
         if instance.container_id is None or instance.host_port is None:
             return None
         return f"http://{in_url(reachable(self._config[BIND_ADDRESS]))}:{instance.host_port}/"
+
+    def _ask(
+        self, owner: str, instance_id: str, wish: Wish, operation: Operation, wait: float | None, once: Once | None
+    ) -> Instance:
+        if once and once.made:
+            return self._store.owned(owner, instance_id)
+        note = self._keys.noting(once)
+        claim = self._claims.take(owner, instance_id, wish, operation, with_container=True, note=note)
+        return self._carry_out(claim, wait)
 
     def _claim_status(self, instance: Instance, status: str | None) -> Claim | None:
         if status is None:

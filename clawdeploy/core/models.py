@@ -162,6 +162,7 @@ class IdempotencyRow(peewee.Model):
     status = peewee.IntegerField(null=True)
     body = peewee.TextField(null=True)
     location = peewee.TextField(null=True)
+    media_type = peewee.TextField(null=True)
 
     class Meta:
         table_name = "idempotency"

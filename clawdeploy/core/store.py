@@ -28,7 +28,7 @@ MOST_COLLISIONS = 20
 T = TypeVar("T")
 
 
-def _nothing(_: str) -> None:
+def nothing(_: str) -> None:
     """Note nothing."""
 
 
@@ -115,7 +115,7 @@ class InstanceStore:
         fields: Mapping[str, Any],
         values: Mapping[str, Secret],
         ports: tuple[int, int],
-        note: Callable[[str], None] = _nothing,
+        note: Callable[[str], None] = nothing,
     ) -> Instance:
         """Store a new instance with its secrets and a free host port; ``note`` gets its id in the transaction."""
         now = self.clock()

@@ -1,5 +1,6 @@
 """Reading the body of a request: all of it, and never more than we are willing to."""
 
+from io import BytesIO
 from typing import NoReturn
 
 import falcon
@@ -10,9 +11,13 @@ MOST_BYTES = 64 * 1024
 
 
 def read_body(req: falcon.Request) -> bytes:
-    """Return the whole body, which is read once; raises ``BodyTooLarge`` or ``BodyIncomplete``."""
+    """Return the whole body, which is read once; raises ``BodyTooLarge`` or ``BodyIncomplete``.
+
+    Whoever reads the request's stream afterwards, as resources of plugins do, finds it there again.
+    """
     if "body" not in req.context:
         req.context.body = _read(req)
+        req.stream = req.env["wsgi.input"] = BytesIO(req.context.body)
     body: bytes = req.context.body
     return body
 

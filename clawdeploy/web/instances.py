@@ -66,7 +66,7 @@ class InstanceStart(_Instances):
     def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
         """Start the container."""
         read_nothing(req)
-        instance = self._instances.start(req.caller, read_instance_id(instance_id))
+        instance = self._instances.start(req.caller, read_instance_id(instance_id), once=req.once)
         resp.media = {"instance": self._instances.dump(instance)}
 
 
@@ -76,7 +76,7 @@ class InstanceStop(_Instances):
     def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
         """Stop the container."""
         read_nothing(req)
-        instance = self._instances.stop(req.caller, read_instance_id(instance_id))
+        instance = self._instances.stop(req.caller, read_instance_id(instance_id), once=req.once)
         resp.media = {"instance": self._instances.dump(instance)}
 
 
@@ -86,7 +86,7 @@ class InstanceRestart(_Instances):
     def on_post(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
         """Stop the container and start it again."""
         read_nothing(req)
-        instance = self._instances.restart(req.caller, read_instance_id(instance_id))
+        instance = self._instances.restart(req.caller, read_instance_id(instance_id), once=req.once)
         resp.media = {"instance": self._instances.dump(instance)}
 
 

@@ -162,12 +162,11 @@ class TestActions:
 def test_what_is_offered_is_not_refused(site: Site) -> None:
     """Of every settled state, an offered action is accepted by the core; one that is not offered says why."""
     made = site.program().create()
-    act = {"start": site.platform.instances.start, "stop": site.platform.instances.stop}
-    act |= {"restart": site.platform.instances.restart, "retry": site.platform.instances.retry}
+    act = {name: getattr(site.platform.instances, name) for name in ("start", "stop", "restart", "retry")}
     row = site.platform.instances.get("ann", made["id"])
     tried = 0
     for status in ("running", "stopped", "error"):
-        for name in act:
+        for name, ask in act.items():
             site.platform.instances.retry("ann", made["id"])
             if status == "stopped":
                 site.platform.instances.stop("ann", made["id"])
@@ -178,7 +177,7 @@ def test_what_is_offered_is_not_refused(site: Site) -> None:
             assert now.status == status
             offered = {choice.name: choice for choice in choices(now)}
             if name in offered and not offered[name].why_not:
-                act[name]("ann", row.id)
+                ask("ann", row.id)
                 tried += 1
     assert tried >= 5
 
