@@ -108,7 +108,7 @@ ${logs.section(instance, lines, own)}
 <div class="two settings">
 <section class="panel wide-panel" aria-labelledby="secrets">
 <h2 id="secrets">Secrets</h2>
-<p class="aside">They are stored encrypted and never shown again. What you replace or remove here reaches the bot when it starts the next time. One that it never had needs a new container: delete the bot and create it again with it.</p>
+<p class="aside">They are stored encrypted and never shown again. What you change here reaches the bot when it starts the next time; its data stays.</p>
 <ul class="secrets">
 % for secret in secrets:
 <li>

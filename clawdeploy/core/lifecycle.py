@@ -226,7 +226,8 @@ class Lifecycle:
         logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
         reason = error.code if error.code in SENTENCES else RuntimeFailure.code
         told = copy(error)
-        told.detail = f"{error.detail.rstrip('.')}. {PUT_OFF}"
+        ended = error.detail if error.detail.endswith((".", "?", "!")) else f"{error.detail}."
+        told.detail = f"{ended} {PUT_OFF}"
         self._claims.put_off(claim, reason, told.detail)
         if not claim.resumed:
             raise told from error

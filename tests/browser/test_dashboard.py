@@ -70,9 +70,9 @@ def test_stop_start_restart_and_delete_by_keyboard(visitor: Visitor, site: LiveS
     page = visitor.page
     refresh(page)
     for action, said, status in (
-        ("Stop", "“Helper” is being stopped.", "Stopped"),
-        ("Start", "“Helper” is starting.", "Running"),
-        ("Restart", "“Helper” is restarting.", "Running"),
+        ("Stop", "“Helper” has stopped.", "Stopped"),
+        ("Start", "“Helper” is running.", "Running"),
+        ("Restart", "“Helper” has restarted.", "Running"),
     ):
         button(page, action, "Helper").press("Enter")
         expect(page.get_by_text(said)).to_be_visible()
@@ -211,6 +211,22 @@ def test_two_tabs_tell_the_same(visitor: Visitor, site: LiveSite, user: str) -> 
     expect(card(other, "Helper")).to_contain_text("Stopped")
 
 
+def test_deleting_what_is_deleted_already_says_so_and_takes_it_away(
+    visitor: Visitor, site: LiveSite, user: str
+) -> None:
+    bot = site.create(user, name="Helper")["id"]
+    visitor.expect_trouble("^request: POST .* 404$")
+    visitor.forgive(HTMX_SAYS_SO_TOO)
+    page = visitor.page
+    refresh(page)
+    button(page, "Delete", "Helper").click()
+    site.call(user, "DELETE", f"/api/instances/{bot}")
+    page.get_by_role("button", name="Delete this bot").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.get_by_text("This bot is not there any more.")).to_be_visible()
+    expect(page.get_by_text("No bots yet")).to_be_visible()
+
+
 def test_changes_are_announced_and_what_is_open_stays_open(visitor: Visitor, site: LiveSite, user: str) -> None:
     bot = site.create(user, name="Helper")["id"]
     site.wait_for(user, bot, status="running")
@@ -290,7 +306,7 @@ def test_everything_works_without_scripts(visit: Visit, site: LiveSite, user: st
     visitor = visit(site, java_script_enabled=False)
     page = visitor.page
     button(page, "Stop", "Helper").click()
-    expect(page.get_by_text("“Helper” is being stopped.")).to_be_visible()
+    expect(page.get_by_text("“Helper” has stopped.")).to_be_visible()
     page.reload()
     expect(card(page, "Helper")).to_contain_text("Stopped")
     visitor.inspect()

@@ -37,9 +37,9 @@ def test_it_is_stopped_started_restarted_and_deleted(visit: Visit, site: LiveSit
     page = visitor.page
     visitor.open(f"/dashboard/instances/{bot}")
     for action, told, status in (
-        ("Stop", "“Helper” is being stopped.", "stopped"),
-        ("Start", "“Helper” is starting.", "running"),
-        ("Restart", "“Helper” is restarting.", "running"),
+        ("Stop", "“Helper” has stopped.", "stopped"),
+        ("Start", "“Helper” is running.", "running"),
+        ("Restart", "“Helper” has restarted.", "running"),
     ):
         page.get_by_role("button", name=f"{action} Helper", exact=True).click()
         expect(page.get_by_text(told)).to_be_visible()
@@ -196,9 +196,9 @@ def test_everything_works_without_scripts(visit: Visit, site: LiveSite, user: st
     page.get_by_role("button", name="Save").filter(visible=True).click()
     expect(page.get_by_text("The secret of “Other” was replaced.")).to_be_visible()
     page.get_by_role("button", name="Restart now").click()
-    expect(page.get_by_text("“Other” is restarting.")).to_be_visible()
+    expect(page.get_by_text("“Other” has restarted.")).to_be_visible()
     page.get_by_role("button", name="Stop Other").click()
-    expect(page.get_by_text("“Other” is being stopped.")).to_be_visible()
+    expect(page.get_by_text("“Other” has stopped.")).to_be_visible()
     page.get_by_role("link", name="Reload").click()
     expect(page.locator(".state .badge.stopped")).to_be_visible()
     page.locator("summary", has_text="Delete this bot").click()

@@ -48,7 +48,7 @@ def test_a_secret_is_set_replaced_and_removed(visitor: Visitor, site: LiveSite, 
     expect(page.get_by_role("heading", name="Secrets")).to_be_in_viewport()
     visitor.inspect()
     page.get_by_role("button", name="Restart now").click()
-    expect(page.get_by_text("“Helper” is restarting.")).to_be_visible()
+    expect(page.get_by_text("“Helper” has restarted.")).to_be_visible()
     expect(page.locator(".state")).to_contain_text("All is well: it runs and answers.")
     expect(stale).to_be_hidden()
     page.get_by_text("Replace or remove API Key").click()

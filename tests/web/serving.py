@@ -71,11 +71,17 @@ class Served:
         token, _ = platform.credentials.issue("api_token", "ann", prefix="cd_")
         platform.close()
         self.bearer = f"Bearer {token.reveal()}"
-        with self.log.open("w") as log:
+        self._program = program
+        self._environment = environment(folder, PORT=str(self.port), **settings)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, the first time or again after it has ended; returns when it says that it is ready."""
+        with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                program,
-                env=environment(folder, PORT=str(self.port), **settings),
-                cwd=folder,
+                self._program,
+                env=self._environment,
+                cwd=self.folder,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -88,6 +94,12 @@ class Served:
         """Tell the server to end and return its exit code."""
         self.process.send_signal(by)
         return self.process.wait(timeout=40)
+
+    def kill(self) -> None:
+        """End all its processes without a chance to do anything."""
+        for pid in (self.process.pid, *self.workers()):
+            os.kill(pid, signal.SIGKILL)
+        self.close()
 
     def close(self) -> None:
         """End the server, by force if need be."""

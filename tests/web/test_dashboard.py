@@ -103,7 +103,11 @@ def test_a_silent_engine_is_told_and_nothing_turns_red(tmp_path: Path) -> None:
 class TestActions:
     @pytest.mark.parametrize(
         ("action", "status", "said"),
-        [("stop", "stopped", "stopped"), ("restart", "running", "restarting"), ("start", "running", "starting")],
+        [
+            ("stop", "stopped", "has stopped"),
+            ("restart", "running", "has restarted"),
+            ("start", "running", "is running"),
+        ],
     )
     def test_a_button_does_what_it_says(self, site: Site, action: str, status: str, said: str) -> None:
         ann, bot = site.browser(), site.program().create(name="Helper")["id"]
@@ -112,7 +116,7 @@ class TestActions:
         assert site.instances()[0]["status"] == status
         led_to = answer.headers["Location"]
         assert led_to.startswith("/dashboard?notice=")
-        assert f"“Helper” is {said}" in page(ann, led_to).words["p"].replace("being ", "")
+        assert f"“Helper” {said}." in page(ann, led_to).words["p"]
         back = submit(ann, f"/dashboard/instances/{bot}/{action}", back="instance")
         assert back.headers["Location"].startswith(f"/dashboard/instances/{bot}?")
 
@@ -121,7 +125,7 @@ class TestActions:
         answer = submit(ann, f"/dashboard/instances/{bot}/stop", script=True)
         assert (answer.status_int, answer.body) == (204, b"")
         events = json.loads(answer.headers["HX-Trigger"])
-        assert events == {"notice": {"text": "“Zoë <b>” is being stopped."}, "changed": True}
+        assert events == {"notice": {"text": "“Zoë <b>” has stopped."}, "changed": True}
 
     def test_deleting_leads_to_the_list(self, site: Site) -> None:
         ann, bot = site.browser(), site.program().create()["id"]

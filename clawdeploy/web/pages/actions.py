@@ -2,6 +2,7 @@
 
 import falcon
 
+from clawdeploy.core.contracts import Instance, Status
 from clawdeploy.web.pages.forms import read_form
 from clawdeploy.web.pages.notices import tell
 from clawdeploy.web.pages.page import Page
@@ -20,14 +21,23 @@ class Action(Page):
         back = read_form(req, ("back",)).get("back", "")
         wanted = read_instance_id(instance_id)
         name = self._instances.get(req.caller, wanted).name
-        self.act(req.caller, wanted)
-        tell(req, resp, self.notice, name, self.leads_to(back, wanted), bot=wanted)
+        changed = self.act(req.caller, wanted)
+        tell(req, resp, self.told(changed), name, self.leads_to(back, wanted), bot=wanted)
 
+    outcome: Status | None = None
+    """The status that the action brings about when it succeeds."""
     notice = ""
+    """What is told of an action that is not through yet, or has failed; ``done`` what is told of its success."""
+    done = ""
 
-    def act(self, owner: str, instance_id: str) -> None:
-        """Carry the action out."""
+    def act(self, owner: str, instance_id: str) -> Instance | None:
+        """Carry the action out and return the instance as it is then; ``None`` if there is none any more."""
         raise NotImplementedError
+
+    def told(self, changed: Instance | None) -> str:
+        """Return the code of the notice."""
+        succeeded = changed and changed.operation is None and changed.status is self.outcome
+        return self.done if succeeded else self.notice
 
     def leads_to(self, back: str, instance_id: str) -> str:
         """Return the page on which the owner goes on."""
@@ -39,41 +49,49 @@ class Action(Page):
 class Start(Action):
     """Start the container."""
 
-    notice = "started"
+    outcome = Status.RUNNING
+    notice = "starting"
+    done = "started"
 
-    def act(self, owner: str, instance_id: str) -> None:
+    def act(self, owner: str, instance_id: str) -> Instance:
         """See ``Instances.start``."""
-        self._instances.start(owner, instance_id, wait=WAIT_SECONDS)
+        return self._instances.start(owner, instance_id, wait=WAIT_SECONDS)
 
 
 class Stop(Action):
     """Stop the container."""
 
-    notice = "stopped"
+    outcome = Status.STOPPED
+    notice = "stopping"
+    done = "stopped"
 
-    def act(self, owner: str, instance_id: str) -> None:
+    def act(self, owner: str, instance_id: str) -> Instance:
         """See ``Instances.stop``."""
-        self._instances.stop(owner, instance_id, wait=WAIT_SECONDS)
+        return self._instances.stop(owner, instance_id, wait=WAIT_SECONDS)
 
 
 class Restart(Action):
     """Stop the container and start it again."""
 
-    notice = "restarted"
+    outcome = Status.RUNNING
+    notice = "restarting"
+    done = "restarted"
 
-    def act(self, owner: str, instance_id: str) -> None:
+    def act(self, owner: str, instance_id: str) -> Instance:
         """See ``Instances.restart``."""
-        self._instances.restart(owner, instance_id, wait=WAIT_SECONDS)
+        return self._instances.restart(owner, instance_id, wait=WAIT_SECONDS)
 
 
 class Retry(Action):
     """Try once more to bring an instance up."""
 
+    outcome = Status.RUNNING
     notice = "retried"
+    done = "started"
 
-    def act(self, owner: str, instance_id: str) -> None:
+    def act(self, owner: str, instance_id: str) -> Instance:
         """See ``Instances.retry``."""
-        self._instances.retry(owner, instance_id, wait=WAIT_SECONDS)
+        return self._instances.retry(owner, instance_id, wait=WAIT_SECONDS)
 
 
 class Delete(Action):

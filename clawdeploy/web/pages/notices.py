@@ -10,9 +10,12 @@ from clawdeploy.web.request import Request
 
 SENTENCES = {
     "created": "{bot} is up and running.",
-    "started": "{bot} is starting.",
-    "stopped": "{bot} is being stopped.",
-    "restarted": "{bot} is restarting.",
+    "starting": "{bot} is starting.",
+    "started": "{bot} is running.",
+    "stopping": "{bot} is being stopped.",
+    "stopped": "{bot} has stopped.",
+    "restarting": "{bot} is restarting.",
+    "restarted": "{bot} has restarted.",
     "retried": "Trying again with {bot}.",
     "deleted": "{bot} was deleted.",
     "renamed": "The bot is now called {bot}.",

@@ -3,6 +3,8 @@ const TOAST_SECONDS = 6;
 const toasts = document.getElementById("toasts");
 
 function toast(text, kind = "success") {
+  // Said again, it is not said twice.
+  for (const shown of toasts.children) if (shown.textContent === text) shown.remove();
   const note = document.createElement("p");
   note.className = `toast ${kind}`;
   if (kind === "failure") note.setAttribute("role", "alert");
@@ -43,13 +45,25 @@ if (address.searchParams.has("notice")) {
   history.replaceState(null, "", address);
 }
 
-document.addEventListener("notice", (event) => {
+function closeDialogs() {
   for (const open of document.querySelectorAll("dialog[open]")) open.close();
+}
+
+document.addEventListener("notice", (event) => {
+  closeDialogs();
   toast(event.detail.text);
 });
 
 document.addEventListener("htmx:responseError", (event) => {
-  if (event.detail.requestConfig.verb !== "get") toast(problemOf(event.detail.xhr), "failure");
+  if (event.detail.requestConfig.verb === "get") return;
+  if (event.detail.xhr.status === 404) {
+    // Somebody deleted it meanwhile, in another tab perhaps: what is asked here has no object any more.
+    closeDialogs();
+    htmx.trigger(document.body, "changed");
+    toast("This bot is not there any more.", "failure");
+  } else {
+    toast(problemOf(event.detail.xhr), "failure");
+  }
 });
 
 document.addEventListener("htmx:sendError", (event) => {
