@@ -121,9 +121,16 @@ def test_a_container_is_made_anew_once(platform: Platform, journal: Journal, bot
 def test_one_that_was_made_before_this_was_known_is_kept(
     surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
 ) -> None:
-    surroundings.set_row(bot, made_from=None)
-    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
-    platform.instances.restart(OWNER, bot)
+    """What an update finds: the column is new, and the container is there."""
+    platform.close()
+    looking = surroundings.looking()
+    with looking.transaction():
+        looking.peewee.execute_sql("ALTER TABLE instance DROP COLUMN made_from")
+        looking.peewee.execute_sql("DELETE FROM schema_migration WHERE name = '0005_made_from'")
+    updated = surroundings.open(journal, plugins={"plain": Plain()})
+    assert updated.applied_migrations == ["0005_made_from"]
+    updated.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    assert updated.instances.restart(OWNER, bot).status is Status.RUNNING
     assert journal.done == ["stop", "start"]
 
 
