@@ -19,6 +19,11 @@ def pytest_runtest_makereport() -> Any:
     return report
 
 
-def pytest_unconfigure() -> None:
-    """Fail a run that does not end: after the summary, a thread that a test left behind would hold it up for ever."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Fail a run that does not end: after the summary, a thread that a test left behind would hold it up for ever.
+
+    A process that works for another one rightly waits, for the others; that one ends it.
+    """
+    if hasattr(config, "workerinput"):
+        return
     faulthandler.dump_traceback_later(SECONDS_TO_END, exit=True, file=STANDARD_ERROR)
