@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from clawdeploy.core.catalog import LANGUAGE_MODELS, Catalog
-from clawdeploy.core.contracts import Channel, Instance, Secret
+from clawdeploy.core.contracts import Activity, Channel, Instance, Secret
 from clawdeploy.core.errors import InvalidInput
 from clawdeploy.core.fields import (
     API_KEY,
@@ -106,6 +106,18 @@ class Schemas:
         for field, sentences in check_credentials(given, channel, (stored | {BOT_TOKEN}) - {API_KEY}).items():
             errors.setdefault(field, sentences)
         return {field: None if value is None else Secret(value) for field, value in (given | api_key).items()}
+
+
+def dump_activity(entry: Activity) -> dict[str, Any]:
+    """Return something that has happened as JSON values."""
+    return {
+        "at": timestamp(entry.at),
+        "actor": entry.actor,
+        "kind": entry.kind,
+        "what": entry.what,
+        "reason": entry.reason or None,
+        "detail": entry.detail or None,
+    }
 
 
 def dump_instance(instance: Instance, url: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from clawdeploy.web.answers import ErrorAnswers
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.idempotency import IdempotencyKeys
 from clawdeploy.web.instances import (
+    InstanceActivity,
     InstanceList,
     InstanceLogs,
     InstanceRestart,
@@ -94,4 +95,5 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
         Route("/api/instances/{instance_id}/stop", InstanceStop(platform)),
         Route("/api/instances/{instance_id}/restart", InstanceRestart(platform)),
         Route("/api/instances/{instance_id}/logs", InstanceLogs(platform)),
+        Route("/api/instances/{instance_id}/activity", InstanceActivity(platform)),
     ]

@@ -4,7 +4,9 @@ from typing import ClassVar
 
 import falcon
 
+from clawdeploy.core.activity import KEPT
 from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.schemas import dump_activity
 from clawdeploy.web.queries import ApiResource, Parameters, read_instance_id, read_number
 from clawdeploy.web.request import Request
 from clawdeploy.web.strict_json import read_nothing, read_object
@@ -12,6 +14,7 @@ from clawdeploy.web.strict_json import read_nothing, read_object
 DEFAULT_TAIL = 100
 LONGEST_TAIL = 10_000
 LARGEST_PAGE = 100
+DEFAULT_ENTRIES = 50
 
 
 class _Instances(ApiResource):
@@ -88,6 +91,18 @@ class InstanceRestart(_Instances):
         read_nothing(req)
         instance = self._instances.restart(req.caller, read_instance_id(instance_id), once=req.once)
         resp.media = {"instance": self._instances.dump(instance)}
+
+
+class InstanceActivity(_Instances):
+    """``/api/instances/{id}/activity``."""
+
+    parameters: ClassVar[Parameters] = {"GET": ("limit",)}
+
+    def on_get(self, req: Request, resp: falcon.Response, instance_id: str) -> None:
+        """Show what has happened, newest first."""
+        limit = read_number(req, "limit", 1, KEPT) or DEFAULT_ENTRIES
+        happened = self._instances.activity(req.caller, read_instance_id(instance_id), limit)
+        resp.media = {"activity": [dump_activity(entry) for entry in happened]}
 
 
 class InstanceLogs(_Instances):

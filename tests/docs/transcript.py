@@ -16,6 +16,7 @@ from tests.docs.markdown import Code, code
 CHANGING = frozenset(
     (
         "containerId",
+        "at",
         "createdAt",
         "id",
         "logs",

@@ -147,3 +147,27 @@ def test_a_second_operation_is_told_what_is_going_on(tmp_path: Path) -> None:
     problem(answer, 409, "operation_in_progress")
     assert int(answer.headers["Retry-After"]) > 0
     site.close()
+
+
+def test_what_has_happened_is_told_newest_first_and_to_its_owner_only(either_site: Site) -> None:
+    ann = either_site.program()
+    path = f"/api/instances/{ann.create()['id']}"
+    ann.send("PATCH", path, {"apiKey": "sk-1", "name": "Other"})
+    ann.post(f"{path}/stop")
+    told = ann.get(f"{path}/activity").json["activity"]
+    assert [(one["kind"], one["what"]) for one in told if one["kind"] != "state"] == [
+        ("asked", "stop"),
+        ("changed", "apiKey,name"),
+        ("asked", "create"),
+    ]
+    assert (told[0]["kind"], told[0]["what"], told[0]["actor"], told[0]["reason"]) == ("state", "stopped", "ann", None)
+    assert ann.get(f"{path}/activity?limit=1").json["activity"] == told[:1]
+    assert "sk-1" not in str(told)
+    problem(either_site.program("bob").get(f"{path}/activity"), 404, "instance_not_found")
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "1.0", ""])
+def test_a_bad_number_of_entries_is_refused(site: Site, limit: str) -> None:
+    ann = site.program()
+    answer = ann.get(f"/api/instances/{ann.create()['id']}/activity?limit={limit}")
+    assert (answer.status_int, list(answer.json["errors"])) == (400, ["limit"])
