@@ -35,6 +35,24 @@ function mark(element, busy) {
   if (element.matches("form")) element.querySelector("[type=submit]")?.setAttribute("aria-busy", busy);
 }
 
+// A form that leads to another page is sent once, however often its button is pressed until that page is there.
+const sent = new Set();
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.hasAttribute("hx-post")) return;
+  if (sent.has(form)) {
+    event.preventDefault();
+  } else {
+    sent.add(form);
+    mark(form, "true");
+  }
+});
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of sent) mark(form, "false");
+  sent.clear();
+});
+
 for (const note of toasts.children) leave(note, TOAST_SECONDS);
 
 // A notice belongs to the moment: opening or reloading the same address later shows the page without it.
