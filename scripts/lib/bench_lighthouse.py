@@ -11,8 +11,9 @@ from typing import Any
 
 from bench_pages import BOTS, USER, create_bots, served
 from playwright.sync_api import Browser
+from with_chromium import run
 
-from tests.browser.chromium import DESK, ChromiumMissing, chromium_path
+from tests.browser.chromium import DESK, chromium_path
 from tests.browser.sites import LiveSite
 from tests.browser.visitor import Visitor
 
@@ -84,9 +85,4 @@ def main(program: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]))
-    except ChromiumMissing as missing:
-        sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted.")
+    run(lambda: main(Path(sys.argv[1])))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bench_pages import USER, print_table, watch
 from playwright.sync_api import sync_playwright
+from with_chromium import run
 
-from tests.browser.chromium import DESK, ChromiumMissing, launch
+from tests.browser.chromium import DESK, launch
 from tests.browser.sites import LiveSite
 from tests.browser.visitor import Visitor
 
@@ -50,9 +51,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(int(sys.argv[1]))
-    except ChromiumMissing as missing:
-        sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted.")
+    run(lambda: main(int(sys.argv[1])))

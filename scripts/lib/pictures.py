@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from with_chromium import run
 
-from tests.browser.chromium import ChromiumMissing, Scheme, Screen, launch
+from tests.browser.chromium import Scheme, Screen, launch
 from tests.browser.sites import ROOT, LiveSite
 from tests.browser.visitor import Visitor
 
@@ -108,9 +109,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]))
-    except ChromiumMissing as missing:
-        sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted.")
+    run(lambda: main(Path(sys.argv[1])))

@@ -9,8 +9,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, StorageState, sync_playwright
 from playwright.sync_api import Error as BrowserError
 from screenshot_scenes import SCENES, Demo, Scene
+from with_chromium import run
 
-from tests.browser.chromium import DESK, PHONE, ChromiumMissing, Scheme, launch
+from tests.browser.chromium import DESK, PHONE, Scheme, launch
 from tests.browser.sites import LiveSite
 from tests.browser.visitor import Visitor
 
@@ -82,9 +83,4 @@ def main(folder: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]), sys.argv[2:])
-    except ChromiumMissing as missing:
-        sys.exit(str(missing))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted.")
+    run(lambda: main(Path(sys.argv[1]), sys.argv[2:]))

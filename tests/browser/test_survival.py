@@ -5,6 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MakeSite, Visit
 from tests.browser.sites import STANDIN_IMAGE, LiveSite
+from tests.browser.visitor import Visitor
 from tests.private_engine import PrivateEngine
 
 HEALS_WITHIN = 60_000
@@ -19,10 +20,16 @@ def badge(page: Page, said: str) -> None:
     expect(page.locator("#live [data-status-of]")).to_have_text(said, timeout=HEALS_WITHIN)
 
 
-def made(site: LiveSite, user: str) -> str:
+def opened(visit: Visit, site: LiveSite, user: str) -> tuple[str, Visitor]:
+    """Make a bot, and open its page in a window that is not surprised when nobody answers."""
     bot: str = site.create(user, name="Helper")["id"]
     site.wait_for(user, bot, status="running")
-    return bot
+    visitor = visit(site)
+    visitor.forgive("^(request|console error)")
+    visitor.forgive("layout shift")
+    visitor.open(f"/dashboard/instances/{bot}")
+    badge(visitor.page, "Running")
+    return bot, visitor
 
 
 @pytest.mark.engine
@@ -31,14 +38,8 @@ def test_the_engine_is_killed_and_comes_back(
 ) -> None:
     private_engine.load(STANDIN_IMAGE)
     site = make_site(on_docker=True, DOCKER_HOST=private_engine.address)
-    bot = made(site, user)
-    visitor = visit(site)
-    # What cannot be shown while the engine is away, the logs, is asked for again and again.
-    visitor.forgive("^(request|console error)")
-    visitor.forgive("layout shift")
-    visitor.open(f"/dashboard/instances/{bot}")
+    bot, visitor = opened(visit, site, user)
     page = visitor.page
-    badge(page, "Running")
     private_engine.kill()
     site.wait_for_engine(connected=False)
     look_again(page)
@@ -63,11 +64,7 @@ def test_the_engine_is_killed_and_comes_back(
 @pytest.mark.engine
 def test_the_server_is_killed_and_started_again(visit: Visit, make_site: MakeSite, user: str) -> None:
     site = make_site(on_docker=True)
-    bot = made(site, user)
-    visitor = visit(site)
-    visitor.forgive("^(request|console error)")
-    visitor.forgive("layout shift")
-    visitor.open(f"/dashboard/instances/{bot}")
+    _, visitor = opened(visit, site, user)
     page = visitor.page
     site.served.kill()
     look_again(page)

@@ -12,6 +12,7 @@ import pytest
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Route
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.idempotency import Once
 from tests.platforms import GOOD
 from tests.web.people import Site, problem
 from tests.web.test_bad_input import BODIES
@@ -146,8 +147,9 @@ def test_what_was_made_and_deleted_is_not_made_again(site: Site) -> None:
     ann = site.program()
     keys = site.platform.idempotency
     once = keys.begin("ann", "POST /api/instances", "k1", GOOD)
-    made = site.platform.instances.create("ann", GOOD, once=once)  # type: ignore[arg-type]
-    keys.release(once)  # type: ignore[arg-type]
+    assert isinstance(once, Once)
+    made = site.platform.instances.create("ann", GOOD, once=once)
+    keys.release(once)
     body = json.dumps(GOOD).encode()
     ann.send("DELETE", f"/api/instances/{made.id}")
     problem(ann.call("POST", "/api/instances", body, content_type=JSON, **KEY), 404, "instance_not_found")

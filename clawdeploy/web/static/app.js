@@ -4,7 +4,7 @@ const toasts = document.getElementById("toasts");
 
 function toast(text, kind = "success") {
   // Said again, it is not said twice.
-  for (const shown of toasts.children) if (shown.textContent === text) shown.remove();
+  for (const shown of [...toasts.children]) if (shown.textContent === text) shown.remove();
   const note = document.createElement("p");
   note.className = `toast ${kind}`;
   if (kind === "failure") note.setAttribute("role", "alert");
