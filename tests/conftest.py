@@ -11,6 +11,11 @@ SECONDS_TO_END = 30
 STANDARD_ERROR = 2
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the random tests run with other seeds: ``--seed 7``."""
+    parser.addoption("--seed", type=int, default=1, help="where the random numbers of the fault tests begin")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Any:
     """Let what a test has logged pass from one test process to another, also when it is no Unicode."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -14,39 +15,81 @@ import pytest
 from clawdeploy.core.testing import eventually
 
 START_SECONDS = 60.0
-BRIDGE = "cdtest0"
-ADDRESS_OF_BRIDGE = "172.31.250.1/24"
+BRIDGES = "cdtest"
+"""What the names of their bridges begin with; the process id of the test run follows, so that runs do not meet."""
 
 
 class PrivateEngine:
-    """``dockerd`` with its own containerd, data and network bridge, all in ``folder``; needs root.
+    """``dockerd`` and ``containerd`` with their own data and network bridge, all in ``folder``; needs root.
 
-    It makes no rules in the machine's firewall, which belong to the other engine: ports are forwarded by a process.
+    They make no rules in the machine's firewall, which belong to the other engine: ports are forwarded by a process.
+    As where systemd starts both, ``containerd`` goes on when ``dockerd`` is killed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bridge: str) -> None:
         self._folder = folder
+        self._bridge = bridge
         self.address = f"unix://{folder}/docker.sock"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._engine: subprocess.Popen[bytes] | None = None
+        self._containerd: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, the first time or again after :meth:`kill`; returns when it answers."""
-        places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
-        command = ["dockerd", "--host", self.address, "--bridge", BRIDGE]
-        command += [f"{option}={self._folder / place}" for option, place in places.items()]
-        command += ["--iptables=false", "--ip6tables=false", "--ip-masq=false"]
+        """Start it, the first time or again after it was killed; returns when it answers."""
+        if self._containerd is None:
+            self._containerd = self._run(
+                "containerd", "serving...", {"root": "containerd", "state": "run", "address": "containerd.sock"}
+            )
         # A killed engine leaves the file behind, and its number may be another process by now.
         (self._folder / "pid").unlink(missing_ok=True)
-        log = self._folder / "log"
-        with log.open("w") as written:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=written, stderr=written)
-        assert eventually(lambda: "API listen on" in log.read_text(), START_SECONDS), log.read_text()[-3000:]
+        places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "containerd": "containerd.sock"}
+        self._engine = self._run(
+            "dockerd", "API listen on", places,
+            "--host", self.address, "--bridge", self._bridge,
+            "--iptables=false", "--ip6tables=false", "--ip-masq=false",
+        )  # fmt: skip
 
     def kill(self) -> None:
-        """End it without a chance to do anything; its containers go on by themselves."""
-        assert self._process
-        self._process.kill()
-        self._process.wait()
+        """End the engine without a chance to do anything; its containers go on by themselves."""
+        assert self._engine
+        self._engine.kill()
+        self._engine.wait()
+
+    def cut_power(self) -> None:
+        """End everything at once, as a machine does that loses its power: engine, containers and all between them."""
+        self.kill()
+        if self._containerd:
+            self._containerd.kill()
+            self._containerd.wait()
+            self._containerd = None
+        for shim in self._shims():
+            for pid in (*_descendants(shim), shim):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: not self._shims(), START_SECONDS)
+        # What is only kept in memory is not there after the start of a machine.
+        shutil.rmtree(self._folder / "exec", ignore_errors=True)
+        self._unmount()
+        shutil.rmtree(self._folder / "run", ignore_errors=True)
+
+    def _run(self, program: str, ready: str, places: dict[str, str], *arguments: str) -> "subprocess.Popen[bytes]":
+        options = [f"--{option}={self._folder / place}" for option, place in places.items()]
+        log = self._folder / f"{program}.log"
+        with log.open("w") as written:
+            process = subprocess.Popen(
+                [program, *options, *arguments], stdin=subprocess.DEVNULL, stdout=written, stderr=written
+            )
+        assert eventually(lambda: ready in log.read_text(), START_SECONDS), log.read_text()[-3000:]
+        return process
+
+    def _shims(self) -> list[int]:
+        """Return the processes that stand between this engine and its containers, one for each that runs."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                arguments = (process / "cmdline").read_bytes()
+                if b"containerd-shim" in arguments and str(self._folder).encode() in arguments:
+                    found.append(int(process.name))
+        return found
 
     def load(self, image: str) -> None:
         """Copy an image from the engine of this machine."""
@@ -58,16 +101,16 @@ class PrivateEngine:
             own.close()
 
     def close(self) -> None:
-        """Remove its containers and end it, and the containerd that it started."""
-        if self._process and self._process.poll() is None:
+        """Remove its containers and end it, and everything that it started."""
+        if self._engine and self._engine.poll() is None:
             self._remove_containers()
-            self._process.terminate()
-            self._process.wait(START_SECONDS)
-        containerd = self._folder / "exec/containerd/containerd.pid"
-        if containerd.exists():
-            os.kill(int(containerd.read_text()), signal.SIGTERM)
+            self._engine.terminate()
+            self._engine.wait(START_SECONDS)
+        if self._engine:
+            self.cut_power()
 
-        # What a killed engine had mounted stays so.
+    def _unmount(self) -> None:
+        """Unmount what a killed engine had mounted, which stays so."""
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([mount for mount in mounts if Path(mount).is_relative_to(self._folder)]):
             subprocess.run(["umount", "--lazy", mount], check=True)
@@ -81,21 +124,49 @@ class PrivateEngine:
             client.close()
 
 
+def _descendants(pid: int) -> list[int]:
+    """Return the children of a process, their children and so on, the youngest first."""
+    found: list[int] = []
+    with suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [*_descendants(int(child)), int(child)]
+    return found
+
+
 @pytest.fixture
-def private_engine() -> Iterator[PrivateEngine]:
+def private_bridge() -> Iterator[str]:
+    """Give the name of a network bridge with an address of its own, that is gone after the test."""
+    forget_bridges()
+    name = f"{BRIDGES}{os.getpid()}"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        # 172.31.0.0/16 in parts of 16 addresses, far more than there are test runs at once.
+        block = os.getpid() % 4096
+        address = f"172.31.{block // 16}.{block % 16 * 16 + 1}/28"
+        subprocess.run(["ip", "address", "add", address, "dev", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+def forget_bridges() -> None:
+    """Delete bridges that interrupted runs have left."""
+    for found in Path("/sys/class/net").glob(f"{BRIDGES}*"):
+        pid = found.name.removeprefix(BRIDGES)
+        if pid == str(os.getpid()) or not Path("/proc", pid).exists():
+            subprocess.run(["ip", "link", "delete", found.name], check=False)
+
+
+@pytest.fixture
+def private_engine(private_bridge: str) -> Iterator[PrivateEngine]:
     """Give a running engine without images or containers, that is gone after the test."""
     # A short path: the kernel allows 107 characters for a socket.
     folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/var/tmp"))
-    # One that an interrupted run has left would be in the way.
-    subprocess.run(["ip", "link", "delete", BRIDGE], check=False, stderr=subprocess.DEVNULL)
-    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
-    engine = PrivateEngine(folder)
+    engine = PrivateEngine(folder, private_bridge)
     try:
-        subprocess.run(["ip", "address", "add", ADDRESS_OF_BRIDGE, "dev", BRIDGE], check=True)
-        subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
         engine.start()
         yield engine
     finally:
         engine.close()
-        subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
         shutil.rmtree(folder, ignore_errors=True)

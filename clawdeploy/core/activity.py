@@ -18,9 +18,9 @@ class ActivityLog:
     def __init__(self, row: Any) -> None:
         self._row = row
 
-    def asked(self, instance_id: str, at: datetime, actor: str, operation: str) -> None:
-        """Note that somebody asked for an operation."""
-        self._add(instance_id, at, actor, "asked", operation)
+    def asked(self, instance_id: str, at: datetime, actor: str, operation: str, detail: str = "") -> None:
+        """Note that somebody asked for an operation; ``detail`` is a sentence that says why, if that is known."""
+        self._add(instance_id, at, actor, "asked", operation, detail=detail)
 
     def changed(self, instance_id: str, at: datetime, actor: str, fields: list[str]) -> None:
         """Note that somebody changed fields, by their JSON names."""

@@ -3,6 +3,7 @@
 import contextvars
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -33,3 +34,47 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
 
     threading.Thread(target=run, name="background", daemon=True).start()
     return outcome
+
+
+class Crew:
+    """Does background work, at most ``size`` pieces at a time; the others wait without a thread of their own."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[str, Callable[[], None]]] = deque()
+        self._outcomes: dict[str, Future[None]] = {}
+        self._busy = 0
+
+    def do(self, name: str, work: Callable[[], None]) -> "Future[None]":
+        """Do a piece of work soon. While one of that name waits or goes on, that is the one that is meant."""
+        with self._lock:
+            if name in self._outcomes:
+                return self._outcomes[name]
+            outcome = self._outcomes[name] = Future()
+            self._waiting.append((name, work))
+            if self._busy < self._size:
+                self._busy += 1
+                in_background(self._work)
+        return outcome
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._busy -= 1
+                    return
+                name, work = self._waiting.popleft()
+                outcome = self._outcomes[name]
+            failure: BaseException | None = None
+            try:
+                work()
+            except BaseException as error:
+                failure = error
+            with self._lock:
+                del self._outcomes[name]
+            if failure is None:
+                outcome.set_result(None)
+            else:
+                logger.info("Background work ended with %s", type(failure).__name__)
+                outcome.set_exception(failure)

@@ -19,6 +19,7 @@ from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.events import Event
 from clawdeploy.core.installation import check_key, is_installed, open_installation
 from clawdeploy.core.instances import Instances
+from clawdeploy.core.lease import Lease
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.models import tables
@@ -35,6 +36,7 @@ from clawdeploy.core.settings import (
 )
 from clawdeploy.core.sign_in import identify
 from clawdeploy.core.store import InstanceStore
+from clawdeploy.core.watch import Watch
 
 T = TypeVar("T")
 
@@ -76,7 +78,9 @@ class Platform:
         )
         schemas = Schemas(self.catalog)
         self.instances = Instances(config, store, self._claims, self._lifecycle, self._runtime, schemas, host)
-        self.reconciler = Reconciler(store, models, self._claims, self._lifecycle, self._runtime)
+        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime)
+        lease = Lease(database, models.lease, clock, "reconciler")
+        self._watch = Watch(self.reconciler, store, self._runtime, lease)
 
     @property
     def database_label(self) -> str:
@@ -119,11 +123,11 @@ class Platform:
     def start_background(self) -> None:
         """Begin what a serving process does by itself; call it once, after a fork and never before."""
         self.host.startup(self)
-        self.reconciler.start(self.config[SYNC_SECONDS])
+        self._watch.start(self.config[SYNC_SECONDS])
 
     def close(self) -> None:
         """End background work at its next pause and give back connections."""
-        self.reconciler.close()
+        self._watch.close()
         self._lifecycle.close()
         self._claims.close()
         self._runtime.close()

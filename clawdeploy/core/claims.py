@@ -5,23 +5,19 @@ process that died frees itself. While the work goes on a keeper thread renews it
 made only if the claim still holds, so that a process that was frozen and lost its claim changes nothing.
 """
 
-import logging
 import secrets
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from clawdeploy.core.claim_keeper import LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
-from clawdeploy.core.errors import DatabaseUnavailable, NoContainer, OperationInProgress
+from clawdeploy.core.crashes import failures_in_a_row
+from clawdeploy.core.errors import NoContainer, OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.store import InstanceStore, nothing
-
-LIFETIME = timedelta(seconds=15)
-RENEWED_EVERY = 5.0
 
 ONLY_WATCHING = ("pulling_image", "waiting_until_ready")
 """Phases in which the work changes nothing about the container: another wish may take over."""
@@ -31,46 +27,33 @@ FIRST_PHASE = {
     Operation.START: "starting",
     Operation.STOP: "stopping",
     Operation.RESTART: "starting",
+    Operation.RECOVER: "starting",
     Operation.DELETE: "removing",
 }
 """What is going on from the moment of a claim, so that what was so before it is not taken for it."""
 
-NOTHING: Mapping[str, Any] = {}
+RECOVERY_PATIENCE = timedelta(seconds=10)
+"""How long what a person asks for waits for the sync to get through with its own work on the instance."""
 
-logger = logging.getLogger(__name__)
+NOTHING: Mapping[str, Any] = {}
 
 
 class ClaimLost(Exception):
     """The claim lapsed or was taken over; whoever held it must stop working."""
 
 
-@dataclass(frozen=True)
-class Claim:
-    """The right to work on one instance. ``resumed``: nobody waits for the outcome."""
-
-    instance_id: str
-    token: str
-    actor: str
-    resumed: bool = False
-
-
 class Claims:
-    """Takes, keeps and gives back claims on instances.
-
-    ``renewed_every`` is in seconds; three times that has to fit into the lifetime of a claim.
-    """
+    """Takes and gives back claims on instances; :attr:`kept` and :attr:`close` are their keeper's."""
 
     def __init__(
         self, store: InstanceStore, publish: Callable[[Event], None], renewed_every: float = RENEWED_EVERY
     ) -> None:
         self._store = store
-        self._renewed_every = renewed_every
         self._row = store.row
         self._publish = publish
-        self._kept: set[Claim] = set()
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self._keeper: threading.Thread | None = None
+        self._keeper = ClaimKeeper(store, renewed_every)
+        self.kept = self._keeper.kept
+        self.close = self._keeper.close
 
     def take(
         self,
@@ -94,10 +77,26 @@ class Claims:
         instance = self._store.owned(owner, instance_id, deleted=operation is Operation.DELETE)
         if with_container and instance.operation is None:
             require_container(instance)
+        deadline = self._store.clock() + RECOVERY_PATIENCE
+        while True:
+            claim = self._take(owner, instance_id, wish, operation, note)
+            if claim is not None:
+                return claim
+            instance = self._store.owned(owner, instance_id)
+            recovering = instance.operation is Operation.RECOVER and self._store.clock() < deadline
+            if not recovering or self._keeper.closing.wait(0.1):
+                told = explain(instance.reason)
+                raise OperationInProgress(
+                    f"Something else is going on with this bot: {told} Try again in a few seconds."
+                )
+
+    def _take(
+        self, owner: str, instance_id: str, wish: Wish, operation: Operation, note: Callable[[str], None]
+    ) -> Claim | None:
         now = self._store.clock()
         phase = FIRST_PHASE[operation]
         fields: dict[str, Any] = {"wish": wish, "operation": operation, "operation_since": now, "started": False}
-        fields.update(reason=phase, detail=explain(phase))
+        fields.update(reason=phase, detail=explain(phase), retry_at=None, failures=0, crashes=[])
         if operation is Operation.DELETE:
             fields.update(status=Status.DELETED, status_since=now)
         other_wish = (self._row.wish != wish) & self._row.reason.in_(ONLY_WATCHING)
@@ -108,8 +107,6 @@ class Claims:
             if claim is not None:
                 self._store.activity.asked(instance_id, now, owner, operation)
                 note(instance_id)
-        if claim is None:
-            raise OperationInProgress(self._what_goes_on(owner, instance_id))
         return claim
 
     def insert(
@@ -142,26 +139,47 @@ class Claims:
             raise ClaimLost
         return row
 
+    def recover(self, claim: Claim, why: str) -> None:
+        """Begin to bring a bot back that ended by nobody's hand; ``why`` is a sentence. Raises ``ClaimLost``."""
+        now = self._store.clock()
+        phase = FIRST_PHASE[Operation.RECOVER]
+        with self._store.database.transaction():
+            self._store.activity.asked(claim.instance_id, now, claim.actor, Operation.RECOVER, why)
+            told = self._write(
+                claim, now, operation=Operation.RECOVER, operation_since=now, started=False, retry_at=None,
+                status=Status.CREATING, reason=phase, detail=explain(phase), claim=None, claim_until=None,
+            )  # fmt: skip
+        self._tell(told)
+
     def save(self, claim: Claim, /, **fields: Any) -> None:
         """Write to the claimed row; a status or reason that changed is noted, and a status told to observers.
 
         Raises ``ClaimLost``.
         """
         with self._store.database.transaction():
-            row = self.row(claim)
-            now = self._store.clock()
-            changed = "status" in fields and fields["status"] != row.status
-            if changed:
-                fields["status_since"] = now
-            mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
-            if not self._row.update(**fields, updated_at=now).where(mine).execute():
-                raise ClaimLost
-            after = Status(fields.get("status", row.status))
-            reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
-            if changed or reason != row.reason:
-                self._store.activity.state(row.id, now, claim.actor, after, reason, detail)
+            told = self._write(claim, self._store.clock(), **fields)
+        self._tell(told)
+
+    def _tell(self, told: StatusChanged | None) -> None:
+        if told is not None:
+            self._publish(told)
+
+    def _write(self, claim: Claim, now: datetime, /, **fields: Any) -> StatusChanged | None:
+        row = self.row(claim)
+        changed = "status" in fields and fields["status"] != row.status
         if changed:
-            self._publish(StatusChanged(now, claim.actor, row.id, row.owner, Status(row.status), after, reason, detail))
+            fields["status_since"] = now
+            fields.setdefault("failures", failures_in_a_row(row, now))
+        mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
+        if not self._row.update(**fields, updated_at=now).where(mine).execute():
+            raise ClaimLost
+        after = Status(fields.get("status", row.status))
+        reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
+        if changed or reason != row.reason:
+            self._store.activity.state(row.id, now, claim.actor, after, reason, detail)
+        if not changed:
+            return None
+        return StatusChanged(now, claim.actor, row.id, row.owner, Status(row.status), after, reason, detail)
 
     def finish(self, claim: Claim, /, **fields: Any) -> None:
         """Write the outcome, end the operation and give the claim back, all in one write; raises ``ClaimLost``."""
@@ -188,29 +206,6 @@ class Claims:
             mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
             self._row.update(claim=None, claim_until=None).where(mine).execute()
 
-    @contextmanager
-    def kept(self, claim: Claim) -> Iterator[None]:
-        """Renew the claim for as long as the block runs."""
-        with self._lock:
-            self._kept.add(claim)
-            if self._keeper is None:
-                self._keeper = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
-                self._keeper.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._kept.discard(claim)
-
-    def close(self) -> None:
-        """End the keeper thread and give back the claims that are still held, for the next process to resume.
-
-        The work that they were for is cut short by the end of this process; until then it can write nothing.
-        """
-        self._closing.set()
-        with suppress(DatabaseUnavailable):
-            self._update_held(claim=None, claim_until=None)
-
     def _claim(self, instance_id: str, actor: str, condition: Any, fields: Mapping[str, Any] = NOTHING) -> Claim | None:
         token = secrets.token_hex(8)
         until = self._store.clock() + LIFETIME
@@ -221,25 +216,6 @@ class Claims:
 
     def _is_free(self, now: datetime) -> Any:
         return self._row.claim.is_null() | (self._row.claim_until <= now)
-
-    def _what_goes_on(self, owner: str, instance_id: str) -> str:
-        instance = self._store.owned(owner, instance_id)
-        return f"Something else is going on with this bot: {explain(instance.reason)} Try again in a few seconds."
-
-    def _keep(self) -> None:
-        while not self._closing.wait(self._renewed_every):
-            try:
-                self._update_held(claim_until=self._store.clock() + LIFETIME)
-            except Exception as error:
-                # Whatever it was: a keeper that ends would let every claim of this process lapse.
-                logger.warning("Claims could not be renewed: %s: %s", type(error).__name__, error)
-
-    def _update_held(self, **fields: Any) -> None:
-        with self._lock:
-            tokens = [claim.token for claim in self._kept]
-        if tokens:
-            with self._store.database.transaction():
-                self._row.update(**fields).where(self._row.claim.in_(tokens)).execute()
 
 
 def require_container(instance: Instance) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.background import in_background
-from clawdeploy.core.claims import Claim, Claims, require_container
+from clawdeploy.core.claim_keeper import Claim
+from clawdeploy.core.claims import Claims, require_container
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Activity, Instance, Operation, Runtime, Status, Wish
 from clawdeploy.core.errors import InstanceNotFound, InvalidInput

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from clawdeploy.core.claims import Claim, ClaimLost, Claims
+from clawdeploy.core.claim_keeper import Claim
+from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
+from clawdeploy.core.crashes import newly_counted, tried_later
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import (
     EngineError,
@@ -26,7 +28,7 @@ from clawdeploy.core.errors import (
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
-from clawdeploy.core.steps import FAILED_OPERATIONS, Action, Step, next_step
+from clawdeploy.core.steps import FAILED_OPERATIONS, Action, Situation, Step, next_step
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -89,17 +91,26 @@ class Lifecycle:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
         self._closing.set()
 
-    def settle(self, claim: Claim, row: Any, step: Step, seen: Observation) -> None:
+    def settle(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
         """Record the outcome and give the claim back. A row that says so already is not written."""
-        fields: dict[str, Any] = {}
+        seen, fields = situation.observation, newly_counted(row, situation)
         if step.action is Action.SETTLE:
-            fields = {"status": step.status, "reason": step.reason, "detail": explain(step.reason, seen)}
+            detail = explain(step.reason, seen, len(situation.crashes))
+            fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
         if seen.container_id:
             fields["container_id"] = seen.container_id
         if row.operation is None and all(getattr(row, name) == fields[name] for name in fields):
             self._claims.release(claim)
         else:
             self._claims.finish(claim, **fields)
+
+    def back_off(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
+        """Record that a bot crashes in a loop and when it is tried again; what is left is to stop it until then."""
+        sentence = explain(step.reason, situation.observation, len(situation.crashes))
+        now = self._store.clock()
+        begun = {} if row.operation else {"operation": Operation.RECOVER, "operation_since": now}
+        fields = {**newly_counted(row, situation), **begun, **tried_later(row, sentence, now)}
+        self._claims.save(claim, status=Status.ERROR, reason=step.reason, **fields)
 
     def _run(self, attempt: Attempt) -> None:
         try:
@@ -119,8 +130,11 @@ class Lifecycle:
         seen, situation = self.observer.observed(row)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
-            self.settle(attempt.claim, row, step, seen)
+            self.settle(attempt.claim, row, step, situation)
             return False
+        if step.action is Action.BACK_OFF:
+            self.back_off(attempt.claim, row, step, situation)
+            return True
         if step.action is Action.FORGET:
             self._forget(attempt.claim, row)
             return False
@@ -137,7 +151,8 @@ class Lifecycle:
         elif action is Action.START:
             self._start(attempt, row, container)
         elif action is Action.STOP:
-            self._phase(attempt.claim, row, "stopping")
+            if row.retry_at is None:
+                self._phase(attempt.claim, row, "stopping")
             guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
         else:
             self._phase(attempt.claim, row, "removing" if row.wish == Wish.DELETE else "creating_container")
@@ -178,7 +193,7 @@ class Lifecycle:
             self._try_another_port(attempt, row, error)
             return
         now = self._store.clock()
-        self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now)
+        self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=0)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
         """Step over a port that another program holds; every port of the range may be tried, within bounds."""
@@ -219,14 +234,16 @@ class Lifecycle:
             self._claims.release(claim)
             return
         unreachable = isinstance(error, RuntimeUnavailable) and row.operation != Operation.CREATE
+        ended = error.detail if error.detail.endswith((".", "?", "!")) else f"{error.detail}."
         if row.wish == Wish.RUN and not unreachable:
             reason = error.code if error.code in FAILED_OPERATIONS else RuntimeFailure.code
-            self._claims.finish(claim, status=Status.ERROR, reason=reason, detail=error.detail)
+            recovering = row.operation == Operation.RECOVER
+            said = tried_later(row, ended, self._store.clock()) if recovering else {"detail": error.detail}
+            self._claims.finish(claim, status=Status.ERROR, reason=reason, **said)
             return
         logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
         reason = error.code if error.code in SENTENCES else RuntimeFailure.code
         told = copy(error)
-        ended = error.detail if error.detail.endswith((".", "?", "!")) else f"{error.detail}."
         told.detail = f"{ended} {PUT_OFF}"
         self._claims.put_off(claim, reason, told.detail)
         if not claim.resumed:

@@ -55,7 +55,8 @@ class InstanceRow(peewee.Model):
     ``operation`` is unfinished work (``None`` when settled) and ``started`` says that the engine
     has acknowledged the start within it. ``claim`` is the token of whoever performs it and
     ``claim_until`` when that claim lapses by itself. ``made_from`` identifies the specification that the
-    container was made from.
+    container was made from. ``retry_at`` is when a bot that failed is brought back, ``failures`` how often that was
+    in vain; ``crashes`` and ``restarts_seen`` are explained in ``core/crashes.py``.
     """
 
     id = peewee.TextField(primary_key=True)
@@ -77,6 +78,10 @@ class InstanceRow(peewee.Model):
     container_id = peewee.TextField(null=True)
     host_port = peewee.IntegerField(null=True, unique=True)
     made_from = peewee.TextField(null=True)
+    retry_at = UtcField(null=True)
+    failures = peewee.IntegerField(default=0)
+    crashes = JsonField(default=list)
+    restarts_seen = peewee.IntegerField(default=0)
     config = JsonField(default=dict)
     region = peewee.TextField(null=True)
     instance_type = peewee.TextField(null=True)

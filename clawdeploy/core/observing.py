@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
+from clawdeploy.core.crashes import is_loop, recent_crashes
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
-from clawdeploy.core.steps import FAILED_OPERATIONS, Situation
+from clawdeploy.core.steps import FAILED_OPERATIONS, Recorded, Situation
 
 logger = logging.getLogger(__name__)
 
 BRING_UP = (Operation.START, Operation.RESTART)
+BACKED_OFF = ("crash_loop", "out_of_memory")
+BY_HAND = ("stopped_outside", "paused_outside")
 
 
 class Observer:
@@ -33,32 +36,55 @@ class Observer:
         except EngineError as error:
             raise RuntimeUnavailable(f"Docker cannot say how the container is. {error.detail}") from error
 
-    def observed(self, row: Any, *, trust_running: bool = False) -> tuple[Observation, Situation]:
-        """Look at one instance's container now; ``trust_running`` spares the probe of one that passed before."""
+    def observed(self, row: Any, *, ready: bool | None = None) -> tuple[Observation, Situation]:
+        """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago."""
         seen = self.look(row.id)
-        return seen, self.situation(row, seen, trust_running=trust_running)
+        return seen, self.situation(row, seen, ready=ready)
 
-    def situation(self, row: Any, seen: Observation, *, trust_running: bool = False) -> Situation:
+    def probe(self, row: Any, seen: Observation) -> bool:
+        """Ask an instance's running container whether it is ready."""
+        return bool(guarded(self._runtime.probe, seen, self._deployments.probe(row.blueprint)))
+
+    def situation(self, row: Any, seen: Observation, *, ready: bool | None = None) -> Situation:
         """Put together all that the next step of an instance depends on."""
-        ready = False
+        now = self._clock()
+        running = seen.state is ContainerState.RUNNING
+        begun_anew = seen.started_at is not None and seen.started_at > row.status_since
+        if ready is None or begun_anew:
+            ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
+        crashes = recent_crashes(row, seen, now)
         probe = self._deployments.probe(row.blueprint)
-        if seen.state is ContainerState.RUNNING and (row.operation is None or row.wish == Wish.RUN):
-            trusted = trust_running and row.status == Status.RUNNING
-            ready = trusted or guarded(self._runtime.probe, seen, probe)
         # The later one: a container that a dead process started has its whole time, however long the pull before took.
         since = max((at for at in (row.operation_since, seen.started_at) if at), default=None)
-        overdue = since is not None and self._clock() - since > timedelta(seconds=probe.deadline)
+        overdue = since is not None and now - since > timedelta(seconds=probe.deadline)
         return Situation(
             wish=Wish(row.wish),
             operation=Operation(row.operation) if row.operation else None,
             observation=seen,
+            recorded=_recorded(row, begun_anew),
             made=row.container_id is not None,
             started=row.started,
             ready=ready,
             overdue=overdue,
             outdated=row.operation in BRING_UP and not row.started and self._deployments.outdated(row),
-            failed=row.status == Status.ERROR and row.reason in FAILED_OPERATIONS,
+            looping=is_loop(row, seen, crashes),
+            owed=_is_owed(row, seen, now),
+            crashes=crashes,
         )
+
+
+def _recorded(row: Any, begun_anew: bool) -> Recorded:
+    if row.status == Status.ERROR and row.reason in FAILED_OPERATIONS:
+        return Recorded.FAILED
+    if row.status == Status.ERROR and row.reason in BACKED_OFF and row.retry_at is not None:
+        return Recorded.BACKING_OFF
+    answered = row.status == Status.RUNNING or row.reason == "unhealthy"
+    return Recorded.ANSWERED if answered and not begun_anew and row.operation is None else Recorded.OTHER
+
+
+def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
+    due = row.retry_at is not None and row.retry_at <= now
+    return row.operation is None and (due or (seen.ended_with_engine and row.reason not in BY_HAND))
 
 
 def guarded(call: Callable[..., Any], *arguments: Any) -> Any:

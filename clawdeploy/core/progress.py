@@ -20,7 +20,12 @@ PHASES = {
     "waiting_until_ready": READY,
 }
 FAILED_AT = {"image_unavailable": IMAGE, "name_taken": CONTAINER, "no_free_port": CONTAINER, "port_taken": START}
-FIRST_PHASE = {Operation.CREATE: CONTAINER, Operation.START: START, Operation.RESTART: START}
+FIRST_PHASE = {
+    Operation.CREATE: CONTAINER,
+    Operation.START: START,
+    Operation.RESTART: START,
+    Operation.RECOVER: START,
+}
 
 
 @dataclass(frozen=True)

@@ -1,127 +1,128 @@
 """Sync: what the database says is compared with what the runtime observes, and corrected.
 
-What merely diverged is recorded. Only operations that were asked for here and left unfinished are carried on.
+What merely diverged is recorded. Operations that were left unfinished are carried on, and bots that should run and
+ended by nobody's hand are brought back; that is an operation as well.
 """
 
 import logging
-import secrets
-import threading
 import time
-from concurrent.futures import Future, wait
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from clawdeploy.core.background import in_background
+from clawdeploy.core.background import Crew
+from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import ClaimLost, Claims
-from clawdeploy.core.contracts import MISSING, Observation, Runtime, Status
-from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
+from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status
+from clawdeploy.core.errors import EngineError
 from clawdeploy.core.lifecycle import Lifecycle
-from clawdeploy.core.models import Tables
-from clawdeploy.core.steps import Action, Step, verdict
+from clawdeploy.core.observing import guarded
+from clawdeploy.core.steps import Action, Situation, Step, verdict
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
 
-LEASE = "reconciler"
 SYNC_ACTOR = "sync"
-LEASE_LIFETIME = timedelta(seconds=15)
-LOOKS_EVERY = 5.0
-"""Seconds between two looks for unfinished operations; the lease is renewed as often."""
+MOST_AT_ONCE = 8
+"""How many instances are worked on at a time, and as many again probed."""
+RESUMED_EVERY = 5.0
+"""Seconds between two tries to carry on with the same instance."""
+UNANSWERED_PROBES = 2
+"""How many syncs in a row a running bot must not answer until that is recorded."""
+
+ENDED_WITH_ENGINE = "Docker had ended it when Docker itself started."
+PAUSE_IS_OVER = "It had ended by itself, and the pause after that is over."
+
+Change = dict[str, str]
 
 
 class Reconciler:
-    """Compares all instances with the runtime, on demand and periodically."""
+    """Compares instances with the runtime; ``watch.py`` says when."""
 
-    def __init__(
-        self, store: InstanceStore, tables: Tables, claims: Claims, lifecycle: Lifecycle, runtime: Runtime
-    ) -> None:
+    def __init__(self, store: InstanceStore, claims: Claims, lifecycle: Lifecycle, runtime: Runtime) -> None:
         self._store = store
-        self._lease = tables.lease
         self._claims = claims
         self._lifecycle = lifecycle
+        self._observer = lifecycle.observer
         self._runtime = runtime
-        self._holder = secrets.token_hex(8)
-        self._has_lease = False
-        self._closing = threading.Event()
+        self._crew = Crew(MOST_AT_ONCE)
+        self._resumed_at: dict[str, float] = {}
+        self._unanswered: dict[str, int] = {}
 
-    def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[dict[str, str]]:
+    def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[Change]:
         """Compare every instance once and return what changed: ``id``, ``before``, ``after`` and ``reason``.
 
         Unfinished operations that nobody works on are carried on in the background; ``patience`` is how many
         seconds to wait for them (a process that is about to end has to). Raises an ``EngineError`` when the
         engine does not answer, and changes nothing then.
         """
-        seen = self._runtime.observe_all()
-        changes = []
-        resumed = []
-        for row in self._store.all_rows():
-            if row.operation is not None:
-                resumed += self._resume(row.id, actor)
-            elif self._differs(row, seen.get(row.id, MISSING)):
-                changes += self._record(row, actor)
-        wait(resumed, timeout=patience)
+        seen = guarded(self._runtime.observe_all)
+        rows = self._store.all_rows()
+        ready = self._readiness(rows, seen)
+        changes: list[Change] = []
+        begun = [self._resume(row.id, actor) for row in rows if row.operation is not None]
+        for row in rows:
+            if row.operation is None and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):
+                changes += self._record(row, actor, ready.get(row.id), begun)
+        wait(begun, timeout=patience)
         return changes
 
-    def start(self, interval: float) -> None:
-        """Sync every ``interval`` seconds in a thread, in one process of all at a time.
+    def look(self, ids: Collection[str], actor: str = SYNC_ACTOR) -> list[Change]:
+        """Compare a few instances, of which something is known to have happened; returns what changed as a sync does.
 
-        Unfinished operations that nobody works on any more are looked for more often.
+        Raises an ``EngineError`` when the engine does not answer.
         """
-        threading.Thread(target=self._run, args=(interval,), name="reconciler", daemon=True).start()
+        changes: list[Change] = []
+        for row in self._store.rows(ids):
+            if row.operation is not None:
+                continue
+            trusted = True if row.status == Status.RUNNING and row.id not in self._unanswered else None
+            seen = self._observer.look(row.id)
+            if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
+                changes += self._record(row, actor, trusted, [])
+        return changes
 
-    def close(self) -> None:
-        """End the periodic sync, and leave it to another process at once."""
-        self._closing.set()
-        if self._has_lease:
-            with suppress(DatabaseUnavailable), self._store.database.transaction():
-                self._lease.delete().where(self._lease.name == LEASE, self._lease.holder == self._holder).execute()
+    def resume(self, actor: str = SYNC_ACTOR) -> None:
+        """Carry on with unfinished operations that nobody works on, with each of them every few seconds at most."""
+        unfinished = self._store.unfinished()
+        now = time.monotonic()
+        self._resumed_at = {each: at for each, at in self._resumed_at.items() if each in unfinished}
+        for instance_id in unfinished:
+            if now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) >= RESUMED_EVERY:
+                self._resume(instance_id, actor)
 
-    def _run(self, interval: float) -> None:
-        next_sync = time.monotonic()
-        while True:
+    def _readiness(self, rows: list[Any], seen: Mapping[str, Observation]) -> dict[str, bool | None]:
+        """Probe all bots that run and nobody works on; one that answered until now is given a second chance."""
+
+        def probe(row: Any) -> tuple[str, bool | None]:
             try:
-                self._has_lease = self._holds_lease(LEASE_LIFETIME)
-                if self._has_lease and time.monotonic() >= next_sync:
-                    next_sync = time.monotonic() + interval
-                    self.sync()
-                elif self._has_lease:
-                    self._resume_unfinished()
-            except ClawDeployError as error:
-                logger.warning("Sync was not possible: %s", error.detail)
-            except Exception:
-                logger.exception("Sync failed")
-            if self._closing.wait(min(interval, LOOKS_EVERY)):
-                return
+                answered = self._observer.probe(row, seen[row.id])
+            except EngineError:
+                return row.id, None
+            misses = 0 if answered else self._unanswered.get(row.id, 0) + 1
+            self._unanswered[row.id] = misses
+            return row.id, answered or (row.status == Status.RUNNING and misses < UNANSWERED_PROBES)
 
-    def _resume_unfinished(self) -> None:
-        for instance_id in self._store.unfinished():
-            self._resume(instance_id, SYNC_ACTOR)
+        running = [
+            row for row in rows if row.operation is None and seen.get(row.id, MISSING).state is ContainerState.RUNNING
+        ]
+        with ThreadPoolExecutor(MOST_AT_ONCE, "probe") as threads:
+            ready = dict(threads.map(probe, running))
+        self._unanswered = {each: misses for each, misses in self._unanswered.items() if misses and each in ready}
+        return ready
 
-    def _holds_lease(self, lifetime: timedelta) -> bool:
-        """Take or renew the lease; says whether this process has it."""
-        now = self._store.clock()
-        mine = {"holder": self._holder, "until": now + lifetime}
-        with self._store.database.transaction():
-            free = (self._lease.holder == self._holder) | (self._lease.until <= now)
-            if self._lease.update(**mine).where(self._lease.name == LEASE, free).execute():
-                return True
-            insert = self._lease.insert(name=LEASE, **mine).on_conflict_ignore()
-            # The number of rows, not an id: SQLite answers an ignored insert with the id of whatever came before.
-            return bool(insert.as_rowcount().execute())
-
-    def _differs(self, row: Any, seen: Observation) -> bool:
+    def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
         try:
-            step = verdict(self._lifecycle.observer.situation(row, seen, trust_running=True))
+            step = verdict(self._observer.situation(row, seen, ready=ready))
         except EngineError:
             return False
         recorded = (row.status, row.reason) == (step.status, step.reason)
         known = seen.container_id in (None, row.container_id)
         # A bot that does not answer yet is looked at closely: only that tells since when, and how often it crashed.
-        passing = step.status is Status.CREATING
-        return not known or (step.action is Action.SETTLE and (passing or not recorded))
+        passing = step.status is Status.CREATING and not closely
+        return not known or (step.action is not Action.KEEP and (passing or not recorded))
 
-    def _record(self, row: Any, actor: str) -> list[dict[str, str]]:
+    def _record(self, row: Any, actor: str, ready: bool | None, begun: "list[Future[None]]") -> list[Change]:
         """Look once more, now with a claim and in full detail, and record what is so."""
         claim = self._claims.resume(row.id, actor)
         if claim is None:
@@ -132,9 +133,17 @@ class Reconciler:
                 if row.operation is not None:
                     self._claims.release(claim)
                     return []
-                seen, situation = self._lifecycle.observer.observed(row, trust_running=True)
+                _, situation = self._observer.observed(row, ready=ready)
                 step = verdict(situation)
-                self._lifecycle.settle(claim, row, step, seen)
+                if step.action is Action.RECOVER:
+                    step = self._recover(claim, situation)
+                    begun.append(self._resume(row.id, actor))
+                elif step.action is Action.BACK_OFF:
+                    self._lifecycle.back_off(claim, row, step, situation)
+                    self._claims.release(claim)
+                    begun.append(self._resume(row.id, actor))
+                else:
+                    self._lifecycle.settle(claim, row, step, situation)
         except ClaimLost:
             return []
         except EngineError as error:
@@ -143,16 +152,25 @@ class Reconciler:
             return []
         return self._change(row, step)
 
+    def _recover(self, claim: Claim, situation: Situation) -> Step:
+        why = ENDED_WITH_ENGINE if situation.observation.ended_with_engine else PAUSE_IS_OVER
+        self._claims.recover(claim, why)
+        return Step(Action.RECOVER, Status.CREATING, "starting")
+
     @staticmethod
-    def _change(row: Any, step: Step) -> list[dict[str, str]]:
+    def _change(row: Any, step: Step) -> list[Change]:
         if step.status is None or (step.status, step.reason) == (row.status, row.reason):
             return []
         logger.info("Sync: instance %s was %s and is %s %s", row.id, row.status, step.status, step.reason)
         return [{"id": row.id, "before": row.status, "after": step.status.value, "reason": step.reason}]
 
-    def _resume(self, instance_id: str, actor: str) -> "list[Future[None]]":
-        claim = self._claims.resume(instance_id, actor)
-        if claim is None:
-            return []
-        logger.info("Sync: carrying on with instance %s", instance_id)
-        return [in_background(lambda: self._lifecycle.carry_out(claim))]
+    def _resume(self, instance_id: str, actor: str) -> "Future[None]":
+        self._resumed_at[instance_id] = time.monotonic()
+
+        def work() -> None:
+            claim = self._claims.resume(instance_id, actor)
+            if claim is not None:
+                logger.info("Sync: carrying on with instance %s", instance_id)
+                self._lifecycle.carry_out(claim)
+
+        return self._crew.do(instance_id, work)

@@ -5,9 +5,6 @@ from enum import StrEnum
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
 
-CRASHES_THAT_MAKE_A_LOOP = 3
-"""How often the engine has to restart a container before its start counts as a crash loop."""
-
 ENDED_WHEN_ASKED = (0, 137, 143)
 """Exit codes of a process that ended because it was asked to: by itself, by SIGKILL, by SIGTERM."""
 
@@ -30,11 +27,30 @@ class Action(StrEnum):
     WAIT = "wait"
     SETTLE = "settle"
     KEEP = "keep"
+    BACK_OFF = "back_off"
+    RECOVER = "recover"
+
+
+class Recorded(StrEnum):
+    """What the row says that matters for the next step.
+
+    ``FAILED``: an operation could not bring the container up. ``BACKING_OFF``: it crashed in a loop, and is brought
+    back after a pause. ``ANSWERED``: it has passed its probe since it was last started.
+    """
+
+    OTHER = "other"
+    FAILED = "failed"
+    BACKING_OFF = "backing_off"
+    ANSWERED = "answered"
 
 
 @dataclass(frozen=True)
 class Step:
-    """The next thing to do. ``SETTLE`` carries the status and reason to record; ``KEEP`` records nothing new."""
+    """The next thing to do.
+
+    ``SETTLE`` carries the status and reason to record, and ``BACK_OFF`` what to record before the container is
+    stopped for a while; ``KEEP`` records nothing new. ``RECOVER`` begins an operation of that name.
+    """
 
     action: Action
     status: Status | None = None
@@ -47,20 +63,24 @@ class Situation:
 
     ``operation`` is unfinished work, ``None`` for an instance that has settled and is only compared.
     ``made``: the instance has had a container. ``started``: the engine acknowledged the start within this
-    operation. ``ready``: the probe passed. ``overdue``: it is past its deadline for that. ``failed``: what is
-    recorded is that an operation failed. ``outdated``: the container was made from something else than
-    what is asked for now.
+    operation. ``ready``: the probe passed. ``overdue``: it is past its deadline for that. ``outdated``: the
+    container was made from something else than what is asked for now. ``looping``: it crashes again and again.
+    ``owed``: should it have ended, it was by nobody's hand and the time to bring it back has come. ``crashes`` only
+    explains: it holds when it ended by itself lately, in seconds since 1970.
     """
 
     wish: Wish
     operation: Operation | None
     observation: Observation
+    recorded: Recorded = Recorded.OTHER
     made: bool = False
     started: bool = False
     ready: bool = False
     overdue: bool = False
-    failed: bool = False
     outdated: bool = False
+    looping: bool = False
+    owed: bool = False
+    crashes: tuple[int, ...] = ()
 
 
 def next_step(situation: Situation) -> Step:
@@ -75,18 +95,26 @@ def next_step(situation: Situation) -> Step:
 
 
 def verdict(situation: Situation) -> Step:
-    """Return what to record of an instance that nobody is working on. Never changes the container."""
+    """Return what to record of an instance that nobody is working on.
+
+    Or what a bot that should run is owed: ``RECOVER`` when it ended by nobody's hand, ``BACK_OFF`` when it crashes
+    in a loop. The container is never changed against somebody's hand.
+    """
     seen = situation.observation
     if situation.wish is Wish.DELETE or seen.state is ContainerState.REMOVING:
         return Step(Action.KEEP)
-    if situation.failed and seen.state not in ALIVE:
+    if situation.owed and situation.wish is Wish.RUN and seen.state is ContainerState.EXITED:
+        return Step(Action.RECOVER)
+    if situation.recorded is Recorded.FAILED and seen.state not in ALIVE:
         return Step(Action.KEEP)
     if seen.state is ContainerState.MISSING and not situation.made:
         return Step(Action.KEEP)
     if seen.state in (ContainerState.MISSING, ContainerState.DEAD):
         return Step(Action.SETTLE, Status.ERROR, "container_missing")
+    if situation.recorded is Recorded.BACKING_OFF and seen.state not in ALIVE:
+        return Step(Action.KEEP)
     if seen.state is ContainerState.RESTARTING:
-        return Step(Action.SETTLE, Status.ERROR, "out_of_memory" if seen.out_of_memory else "crash_loop")
+        return _verdict_on_crashing(situation)
     if seen.state is ContainerState.PAUSED:
         return Step(Action.SETTLE, Status.STOPPED, "paused_outside")
     if seen.state is ContainerState.RUNNING:
@@ -95,14 +123,26 @@ def verdict(situation: Situation) -> Step:
 
 
 def _verdict_on_running(situation: Situation) -> Step:
+    if situation.observation.unhealthy:
+        return Step(Action.SETTLE, Status.ERROR, "unhealthy")
     if situation.ready:
         return Step(Action.SETTLE, Status.RUNNING, "started_outside" if situation.wish is Wish.STOP else "")
-    if _crashes_in_a_loop(situation.observation):
-        reason = "out_of_memory" if situation.observation.out_of_memory else "crash_loop"
-        return Step(Action.SETTLE, Status.ERROR, reason)
+    if situation.looping:
+        return _verdict_on_crashing(situation)
+    if situation.recorded is Recorded.ANSWERED:
+        return Step(Action.SETTLE, Status.ERROR, "unhealthy")
     if situation.overdue:
         return Step(Action.SETTLE, Status.ERROR, "not_ready")
     return Step(Action.SETTLE, Status.CREATING, "waiting_until_ready")
+
+
+def _verdict_on_crashing(situation: Situation) -> Step:
+    reason = "crash_loop" if situation.looping else "crashed"
+    if situation.observation.out_of_memory:
+        reason = "out_of_memory"
+    # One that is wished to be stopped was started by somebody on the server, who may also stop it.
+    back_off = situation.looping and situation.wish is Wish.RUN
+    return Step(Action.BACK_OFF if back_off else Action.SETTLE, Status.ERROR, reason)
 
 
 def _verdict_on_ended(situation: Situation) -> Step:
@@ -135,15 +175,14 @@ def _toward_stopped(situation: Situation) -> Step:
 
 def _toward_running(situation: Situation) -> Step:
     seen = situation.observation
+    if situation.recorded is Recorded.BACKING_OFF:
+        return Step(Action.STOP if seen.state in ALIVE else Action.KEEP)
     if not situation.started and not (seen.state is ContainerState.RUNNING and _may_go_on(situation)):
-        if situation.outdated and seen.state is ContainerState.EXITED:
-            return Step(Action.REMOVE)
-        afresh = situation.operation is Operation.RESTART or situation.outdated
-        return Step(Action.STOP) if afresh and seen.state in ALIVE else _toward_started(seen.state)
-    if seen.state is ContainerState.RESTARTING and not _crashes_in_a_loop(seen):
+        return _toward_started(situation)
+    if seen.state is ContainerState.RESTARTING and not situation.looping:
         return Step(Action.WAIT)
     # What was recorded of earlier operations says nothing about this one.
-    judged = verdict(replace(situation, made=True, failed=False))
+    judged = verdict(replace(situation, made=True, recorded=Recorded.OTHER, owed=False))
     passing = judged.action is Action.KEEP or judged.status is Status.CREATING
     return Step(Action.WAIT) if passing else judged
 
@@ -152,10 +191,19 @@ def _may_go_on(situation: Situation) -> bool:
     """Say whether a running container is left to itself, or gets the fresh start that was asked for."""
     if situation.operation is Operation.RESTART:
         return False
-    return situation.ready or not _crashes_in_a_loop(situation.observation)
+    return situation.ready or not situation.looping
 
 
-def _toward_started(state: ContainerState) -> Step:
+def _toward_started(situation: Situation) -> Step:
+    state = situation.observation.state
+    if state is ContainerState.MISSING and situation.operation is Operation.RECOVER:
+        # Somebody has removed it meanwhile: nobody asked for a new one.
+        return Step(Action.SETTLE, Status.ERROR, "container_missing")
+    if situation.outdated and state is ContainerState.EXITED:
+        return Step(Action.REMOVE)
+    afresh = situation.operation is Operation.RESTART or situation.outdated
+    if afresh and state in ALIVE:
+        return Step(Action.STOP)
     return {
         ContainerState.MISSING: Step(Action.CREATE),
         ContainerState.CREATED: Step(Action.START),
@@ -167,7 +215,3 @@ def _toward_started(state: ContainerState) -> Step:
         ContainerState.DEAD: Step(Action.REMOVE),
         ContainerState.REMOVING: Step(Action.WAIT),
     }[state]
-
-
-def _crashes_in_a_loop(seen: Observation) -> bool:
-    return seen.restart_count >= CRASHES_THAT_MAKE_A_LOOP

@@ -1,28 +1,26 @@
 """Instances in the database: rows in, frozen snapshots out. Every query of an owner goes through ``_owned``."""
 
-import base64
 import random
-import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import peewee
 
 from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.contracts import Activity, Instance, Operation, Secret, Status, Wish
+from clawdeploy.core.cursor import read_cursor, write_cursor
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, NoFreePort
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort
 from clawdeploy.core.idempotency import Idempotency
-from clawdeploy.core.models import EPOCH, Tables, UtcField
+from clawdeploy.core.models import Tables
 from clawdeploy.core.vault import Vault
 
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 ID_LENGTH = 16
-CURSOR = re.compile(rf"([0-9]{{1,17}})\.([{ID_LETTERS}]{{{ID_LENGTH}}})")
 MOST_COLLISIONS = 20
 
 T = TypeVar("T")
@@ -82,7 +80,7 @@ class InstanceStore:
         """Return the owner's instances, newest first; all of them without a limit."""
         query = self._owned(owner).order_by(self.row.created_at.desc(), self.row.id.desc())
         if cursor is not None:
-            at, instance_id = _read_cursor(cursor)
+            at, instance_id = read_cursor(cursor)
             query = query.where(
                 (self.row.created_at < at) | ((self.row.created_at == at) & (self.row.id < instance_id))
             )
@@ -90,7 +88,7 @@ class InstanceStore:
             rows = list(query.limit(limit + 1) if limit else query)
             more = bool(limit) and len(rows) > (limit or 0)
             rows = rows[:limit] if limit else rows
-            return Page(self._snapshots(rows), _write_cursor(rows[-1]) if more else None)
+            return Page(self._snapshots(rows), write_cursor(rows[-1]) if more else None)
 
     def search(self, owner: str, text: str, status: str, offset: int, limit: int) -> Found:
         """Return a page of the owner's instances whose name holds ``text`` and that have ``status``, if given."""
@@ -166,6 +164,20 @@ class InstanceStore:
         with self.database.reading():
             return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(False))]
 
+    def restless(self) -> list[str]:
+        """Return the ids of settled instances that something is expected of soon; only for the reconciler.
+
+        They have yet to answer for the first time, or the time to bring them back has come.
+        """
+        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | (self.row.retry_at <= self.clock())
+        with self.database.reading():
+            return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
+
+    def rows(self, ids: Collection[str]) -> list[Any]:
+        """Return the rows of some instances, as far as there are any; only for the reconciler."""
+        with self.database.reading():
+            return list(self.row.select().where(self.row.id.in_(list(ids))))
+
     def all_rows(self) -> list[Any]:
         """Return all rows, deleted ones included; only for the reconciler."""
         with self.database.reading():
@@ -231,18 +243,3 @@ def _instance(row: Any, secrets_set: frozenset[str]) -> Instance:
         operation=Operation(row.operation) if row.operation else None,
         secrets_set=secrets_set,
     )
-
-
-def _write_cursor(row: Any) -> str:
-    return base64.urlsafe_b64encode(f"{UtcField().db_value(row.created_at)}.{row.id}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except ValueError:
-        text = ""
-    parts = CURSOR.fullmatch(text)
-    if parts is None:
-        raise InvalidInput({"cursor": ["It is not a cursor that this server gave out."]})
-    return EPOCH + timedelta(microseconds=int(parts[1])), parts[2]

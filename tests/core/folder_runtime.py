@@ -82,6 +82,10 @@ class FolderRuntime:
         exit_code = 0 if state is ContainerState.EXITED else None
         return Observation(state, str(known["id"]), int(str(known["host_port"])), exit_code=exit_code)
 
+    def events(self) -> Iterator[str]:
+        """Nobody tells anything about a folder."""
+        yield from ()
+
     def observe_all(self) -> Mapping[str, Observation]:
         return {path.stem: self.observe(path.stem) for path in (self._folder / "containers").glob("*.json")}
 

@@ -9,7 +9,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.claims import LIFETIME, Claim, ClaimLost, Claims
+from clawdeploy.core.claim_keeper import LIFETIME, Claim
+from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.claims import LIFETIME
+from clawdeploy.core.claim_keeper import LIFETIME
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
 from clawdeploy.core.errors import (
     DatabaseUnavailable,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.claims import LIFETIME
+from clawdeploy.core.claim_keeper import LIFETIME
 from clawdeploy.core.contracts import ContainerState
 from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress
 from clawdeploy.core.testing import eventually

@@ -1,6 +1,5 @@
 """Sync: what is recorded is made to say what is so, and nothing is done behind the operator's back."""
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -8,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core import reconciler
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
-from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
+from clawdeploy.core.errors import RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import InstanceDeleted, StatusChanged
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
@@ -38,7 +36,8 @@ def pause(memory: MemoryRuntime, instance_id: str) -> None:
         (MemoryRuntime.vanish, "error", "container_missing"),
         (lambda memory, instance_id: memory.crash(instance_id, 3), "error", "crashed"),
         (lambda memory, instance_id: memory.crash(instance_id, 137, True), "error", "out_of_memory"),
-        (lambda memory, instance_id: memory.loop(instance_id, 4), "error", "crash_loop"),
+        (lambda memory, instance_id: memory.loop(instance_id, 1, 3), "error", "crashed"),
+        (lambda memory, instance_id: memory.loop(instance_id, 1, 137, True), "error", "out_of_memory"),
     ],
 )
 def test_what_diverged_is_recorded_told_and_left_alone(
@@ -80,7 +79,7 @@ def test_one_look_at_the_engine_serves_all(surroundings: Surroundings) -> None:
         made(surroundings.open())
     runtime = CountingRuntime(surroundings.memory)
     assert surroundings.open(runtime).reconciler.sync() == []
-    assert runtime.calls == ["observe_all"]
+    assert runtime.calls == ["observe_all", *["probe"] * 3]
 
 
 def test_a_bot_that_was_started_outside_is_said_to_be(surroundings: Surroundings, platform: Platform) -> None:
@@ -94,7 +93,7 @@ def test_a_bot_that_was_started_outside_is_said_to_be(surroundings: Surroundings
 
 def test_a_bot_that_came_back_is_running_again(surroundings: Surroundings, platform: Platform) -> None:
     instance_id = made(platform)
-    surroundings.memory.loop(instance_id, 4)
+    surroundings.memory.loop(instance_id, 1)
     platform.reconciler.sync()
     surroundings.memory.engine.containers[instance_id].state = ContainerState.RUNNING
     assert [change["after"] for change in platform.reconciler.sync()] == ["running"]
@@ -261,103 +260,9 @@ def test_an_owner_may_be_called_like_an_actor(surroundings: Surroundings, owner:
     assert surroundings.row(instance_id).operation == "stop", "it must stay to be resumed"
 
 
-# -- the periodic sync -----------------------------------------------------------------------------------------------
-
-
-def test_it_syncs_by_itself(surroundings: Surroundings, platform: Platform) -> None:
-    instance_id = made(platform)
-    surroundings.memory.crash(instance_id)
-    surroundings.open(SYNC_SECONDS=1).start_background()
-    surroundings.witness.until(StatusChanged, after=Status.ERROR, actor="sync")
-    surroundings.memory.engine.containers[instance_id].state = ContainerState.RUNNING
-    surroundings.witness.until(StatusChanged, after=Status.RUNNING, actor="sync")
-
-
-def test_of_two_processes_one_syncs(surroundings: Surroundings) -> None:
-    clock = Clock()
-    one, two = surroundings.open(clock=clock).reconciler, surroundings.open(clock=clock).reconciler
-    made(surroundings.open())
-    lifetime = timedelta(seconds=60)
-    assert one._holds_lease(lifetime)
-    assert not two._holds_lease(lifetime)
-    assert one._holds_lease(lifetime), "its holder renews it"
-    clock.advance(seconds=61)
-    assert two._holds_lease(lifetime), "a lease lapses by itself"
-    assert not one._holds_lease(lifetime)
-
-
-def test_on_sqlite_an_earlier_insert_is_not_taken_for_the_lease(surroundings: Surroundings) -> None:
-    one, two = surroundings.open(), surroundings.open()
-    made(two)
-    assert one.reconciler._holds_lease(timedelta(seconds=60))
-    assert not two.reconciler._holds_lease(timedelta(seconds=60))
-
-
-def test_a_process_that_ends_leaves_the_sync_to_another_at_once(surroundings: Surroundings) -> None:
-    instance_id = made(surroundings.open())
-    surroundings.memory.crash(instance_id)
-    syncing, other = surroundings.open(), surroundings.open()
-    syncing.reconciler.start(3600)
-    surroundings.witness.until(StatusChanged, after=Status.ERROR)
-    assert not other.reconciler._holds_lease(timedelta(seconds=60))
-    other.close()
-    assert surroundings.count("lease") == 1, "only its holder gives it back"
-    syncing.close()
-    assert surroundings.open().reconciler._holds_lease(timedelta(seconds=60))
-
-
-class FailsInTurn(WrappedRuntime):
-    """Raises one error after the other when all containers are to be observed, and then works."""
-
-    def __init__(self, inner: MemoryRuntime, *errors: Exception) -> None:
-        super().__init__(inner)
-        self.errors = list(errors)
-
-    def before(self, call: str) -> None:
-        if call == "observe_all" and self.errors:
-            raise self.errors.pop(0)
-
-
-def test_a_sync_that_fails_is_not_the_last(surroundings: Surroundings, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    instance_id = made(surroundings.open())
-    surroundings.memory.crash(instance_id)
-    errors = (RuntimeUnavailable(), KeyError("a defect"), DatabaseUnavailable())
-    platform = surroundings.open(FailsInTurn(surroundings.memory, *errors))
-    platform.reconciler.start(0.01)
-    surroundings.witness.until(StatusChanged, after=Status.ERROR)
-    assert "Sync was not possible: Docker does not answer" in caplog.text
-    assert "Sync failed" in caplog.text
-
-
 def test_a_deleted_row_without_an_operation_stays_hidden(surroundings: Surroundings, platform: Platform) -> None:
     instance_id = made(platform)
     surroundings.set_row(instance_id, wish="delete", status="deleted")
     platform.reconciler.sync(patience=10)
     assert surroundings.row(instance_id).status == "deleted"
     assert not surroundings.witness.of(InstanceDeleted)
-
-
-def test_what_is_unfinished_is_looked_for_between_two_syncs(
-    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconciler, "LOOKS_EVERY", 0.01)
-    instance_id = made(surroundings.open())
-    with pytest.raises(RuntimeUnavailable):
-        surroundings.open(BrokenRuntime(surroundings.memory)).instances.stop(OWNER, instance_id)
-    counting = CountingSyncs(surroundings.memory)
-    surroundings.open(counting).reconciler.start(3600)
-    surroundings.reaches(instance_id, status="stopped", operation=None)
-    with pytest.raises(RuntimeUnavailable):
-        surroundings.open(BrokenRuntime(surroundings.memory)).instances.start(OWNER, instance_id)
-    surroundings.reaches(instance_id, status="running", operation=None)
-    assert counting.syncs == 1
-
-
-class CountingSyncs(WrappedRuntime):
-    """Counts how often everything is looked at."""
-
-    syncs = 0
-
-    def before(self, call: str) -> None:
-        self.syncs += call == "observe_all"

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
+from clawdeploy.core.crashes import CRASHES_THAT_MAKE_A_LOOP
 from clawdeploy.core.reasons import SENTENCES
-from clawdeploy.core.steps import ALIVE, FAILED_OPERATIONS, Action, Situation, Step, next_step, verdict
+from clawdeploy.core.steps import ALIVE, FAILED_OPERATIONS, Action, Recorded, Situation, Step, next_step, verdict
 
 S = ContainerState
 BOTH = (False, True)
 TOUCHES = {Action.CREATE, Action.START, Action.STOP, Action.REMOVE, Action.FORGET}
-EXIT_CODES = (None, 0, 1, 137)
-"""One of each class: unknown, ended by itself, failed, killed. 137 is also what a lack of memory looks like."""
-RESTARTS = (2, 3)
-"""Either side of what makes a crash loop."""
+ENDINGS = ((None, False), (0, False), (1, False), (137, False), (137, True))
+"""Exit codes, one of each class: unknown, ended by itself, failed, killed; and a lack of memory."""
+FLAGS = ("made", "started", "ready", "overdue", "outdated", "looping", "owed")
+"""What is simply so or not."""
 MOST_STEPS = 8
 
 Walk = list[tuple[Situation, Step]]
@@ -25,13 +27,14 @@ Walk = list[tuple[Situation, Step]]
 def all_situations() -> Iterator[Situation]:
     """Yield the full product of everything that the next step depends on."""
     observations = [
-        Observation(state, None if state is S.MISSING else "c", exit_code=code, out_of_memory=oom, restart_count=count)
-        for state, code, oom, count in product(S, EXIT_CODES, BOTH, RESTARTS)
+        Observation(state, None if state is S.MISSING else "c", exit_code=code, out_of_memory=oom)
+        for state, (code, oom) in product(S, ENDINGS)
     ]
-    rest = list(product(BOTH, repeat=6))
+    rest = list(product(Recorded, product(BOTH, repeat=len(FLAGS))))
     for wish, operation, seen in product(Wish, (None, *Operation), observations):
-        for flags in rest:
-            yield Situation(wish, operation, seen, *flags)
+        for recorded, flags in rest:
+            named: Any = dict(zip(FLAGS, flags, strict=True))
+            yield Situation(wish, operation, seen, recorded, **named)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +44,15 @@ def steps() -> Walk:
 
 
 def test_the_product_is_complete(steps: Walk) -> None:
-    assert len(steps) == len(Wish) * (len(Operation) + 1) * len(S) * len(EXIT_CODES) * 2 * len(RESTARTS) * 2**6
+    assert len(steps) == len(Wish) * (len(Operation) + 1) * len(S) * len(ENDINGS) * len(Recorded) * 2 ** len(FLAGS)
     assert {step.action for _, step in steps} == set(Action)
 
 
 def test_only_a_settled_step_says_something(steps: Walk) -> None:
     for situation, step in steps:
-        assert (step.status is not None) == (step.action is Action.SETTLE), situation
-        assert not step.reason or step.action is Action.SETTLE, situation
+        says = step.action in (Action.SETTLE, Action.BACK_OFF)
+        assert (step.status is not None) == says, situation
+        assert not step.reason or says, situation
 
 
 def test_every_reason_has_a_sentence_and_every_error_a_reason(steps: Walk) -> None:
@@ -83,12 +87,48 @@ def test_without_an_operation_no_container_is_touched(steps: Walk) -> None:
     for situation, step in steps:
         if situation.operation is None:
             assert step == verdict(situation)
-            assert step.action in (Action.SETTLE, Action.KEEP), situation
+            assert step.action in (Action.SETTLE, Action.KEEP, Action.RECOVER, Action.BACK_OFF), situation
+
+
+def test_only_a_bot_that_should_run_is_brought_back_or_held_back(steps: Walk) -> None:
+    for situation, step in steps:
+        seen = situation.observation
+        if step.action is Action.RECOVER:
+            assert (situation.wish, situation.operation, situation.owed) == (Wish.RUN, None, True), situation
+            assert seen.state is S.EXITED, situation
+        if step.action is Action.BACK_OFF:
+            assert (situation.wish, situation.looping) == (Wish.RUN, True), situation
+            assert seen.state in (S.RUNNING, S.RESTARTING), situation
+            assert not situation.ready or seen.state is S.RESTARTING, situation
+
+
+def test_what_backs_off_is_stopped_and_then_left_alone(steps: Walk) -> None:
+    for situation, step in steps:
+        if situation.recorded is not Recorded.BACKING_OFF or situation.wish is not Wish.RUN:
+            continue
+        alive = situation.observation.state in ALIVE
+        if situation.operation is not None:
+            assert step.action is (Action.STOP if alive else Action.KEEP), situation
+        elif situation.observation.state is S.EXITED:
+            assert step.action is (Action.RECOVER if situation.owed else Action.KEEP), situation
 
 
 def test_an_operation_ends_with_an_outcome(steps: Walk) -> None:
     for situation, step in steps:
-        assert situation.operation is None or step.action is not Action.KEEP, situation
+        backs_off = situation.recorded is Recorded.BACKING_OFF and situation.wish is Wish.RUN
+        assert situation.operation is None or backs_off or step.action is not Action.KEEP, situation
+
+
+def test_a_bot_that_answered_and_does_not_any_more_is_unhealthy(steps: Walk) -> None:
+    for situation, step in steps:
+        if step.reason == "unhealthy":
+            assert (situation.operation, situation.recorded) == (None, Recorded.ANSWERED), situation
+            assert not situation.ready, situation
+
+
+def test_the_engines_own_health_check_counts() -> None:
+    seen = Observation(S.RUNNING, "c", unhealthy=True)
+    assert verdict(Situation(Wish.RUN, None, seen, ready=True)) == Step(Action.SETTLE, Status.ERROR, "unhealthy")
 
 
 def test_a_stop_never_starts(steps: Walk) -> None:
@@ -115,7 +155,7 @@ def test_nothing_waits_for_what_cannot_pass_by_itself(steps: Walk) -> None:
         if step.action is not Action.WAIT or seen.state is S.REMOVING:
             continue
         assert situation.wish is Wish.RUN, situation
-        assert seen.restart_count < 3, situation
+        assert not situation.looping, situation
         if seen.state is S.RUNNING:
             assert not situation.ready, situation
             assert not situation.overdue, situation
@@ -136,20 +176,21 @@ def test_what_is_alive_is_stopped_before_a_restart(steps: Walk) -> None:
 def test_no_other_kind_of_operation_changes_anything(steps: Walk) -> None:
     for situation, step in steps:
         afresh = situation.operation is Operation.RESTART and not situation.started
-        if situation.operation is not None and not afresh:
+        vanished = situation.operation is Operation.RECOVER and situation.observation.state is S.MISSING
+        if situation.operation is not None and not afresh and not vanished:
             assert step == next_step(replace(situation, operation=Operation.CREATE)), situation
 
 
 def test_what_earlier_operations_left_changes_nothing_under_way(steps: Walk) -> None:
     for situation, step in steps:
-        if situation.operation is not None:
-            assert step == next_step(replace(situation, failed=False)), situation
+        if situation.operation is not None and situation.recorded is not Recorded.BACKING_OFF:
+            assert step == next_step(replace(situation, recorded=Recorded.OTHER, owed=False)), situation
 
 
 def test_a_sync_right_after_an_operation_finds_nothing_to_correct(steps: Walk) -> None:
     for situation, step in steps:
         if situation.operation is not None and step.action is Action.SETTLE:
-            compared = verdict(replace(situation, operation=None, started=False, failed=False))
+            compared = verdict(replace(situation, operation=None, started=False, recorded=Recorded.OTHER, owed=False))
             assert compared in (step, Step(Action.KEEP)), situation
 
 
@@ -162,7 +203,8 @@ def obedient(situation: Situation, action: Action) -> Situation:
     if action is Action.CREATE:
         return replace(situation, observation=Observation(S.CREATED, "c"), made=True, outdated=False)
     if action is Action.START:
-        return replace(situation, observation=Observation(S.RUNNING, "c"), started=True, ready=False, overdue=False)
+        seen = Observation(S.RUNNING, "c")
+        return replace(situation, observation=seen, started=True, ready=False, overdue=False, looping=False)
     if action is Action.STOP:
         return replace(situation, observation=Observation(S.EXITED, "c", exit_code=143), ready=False)
     if action is Action.REMOVE or seen.state is S.REMOVING:
@@ -184,14 +226,15 @@ def crashing(situation: Situation, action: Action) -> Situation:
     if after.observation.state is not S.RUNNING:
         return after
     count = situation.observation.restart_count + 1 if action is Action.WAIT else 1
-    return replace(after, ready=False, observation=Observation(S.RESTARTING, "c", exit_code=3, restart_count=count))
+    seen = Observation(S.RESTARTING, "c", exit_code=3, restart_count=count)
+    return replace(after, ready=False, observation=seen, looping=count >= CRASHES_THAT_MAKE_A_LOOP)
 
 
 def settle(situation: Situation, engine: Callable[[Situation, Action], Situation]) -> Step:
     """Run the loop to its end, which must not be far."""
     for _ in range(MOST_STEPS):
         step = next_step(situation)
-        if step.action in (Action.SETTLE, Action.KEEP, Action.FORGET):
+        if step.action in (Action.SETTLE, Action.KEEP, Action.BACK_OFF, Action.FORGET):
             return step
         situation = engine(situation, step.action)
     pytest.fail(f"not settled after {MOST_STEPS} steps: {situation}")
@@ -200,7 +243,8 @@ def settle(situation: Situation, engine: Callable[[Situation, Action], Situation
 def operations(wish: Wish) -> Iterator[Situation]:
     """Yield every situation in which an operation toward a wish can be entered, also one that was interrupted."""
     for situation in all_situations():
-        if situation.wish is wish and situation.operation is Operation.CREATE:
+        begun = situation.operation is Operation.CREATE and situation.recorded is not Recorded.BACKING_OFF
+        if situation.wish is wish and begun:
             yield situation
 
 
@@ -252,7 +296,11 @@ def record(status: Status, reason: str = "") -> Step:
     return Step(Action.SETTLE, status, reason)
 
 
-FLAGS = ("started", "ready", "overdue", "failed", "outdated")
+def held_back(reason: str) -> Step:
+    return Step(Action.BACK_OFF, ERROR, reason)
+
+
+GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed")
 
 
 def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:
@@ -261,7 +309,7 @@ def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:
 
 
 def described(wish: Wish, operation: Operation | None, state: ContainerState, **known: object) -> Situation:
-    situation = {name: known.pop(name) for name in FLAGS if name in known}
+    situation = {name: known.pop(name) for name in GIVEN if name in known}
     made = bool(known.pop("made", True))
     return Situation(wish, operation, Observation(state, **known), made=made, **situation)  # type: ignore[arg-type]
 
@@ -272,9 +320,9 @@ def described(wish: Wish, operation: Operation | None, state: ContainerState, **
         (settled(Wish.RUN, S.RUNNING, ready=True), record(RUNNING)),
         (settled(Wish.RUN, S.RUNNING), record(CREATING, "waiting_until_ready")),
         (settled(Wish.RUN, S.RUNNING, overdue=True), record(ERROR, "not_ready")),
-        (settled(Wish.RUN, S.RUNNING, restart_count=3), record(ERROR, "crash_loop")),
-        (settled(Wish.RUN, S.RUNNING, restart_count=3, out_of_memory=True), record(ERROR, "out_of_memory")),
-        (settled(Wish.RUN, S.RUNNING, ready=True, restart_count=7), record(RUNNING)),
+        (settled(Wish.RUN, S.RUNNING, looping=True), held_back("crash_loop")),
+        (settled(Wish.RUN, S.RUNNING, looping=True, out_of_memory=True), held_back("out_of_memory")),
+        (settled(Wish.RUN, S.RUNNING, ready=True, looping=True), record(RUNNING)),
         (settled(Wish.RUN, S.EXITED, exit_code=0), record(STOPPED, "stopped_outside")),
         (settled(Wish.RUN, S.EXITED, exit_code=137), record(STOPPED, "stopped_outside")),
         (settled(Wish.RUN, S.EXITED, exit_code=143), record(STOPPED, "stopped_outside")),
@@ -282,16 +330,26 @@ def described(wish: Wish, operation: Operation | None, state: ContainerState, **
         (settled(Wish.RUN, S.EXITED, exit_code=None), record(ERROR, "crashed")),
         (settled(Wish.RUN, S.EXITED, exit_code=137, out_of_memory=True), record(ERROR, "out_of_memory")),
         (settled(Wish.RUN, S.CREATED), record(STOPPED, "stopped_outside")),
-        (settled(Wish.RUN, S.RESTARTING, exit_code=3, restart_count=4), record(ERROR, "crash_loop")),
+        (settled(Wish.RUN, S.RESTARTING, exit_code=3, looping=True), held_back("crash_loop")),
+        (settled(Wish.RUN, S.RESTARTING, exit_code=3), record(ERROR, "crashed")),
+        (settled(Wish.STOP, S.RESTARTING, exit_code=3, looping=True), record(ERROR, "crash_loop")),
+        (settled(Wish.RUN, S.EXITED, owed=True), Step(Action.RECOVER)),
+        (settled(Wish.RUN, S.EXITED, owed=True, recorded=Recorded.FAILED), Step(Action.RECOVER)),
+        (settled(Wish.RUN, S.EXITED, owed=True, recorded=Recorded.BACKING_OFF), Step(Action.RECOVER)),
+        (settled(Wish.RUN, S.EXITED, recorded=Recorded.BACKING_OFF), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.MISSING, recorded=Recorded.BACKING_OFF), record(ERROR, "container_missing")),
+        (settled(Wish.RUN, S.RUNNING, recorded=Recorded.BACKING_OFF, ready=True), record(RUNNING)),
+        (settled(Wish.STOP, S.EXITED, owed=True), record(STOPPED)),
+        (settled(Wish.RUN, S.RUNNING, recorded=Recorded.ANSWERED), record(ERROR, "unhealthy")),
         (settled(Wish.RUN, S.RESTARTING, out_of_memory=True), record(ERROR, "out_of_memory")),
         (settled(Wish.RUN, S.PAUSED), record(STOPPED, "paused_outside")),
         (settled(Wish.RUN, S.MISSING), record(ERROR, "container_missing")),
         (settled(Wish.RUN, S.DEAD), record(ERROR, "container_missing")),
         (settled(Wish.RUN, S.REMOVING), Step(Action.KEEP)),
         (settled(Wish.RUN, S.MISSING, made=False), Step(Action.KEEP)),
-        (settled(Wish.RUN, S.MISSING, failed=True), Step(Action.KEEP)),
-        (settled(Wish.RUN, S.EXITED, failed=True, exit_code=0), Step(Action.KEEP)),
-        (settled(Wish.RUN, S.RUNNING, failed=True, ready=True), record(RUNNING)),
+        (settled(Wish.RUN, S.MISSING, recorded=Recorded.FAILED), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.EXITED, recorded=Recorded.FAILED, exit_code=0), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.RUNNING, recorded=Recorded.FAILED, ready=True), record(RUNNING)),
         (settled(Wish.STOP, S.RUNNING, ready=True), record(RUNNING, "started_outside")),
         (settled(Wish.STOP, S.RUNNING), record(CREATING, "waiting_until_ready")),
         (settled(Wish.STOP, S.EXITED, exit_code=0), record(STOPPED)),
@@ -319,12 +377,15 @@ WAIT = Step(Action.WAIT)
     [
         (described(Wish.RUN, CREATE, S.MISSING, made=False), Step(Action.CREATE)),
         (described(Wish.RUN, START, S.MISSING), Step(Action.CREATE)),
+        (described(Wish.RUN, Operation.RECOVER, S.MISSING), record(ERROR, "container_missing")),
+        (described(Wish.RUN, Operation.RECOVER, S.RESTARTING, recorded=Recorded.BACKING_OFF), Step(Action.STOP)),
+        (described(Wish.RUN, Operation.RECOVER, S.EXITED, recorded=Recorded.BACKING_OFF), Step(Action.KEEP)),
         (described(Wish.RUN, CREATE, S.CREATED), Step(Action.START)),
         (described(Wish.RUN, START, S.EXITED, exit_code=1), Step(Action.START)),
         (described(Wish.RUN, START, S.PAUSED), Step(Action.START)),
         (described(Wish.RUN, START, S.RESTARTING), Step(Action.STOP)),
-        (described(Wish.RUN, START, S.RUNNING, restart_count=3), Step(Action.STOP)),
-        (described(Wish.RUN, START, S.RUNNING, restart_count=3, ready=True), record(RUNNING)),
+        (described(Wish.RUN, START, S.RUNNING, looping=True), Step(Action.STOP)),
+        (described(Wish.RUN, START, S.RUNNING, looping=True, ready=True), record(RUNNING)),
         (described(Wish.RUN, START, S.DEAD), Step(Action.REMOVE)),
         (described(Wish.RUN, START, S.REMOVING), WAIT),
         (described(Wish.RUN, START, S.RUNNING), WAIT),
@@ -339,11 +400,14 @@ WAIT = Step(Action.WAIT)
         (described(Wish.RUN, START, S.RUNNING, started=True), WAIT),
         (described(Wish.RUN, START, S.RUNNING, started=True, ready=True), record(RUNNING)),
         (described(Wish.RUN, START, S.RUNNING, started=True, overdue=True), record(ERROR, "not_ready")),
-        (described(Wish.RUN, START, S.RUNNING, started=True, restart_count=3), record(ERROR, "crash_loop")),
-        (described(Wish.RUN, START, S.RESTARTING, started=True, restart_count=2), WAIT),
-        (described(Wish.RUN, START, S.RESTARTING, started=True, restart_count=3), record(ERROR, "crash_loop")),
+        (described(Wish.RUN, START, S.RUNNING, started=True, looping=True), held_back("crash_loop")),
+        (described(Wish.RUN, START, S.RESTARTING, started=True), WAIT),
+        (described(Wish.RUN, START, S.RESTARTING, started=True, looping=True), held_back("crash_loop")),
         (described(Wish.RUN, START, S.EXITED, started=True, exit_code=3), record(ERROR, "crashed")),
-        (described(Wish.RUN, START, S.EXITED, started=True, exit_code=3, failed=True), record(ERROR, "crashed")),
+        (
+            described(Wish.RUN, START, S.EXITED, started=True, exit_code=3, recorded=Recorded.FAILED),
+            record(ERROR, "crashed"),
+        ),
         (described(Wish.RUN, START, S.EXITED, started=True, exit_code=0), record(STOPPED, "stopped_outside")),
         (described(Wish.RUN, START, S.MISSING, started=True), record(ERROR, "container_missing")),
         (described(Wish.STOP, STOP, S.RUNNING), Step(Action.STOP)),

@@ -123,8 +123,10 @@ class Observation:
     """What the runtime saw of one instance's container at one moment.
 
     A missing container is an observation, not an exception. ``exit_code``, ``out_of_memory``,
-    ``restart_count`` and ``engine_error`` are filled by ``Runtime.observe`` and left at their
-    defaults by ``Runtime.observe_all``, which is one engine call for all containers.
+    ``restart_count``, ``engine_error`` and what follows it are filled by ``Runtime.observe`` and left at their
+    defaults by ``Runtime.observe_all``, which is one engine call for all containers. ``ended_with_engine``: it has
+    ended because the engine did, or while that started, and by nobody's hand. ``memory_bytes`` is its limit.
+    ``unhealthy`` is the verdict of a health check that the engine carries out; both calls fill it.
     """
 
     state: ContainerState
@@ -135,6 +137,9 @@ class Observation:
     restart_count: int = 0
     started_at: datetime | None = None
     engine_error: str = ""
+    ended_with_engine: bool = False
+    memory_bytes: int | None = None
+    unhealthy: bool = False
 
 
 MISSING = Observation(ContainerState.MISSING)

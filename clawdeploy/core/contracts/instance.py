@@ -26,12 +26,13 @@ class Wish(StrEnum):
 
 
 class Operation(StrEnum):
-    """Work on an instance that is not finished yet."""
+    """Work on an instance that is not finished yet. ``RECOVER`` is begun by the sync, the others by people."""
 
     CREATE = "create"
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    RECOVER = "recover"
     DELETE = "delete"
 
 

@@ -1,6 +1,6 @@
 """Where containers run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -64,6 +64,13 @@ class Runtime(Protocol):
         """Say what is true of all containers of this installation, by instance id.
 
         One engine call, however many there are; an instance that is not in it has none.
+        """
+
+    def events(self) -> Iterator[str]:
+        """Yield the id of an instance whenever something happened to its container, for as long as the engine tells.
+
+        Begins with an empty string, as soon as it listens: whatever happened before has to be looked for. May end
+        after some silence, to be called again. A runtime whose engine tells nothing yields nothing.
         """
 
     def probe(self, observation: Observation, probe: Probe) -> bool:

@@ -1,6 +1,6 @@
 """Runtimes that fail in a known way, named by the failure; each wraps one that works."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from threading import Event, Lock
 
@@ -71,6 +71,11 @@ class WrappedRuntime:
         seen = self.inner.observe_all()
         self.after("observe_all")
         return seen
+
+    def events(self) -> Iterator[str]:
+        """See ``Runtime.events``."""
+        self.before("events")
+        return self.inner.events()
 
     def probe(self, observation: Observation, probe: Probe) -> bool:
         """See ``Runtime.probe``."""

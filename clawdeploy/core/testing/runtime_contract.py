@@ -228,6 +228,19 @@ class RuntimeContract:
             created: (ContainerState.CREATED, created_id),
         }
 
+    def test_what_happens_to_a_container_is_told(self, stage: Stage) -> None:
+        """It is told of which instance, unless the engine tells nothing at all."""
+        heard = stage.runtime.events()
+        begun = next(heard, None)
+        if begun is None:
+            return
+        assert begun == "", "it has to say that it listens before anything else"
+        instance_id, container_id = stage.started(self.spec())
+        assert next(heard) == instance_id
+        stage.runtime.stop(container_id, 5)
+        stage.runtime.remove(container_id)
+        assert next(heard) == instance_id
+
     def test_what_is_not_ours_is_never_touched(self, stage: Stage, neighbour: Stage) -> None:
         """Not even when somebody hands us its id: for us it is missing."""
         instance_id, theirs = neighbour.ready(self.spec())

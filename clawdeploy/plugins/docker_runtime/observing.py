@@ -17,6 +17,9 @@ STATES = {
 }
 ALIVE = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)
 RESTART_GAP = timedelta(seconds=1)
+START_TAKES = timedelta(seconds=30)
+"""How long an engine that starts may be busy ending what it finds; each container may take its stop timeout."""
+MARGIN = timedelta(seconds=1)
 ENDED = (ContainerState.EXITED, ContainerState.RESTARTING, ContainerState.DEAD)
 
 
@@ -33,6 +36,8 @@ def from_inspection(said: Mapping[str, Any]) -> Observation:
             restart_count=said["RestartCount"],
             started_at=_moment(state["StartedAt"]),
             engine_error=one_line(state.get("Error") or ""),
+            memory_bytes=said["HostConfig"].get("Memory") or None,
+            unhealthy=(state.get("Health") or {}).get("Status") == "unhealthy",
         )
 
 
@@ -40,7 +45,25 @@ def from_list(said: Mapping[str, Any]) -> Observation:
     """Read one entry of the list of containers. The engine names the port there only while it is in use."""
     with not_understood():
         ports = [port["PublicPort"] for port in said.get("Ports") or () if port.get("PublicPort")]
-        return Observation(STATES[said["State"]], said["Id"], ports[0] if ports else None)
+        unhealthy = "(unhealthy)" in (said.get("Status") or "")
+        return Observation(STATES[said["State"]], said["Id"], ports[0] if ports else None, unhealthy=unhealthy)
+
+
+def ended_with_engine(said: Mapping[str, Any], engine_began: datetime) -> bool:
+    """Say whether an inspected container ended while its engine started.
+
+    An engine that was killed leaves its containers running, and the next one ends them while it starts, with exit
+    code 0 and without restarting them (Docker 20.10; moby issue 36496). One that an operator has stopped ended before.
+    """
+    with not_understood():
+        ended = _moment(said["State"]["FinishedAt"])
+        return ended is not None and -START_TAKES < ended - engine_began < MARGIN
+
+
+def began(network: Mapping[str, Any]) -> datetime | None:
+    """Read when an engine started from what it says about its default network, which it makes anew each time."""
+    with not_understood():
+        return _moment(network["Created"])
 
 
 def between_restarts(said: Mapping[str, Any], now: datetime) -> bool:

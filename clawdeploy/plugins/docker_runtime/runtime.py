@@ -3,19 +3,27 @@
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
 from clawdeploy.core.errors import ImageMissing, NoContainer, PortTaken, RuntimeFailure
-from clawdeploy.plugins.docker_runtime import containers, images, probing, volumes
+from clawdeploy.plugins.docker_runtime import containers, events, images, probing, volumes
 from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, PORT_IN_USE, EngineRefusal, not_understood
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
 from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, last_lines
-from clawdeploy.plugins.docker_runtime.observing import ALIVE, between_restarts, from_inspection, from_list
+from clawdeploy.plugins.docker_runtime.observing import (
+    ALIVE,
+    began,
+    between_restarts,
+    ended_with_engine,
+    from_inspection,
+    from_list,
+)
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
 from clawdeploy.plugins.docker_runtime.seeding import seed
 
@@ -115,7 +123,22 @@ class DockerRuntime:
     def observe(self, instance_id: str) -> Observation:
         """See ``Runtime.observe``."""
         container = containers.find_of(self._engine, Owner(self._installation, instance_id))
-        return MISSING if container is None else from_inspection(container)
+        if container is None:
+            return MISSING
+        seen = from_inspection(container)
+        if seen.state is not ContainerState.EXITED:
+            return seen
+        since = self._engine_began()
+        return replace(seen, ended_with_engine=since is not None and ended_with_engine(container, since))
+
+    def _engine_began(self) -> datetime | None:
+        try:
+            return began(self._engine.ask(dict, "/networks/bridge"))
+        except EngineRefusal as refused:
+            # An engine may be told to have no such network.
+            if refused.status == 404:
+                return None
+            raise
 
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""
@@ -123,6 +146,10 @@ class DockerRuntime:
         with not_understood():
             labelled = [(each["Labels"].get(INSTANCE_LABEL), each) for each in found]
         return {instance_id: from_list(each) for instance_id, each in labelled if instance_id}
+
+    def events(self) -> Iterator[str]:
+        """See ``Runtime.events``."""
+        return events.instance_ids(self._engine, self._installation)
 
     def probe(self, observation: Observation, probe: Probe) -> bool:
         """See ``Runtime.probe``."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from queue import SimpleQueue
 from threading import RLock
 
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Observation
@@ -24,6 +25,7 @@ class MemoryContainer:
     exit_code: int | None = None
     out_of_memory: bool = False
     restart_count: int = 0
+    ended_with_engine: bool = False
     started_at: datetime | None = None
     lines: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -41,6 +43,8 @@ class MemoryContainer:
             out_of_memory=self.out_of_memory,
             restart_count=self.restart_count,
             started_at=self.started_at,
+            ended_with_engine=self.ended_with_engine,
+            memory_bytes=self.spec.limits.memory_bytes,
         )
 
 
@@ -56,6 +60,7 @@ class MemoryEngine:
         self.registry = set(registry)
         self.foreign_ports: set[int] = set()
         self.lock = RLock()
+        self.listeners: set[SimpleQueue[tuple[str, str]]] = set()
         self.containers: dict[str, MemoryContainer] = {}
         self.volumes: dict[tuple[str, str, str], dict[str, bytes]] = {}
         self.secrets: dict[tuple[str, str], dict[str, bytes]] = {}
@@ -63,6 +68,12 @@ class MemoryEngine:
     def has(self, image: str) -> bool:
         """Say whether an image is on the host."""
         return self.images is None or image in self.images
+
+    def tell(self, container: MemoryContainer) -> None:
+        """Tell whoever listens that something happened to a container."""
+        with self.lock:
+            for listener in self.listeners:
+                listener.put((container.installation, container.instance_id))
 
     def holds(self, host_port: int) -> bool:
         """Say whether somebody listens on a host port."""

@@ -1,12 +1,15 @@
 """The memory runtime itself."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 
 from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
 from clawdeploy.core.errors import ImageMissing, ImageUnavailable, NameTaken, NoContainer, PortTaken, RuntimeFailure
 from clawdeploy.plugins.memory_runtime.engine import ALIVE, MemoryContainer, MemoryEngine
+
+SILENCE_SECONDS = 5.0
 
 
 class MemoryRuntime:
@@ -42,6 +45,7 @@ class MemoryRuntime:
             files = self._seed(instance_id, spec)
             made = MemoryContainer(uuid.uuid4().hex * 2, self._installation, instance_id, host_port, spec, files)
             self.engine.containers[instance_id] = made
+            self.engine.tell(made)
             return made.id
 
     def _seed(self, instance_id: str, spec: ContainerSpec) -> dict[str, bytes]:
@@ -75,7 +79,8 @@ class MemoryRuntime:
                 container.exit_code, container.out_of_memory, container.restart_count = None, False, 0
                 container.started_at = datetime.now(UTC)
                 container.write("started")
-            container.state = ContainerState.RUNNING
+            container.state, container.ended_with_engine = ContainerState.RUNNING, False
+            self.engine.tell(container)
 
     def stop(self, container_id: str, timeout: float) -> None:  # noqa: ARG002 -- nothing here takes time to end
         """See ``Runtime.stop``."""
@@ -84,6 +89,7 @@ class MemoryRuntime:
             if container and container.state in ALIVE:
                 container.state, container.exit_code = ContainerState.EXITED, 0
                 container.write("stopped")
+                self.engine.tell(container)
 
     def remove(self, container_id: str) -> None:
         """See ``Runtime.remove``."""
@@ -91,6 +97,7 @@ class MemoryRuntime:
             container = self._find(container_id)
             if container:
                 del self.engine.containers[container.instance_id]
+                self.engine.tell(container)
 
     def discard(self, instance_id: str) -> None:
         """See ``Runtime.discard``."""
@@ -113,6 +120,23 @@ class MemoryRuntime:
                 for each in self.engine.containers.values()
                 if each.installation == self._installation
             }
+
+    def events(self) -> Iterator[str]:
+        """See ``Runtime.events``."""
+        heard: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        with self.engine.lock:
+            self.engine.listeners.add(heard)
+        try:
+            yield ""
+            while True:
+                installation, instance_id = heard.get(timeout=SILENCE_SECONDS)
+                if installation == self._installation:
+                    yield instance_id
+        except Empty:
+            return
+        finally:
+            with self.engine.lock:
+                self.engine.listeners.discard(heard)
 
     def probe(self, observation: Observation, probe: Probe) -> bool:  # noqa: ARG002 -- there is nothing to ask
         """See ``Runtime.probe``."""
@@ -144,18 +168,30 @@ class MemoryRuntime:
             container = self._must_have(instance_id)
             container.state, container.exit_code = ContainerState.EXITED, exit_code
             container.out_of_memory = out_of_memory
+            self.engine.tell(container)
 
-    def loop(self, instance_id: str, restart_count: int, exit_code: int = 1) -> None:
-        """Show the instance's container as crash-looping."""
+    def loop(self, instance_id: str, restart_count: int, exit_code: int = 1, out_of_memory: bool = False) -> None:
+        """Show the instance's container as restarted by the engine so many times, and about to be once more."""
         with self.engine.lock:
             container = self._must_have(instance_id)
             container.state, container.exit_code = ContainerState.RESTARTING, exit_code
-            container.restart_count = restart_count
+            container.restart_count, container.out_of_memory = restart_count, out_of_memory
+            self.engine.tell(container)
+
+    def end_with_engine(self) -> None:
+        """Do what an engine does that was killed: when it starts again, it ends all that still runs."""
+        with self.engine.lock:
+            for container in self.engine.containers.values():
+                if container.state in ALIVE:
+                    container.state, container.exit_code, container.ended_with_engine = ContainerState.EXITED, 0, True
+                    self.engine.tell(container)
 
     def vanish(self, instance_id: str) -> None:
         """Remove the instance's container behind our back."""
         with self.engine.lock:
-            del self.engine.containers[self._must_have(instance_id).instance_id]
+            container = self._must_have(instance_id)
+            del self.engine.containers[instance_id]
+            self.engine.tell(container)
 
     def write(self, instance_id: str, line: str) -> None:
         """Let the instance's container write a line to its log."""

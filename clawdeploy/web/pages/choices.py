@@ -9,6 +9,7 @@ UNDER_WAY = {
     Operation.CREATE: "It is being made already.",
     Operation.START: "It is starting already.",
     Operation.RESTART: "It is restarting already.",
+    Operation.RECOVER: "It is being started again already.",
     Operation.STOP: "It is being stopped already.",
     Operation.DELETE: "It is being deleted.",
 }
@@ -49,6 +50,8 @@ def _why_not_run(instance: Instance) -> str:
 def _why_not_stop(instance: Instance) -> str:
     if instance.container_id is None:
         return "It has nothing running that could be stopped."
+    if instance.operation is Operation.RECOVER:
+        return ""
     if instance.operation is not None and instance.reason not in ONLY_WATCHING:
         return UNDER_WAY.get(instance.operation, "Something is going on with it already.")
     return "It is stopped already." if instance.status is Status.STOPPED else ""

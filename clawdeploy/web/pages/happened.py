@@ -11,9 +11,10 @@ ASKED = {
     Operation.START: "asked it to start",
     Operation.STOP: "asked it to stop",
     Operation.RESTART: "asked it to restart",
+    Operation.RECOVER: "started it again",
     Operation.DELETE: "asked for it to be deleted",
 }
-STARTS = (Operation.CREATE, Operation.START, Operation.RESTART)
+STARTS = (Operation.CREATE, Operation.START, Operation.RESTART, Operation.RECOVER)
 STATES = {Status.RUNNING: "It is running.", Status.STOPPED: "It stopped.", Status.ERROR: "It is in trouble."}
 PEOPLE = {"cli": "Somebody on the server's command line", "sync": "The server"}
 NOTICED = {"sync": "noticed by the server", "cli": "noticed from the server's command line"}
@@ -35,7 +36,7 @@ def told(activity: Activity, owner: str, fields: Mapping[str, str]) -> Happened:
     """Return an entry as a sentence; ``fields`` maps the JSON names of secrets to what people call them."""
     who = "You" if activity.actor == owner else PEOPLE.get(activity.actor, activity.actor)
     if activity.kind == "asked":
-        return Happened(activity.at, f"{who} {ASKED[Operation(activity.what)]}.", "")
+        return Happened(activity.at, f"{who} {ASKED[Operation(activity.what)]}. {activity.detail}".strip(), "")
     if activity.kind == "changed":
         return Happened(activity.at, f"{who} changed the {_named(activity.what.split(','), fields)}.", "")
     sentence = activity.detail or STATES.get(Status(activity.what), f"It is {activity.what}.")

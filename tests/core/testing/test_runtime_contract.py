@@ -171,6 +171,11 @@ class LogsOfNothing(MemoryRuntime):
         return super().logs(container_id, tail, since) if self._find(container_id) else ""
 
 
+class TellsOfStrangers(MemoryRuntime):
+    def events(self) -> Iterator[str]:
+        return (f"not-{each}" if each else each for each in super().events())
+
+
 class DiscardsOnlyWhatIsThere(MemoryRuntime):
     def discard(self, instance_id: str) -> None:
         del self.engine.secrets[self._installation, instance_id]
@@ -216,6 +221,7 @@ BROKEN: dict[str, type[MemoryRuntime]] = {
     "test_remove_takes_it_away_running_or_not": RemovesOnlyWhatIsThere,
     "test_nothing_is_seen_of_an_unknown_instance": RaisesForNothing,
     "test_observe_all_sees_ours_and_only_ours": SeesOnlyWhatRuns,
+    "test_what_happens_to_a_container_is_told": TellsOfStrangers,
     "test_what_is_not_ours_is_never_touched": TouchesStrangers,
     "test_logs_are_the_last_lines": TellsEverything,
     "test_logs_stay_readable_after_the_end": ForgetsLogs,

@@ -1,0 +1,78 @@
+"""Claims that are held are renewed by a thread, for as long as the work that they are for goes on."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.store import InstanceStore
+
+LIFETIME = timedelta(seconds=8)
+RENEWED_EVERY = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one instance. ``resumed``: nobody waits for the outcome."""
+
+    instance_id: str
+    token: str
+    actor: str
+    resumed: bool = False
+
+
+class ClaimKeeper:
+    """Renews claims. ``renewed_every`` is in seconds; three times that has to fit into the lifetime of a claim."""
+
+    def __init__(self, store: InstanceStore, renewed_every: float = RENEWED_EVERY) -> None:
+        self._store = store
+        self._row = store.row
+        self._renewed_every = renewed_every
+        self._kept: set[Claim] = set()
+        self._lock = threading.Lock()
+        self.closing = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    @contextmanager
+    def kept(self, claim: Claim) -> Iterator[None]:
+        """Renew the claim for as long as the block runs."""
+        with self._lock:
+            self._kept.add(claim)
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
+                self._keeper.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._kept.discard(claim)
+
+    def close(self) -> None:
+        """End the keeper thread and give back the claims that are still held, for the next process to resume.
+
+        The work that they were for is cut short by the end of this process; until then it can write nothing.
+        """
+        self.closing.set()
+        with suppress(DatabaseUnavailable):
+            self._update_held(claim=None, claim_until=None)
+
+    def _keep(self) -> None:
+        while not self.closing.wait(self._renewed_every):
+            try:
+                self._update_held(claim_until=self._store.clock() + LIFETIME)
+            except Exception as error:
+                # Whatever it was: a keeper that ends would let every claim of this process lapse.
+                logger.warning("Claims could not be renewed: %s: %s", type(error).__name__, error)
+
+    def _update_held(self, **fields: Any) -> None:
+        with self._lock:
+            tokens = [claim.token for claim in self._kept]
+        if tokens:
+            with self._store.database.transaction():
+                self._row.update(**fields).where(self._row.claim.in_(tokens)).execute()

@@ -1,0 +1,60 @@
+"""How often a bot has ended by itself, and how long to wait before it is brought back. Pure: no clock, no engine."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from clawdeploy.core.contracts import Observation, Status
+from clawdeploy.core.reasons import tried_again
+from clawdeploy.core.steps import Situation
+
+RECENTLY = timedelta(minutes=10)
+CRASHES_THAT_MAKE_A_LOOP = 3
+MOST_KEPT = 50
+
+FIRST_PAUSE = timedelta(seconds=10)
+LONGEST_PAUSE = timedelta(minutes=5)
+HEALTHY_AFTER = timedelta(minutes=10)
+"""A bot that has run for so long has recovered: its next pause is the first one again."""
+
+
+def recent_crashes(row: Any, seen: Observation, now: datetime) -> tuple[int, ...]:
+    """Return when a bot has ended by itself in the last ten minutes, in whole seconds since 1970, oldest first.
+
+    The engine counts how often it has restarted a container since somebody started that; what it has counted since
+    the row was last written has happened just now.
+    """
+    new = seen.restart_count - row.restarts_seen
+    if new < 0:
+        new = seen.restart_count
+    oldest = int((now - RECENTLY).timestamp())
+    known = [at for at in row.crashes if at >= oldest]
+    return tuple([*known, *[int(now.timestamp())] * min(new, MOST_KEPT)][-MOST_KEPT:])
+
+
+def is_loop(row: Any, seen: Observation, crashes: Sequence[int]) -> bool:
+    """Say whether a bot crashes in a loop: within the operation that started it, only what came after counts."""
+    count = seen.restart_count if row.operation and row.started else len(crashes)
+    return count >= CRASHES_THAT_MAKE_A_LOOP
+
+
+def failures_in_a_row(row: Any, now: datetime) -> int:
+    """Return how often it was tried in vain to bring a bot back since it last was healthy."""
+    healthy = row.status == Status.RUNNING and now - row.status_since >= HEALTHY_AFTER
+    return 0 if healthy else int(row.failures)
+
+
+def tried_later(row: Any, sentence: str, now: datetime) -> dict[str, Any]:
+    """Return the fields of a row that say why a bot ended and that it is brought back after a pause.
+
+    The pause is 10 s at first, then twice as long each time, up to 5 min.
+    """
+    failures = failures_in_a_row(row, now)
+    pause = min(FIRST_PAUSE * 2 ** min(failures, 10), LONGEST_PAUSE)
+    return {"retry_at": now + pause, "failures": failures + 1, "detail": tried_again(sentence, pause)}
+
+
+def newly_counted(row: Any, situation: Situation) -> dict[str, Any]:
+    """Return the fields that remember crashes which the row does not know of yet."""
+    count = situation.observation.restart_count
+    return {} if count == row.restarts_seen else {"crashes": list(situation.crashes), "restarts_seen": count}

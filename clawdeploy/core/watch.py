@@ -1,0 +1,104 @@
+"""When to look: on events of the engine, every few seconds at what is expected, and at everything anyway."""
+
+import logging
+import threading
+import time
+
+from clawdeploy.core.contracts import Runtime
+from clawdeploy.core.errors import ClawDeployError, EngineError
+from clawdeploy.core.lease import Lease
+from clawdeploy.core.reconciler import Reconciler
+from clawdeploy.core.store import InstanceStore
+
+logger = logging.getLogger(__name__)
+
+LOOKS_EVERY = 1.0
+"""Seconds between two looks for what is expected: unfinished operations, bots that start, pauses that are over."""
+TRIES_AGAIN = 2.0
+"""Seconds after which a sync that was not possible is tried again."""
+GATHERS = 0.05
+"""Seconds in which events that come together are waited for, so that they are one look."""
+LISTENS_AGAIN = 1.0
+MOST_SINGLE_LOOKS = 20
+"""With more events than that at once, all containers are looked at with one call."""
+
+
+class Watch:
+    """Has one process of all keep the instances in sync, by a lease; the others stand ready to take over."""
+
+    def __init__(self, reconciler: Reconciler, store: InstanceStore, runtime: Runtime, lease: Lease) -> None:
+        self._reconciler = reconciler
+        self._store = store
+        self._runtime = runtime
+        self._lease = lease
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._happened: set[str] = set()
+        self._next_sync = 0.0
+        self._complaint = ""
+
+    def start(self, interval: float) -> None:
+        """Begin, in threads of its own; everything is compared every ``interval`` seconds."""
+        threading.Thread(target=self._run, args=(interval,), name="watch", daemon=True).start()
+        threading.Thread(target=self._listen, name="engine-events", daemon=True).start()
+
+    def close(self) -> None:
+        """End, and leave it to another process at once."""
+        self._closing.set()
+        self._wake.set()
+        self._lease.release()
+
+    def _run(self, interval: float) -> None:
+        while not self._closing.is_set():
+            try:
+                self._look(interval)
+                self._complaint = ""
+            except ClawDeployError as error:
+                if error.detail != self._complaint:
+                    self._complaint = error.detail
+                    logger.warning("Sync was not possible: %s", error.detail)
+            except Exception:
+                logger.exception("Sync failed")
+            if self._wake.wait(min(interval, LOOKS_EVERY)):
+                self._closing.wait(GATHERS)
+                self._wake.clear()
+
+    def _look(self, interval: float) -> None:
+        happened = self._take_happened()
+        if not self._lease.hold():
+            # Whoever takes over does not know what has happened before.
+            self._next_sync = 0.0
+            return
+        self._reconciler.resume()
+        if time.monotonic() >= self._next_sync or "" in happened or len(happened) > MOST_SINGLE_LOOKS:
+            self._next_sync = time.monotonic() + min(interval, TRIES_AGAIN)
+            self._reconciler.sync()
+            self._next_sync = time.monotonic() + interval
+        elif expected := happened | set(self._store.restless()):
+            self._reconciler.look(expected)
+
+    def _take_happened(self) -> set[str]:
+        with self._lock:
+            happened, self._happened = self._happened, set()
+        return happened
+
+    def _listen(self) -> None:
+        """Gather what the engine tells, in every process: who takes over must not begin with a silence."""
+        while not self._closing.is_set():
+            heard = False
+            try:
+                for instance_id in self._runtime.events():
+                    heard = True
+                    with self._lock:
+                        self._happened.add(instance_id)
+                    self._wake.set()
+                    if self._closing.is_set():
+                        return
+                if not heard:
+                    return
+            except EngineError as error:
+                logger.debug("The engine's events cannot be heard: %s", error.detail)
+            except Exception:
+                logger.exception("Listening to the engine failed")
+            self._closing.wait(LISTENS_AGAIN)

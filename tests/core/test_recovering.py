@@ -1,0 +1,209 @@
+"""Bots that should run, run: they are brought back, and held back while they crash in a loop. Stop always wins."""
+
+from datetime import timedelta
+
+import pytest
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.contracts import ContainerState, Status
+from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
+from tests.core.surroundings import OWNER, Clock, Surroundings, made
+
+PATIENCE = 20
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def platform(surroundings: Surroundings, clock: Clock) -> Platform:
+    return surroundings.open(clock=clock)
+
+
+def sync(platform: Platform) -> None:
+    platform.reconciler.sync(patience=PATIENCE)
+
+
+def state(surroundings: Surroundings, instance_id: str) -> ContainerState:
+    return surroundings.memory.observe(instance_id).state
+
+
+def test_what_ended_with_the_engine_is_brought_back(surroundings: Surroundings, platform: Platform) -> None:
+    running, stopped, by_hand = made(platform), made(platform), made(platform)
+    platform.instances.stop(OWNER, stopped)
+    surroundings.memory.stop(surroundings.memory.observe(by_hand).container_id or "", 1)
+    sync(platform)
+    surroundings.memory.end_with_engine()
+    sync(platform)
+    assert platform.instances.get(OWNER, running).status == Status.RUNNING
+    assert state(surroundings, running) is ContainerState.RUNNING
+    for left in (stopped, by_hand):
+        assert platform.instances.get(OWNER, left).status == Status.STOPPED
+        assert state(surroundings, left) is ContainerState.EXITED
+    told = [(entry.actor, entry.what, entry.detail) for entry in platform.instances.activity(OWNER, running)]
+    assert ("sync", "recover", "Docker had ended it when Docker itself started.") in told
+
+
+def test_what_was_brought_back_and_is_removed_meanwhile_is_not_made_anew(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.set_row(instance_id, operation="recover", operation_since=Clock()())
+    surroundings.memory.vanish(instance_id)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "container_missing"
+    assert state(surroundings, instance_id) is ContainerState.MISSING
+
+
+def test_a_stopped_by_hand_that_was_seen_is_left_alone_when_the_engine_restarts(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.stop(surroundings.memory.observe(instance_id).container_id or "", 1)
+    sync(platform)
+    surroundings.memory.engine.containers[instance_id].ended_with_engine = True
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "stopped_outside"
+
+
+def crash(surroundings: Surroundings, platform: Platform, instance_id: str, times: int = 3) -> None:
+    surroundings.memory.loop(instance_id, times)
+    sync(platform)
+
+
+def test_a_crash_loop_is_held_back_longer_each_time(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    for pause in (10, 20, 40, 80, 160, 300, 300):
+        crash(surroundings, platform, instance_id)
+        instance = platform.instances.get(OWNER, instance_id)
+        assert (instance.status, instance.reason, instance.operation) == ("error", "crash_loop", None)
+        assert state(surroundings, instance_id) is ContainerState.EXITED
+        clock.advance(seconds=pause - 2)
+        sync(platform)
+        assert state(surroundings, instance_id) is ContainerState.EXITED, f"it was to be left alone for {pause} s"
+        clock.advance(seconds=2)
+        sync(platform)
+        assert state(surroundings, instance_id) is ContainerState.RUNNING
+        assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+def test_what_the_owner_reads_says_how_often_and_when_it_goes_on(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 4, exit_code=137, out_of_memory=True)
+    sync(platform)
+    detail = platform.instances.get(OWNER, instance_id).detail
+    assert "MB) 4 times in the last 10 minutes and was ended by the system." in detail
+    assert detail.endswith("It is started again 10 seconds later; Stop ends that.")
+
+
+def test_ten_healthy_minutes_forgive(surroundings: Surroundings, platform: Platform, clock: Clock) -> None:
+    instance_id = made(platform)
+    for _ in range(3):
+        crash(surroundings, platform, instance_id)
+        clock.advance(minutes=6)
+        sync(platform)
+    assert surroundings.row(instance_id).failures == 3
+    clock.advance(minutes=11)
+    crash(surroundings, platform, instance_id)
+    row = surroundings.row(instance_id)
+    assert row.failures == 1
+    assert row.retry_at - clock() <= timedelta(seconds=10)
+
+
+def test_a_crash_now_and_then_is_no_loop(surroundings: Surroundings, platform: Platform, clock: Clock) -> None:
+    instance_id = made(platform)
+    for count in range(1, 6):
+        surroundings.memory.loop(instance_id, count)
+        sync(platform)
+        assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+        surroundings.memory.engine.containers[instance_id].state = ContainerState.RUNNING
+        sync(platform)
+        assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+        clock.advance(minutes=11)
+
+
+@pytest.mark.parametrize("call", ["stop", "delete"])
+def test_stop_always_wins(surroundings: Surroundings, platform: Platform, clock: Clock, call: str) -> None:
+    instance_id = made(platform)
+    crash(surroundings, platform, instance_id)
+    getattr(platform.instances, call)(OWNER, instance_id)
+    clock.advance(minutes=10)
+    sync(platform)
+    if call == "stop":
+        assert platform.instances.get(OWNER, instance_id).status == Status.STOPPED
+    assert state(surroundings, instance_id) is not ContainerState.RUNNING
+
+
+def test_a_stop_waits_for_a_start_that_nobody_asked_for(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.end_with_engine()
+    slow = SlowRuntime(surroundings.memory, calls=("start",), patience=1.0)
+    surroundings.open(slow, clock=clock).reconciler.sync()
+    assert slow.entered.wait(10)
+    assert platform.instances.stop(OWNER, instance_id).status == Status.STOPPED
+    assert state(surroundings, instance_id) is ContainerState.EXITED
+
+
+def test_a_start_by_its_owner_begins_anew(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    crash(surroundings, platform, instance_id)
+    assert platform.instances.start(OWNER, instance_id).status == Status.RUNNING
+    row = surroundings.row(instance_id)
+    assert (row.retry_at, row.failures, row.crashes) == (None, 0, [])
+
+
+def test_one_that_cannot_be_brought_back_is_tried_again(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.end_with_engine()
+    broken = BrokenRuntime(surroundings.memory, RuntimeFailure("Docker says: not now"), calls=("start",))
+    sync(surroundings.open(broken, clock=clock))
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason) == ("error", "runtime_failure")
+    assert instance.detail == "Docker says: not now. It is started again 10 seconds later; Stop ends that."
+    sync(platform)
+    assert state(surroundings, instance_id) is ContainerState.EXITED
+    clock.advance(seconds=11)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+def test_a_process_that_dies_before_it_has_stopped_a_loop_leaves_that_to_the_next(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 3)
+    broken = BrokenRuntime(surroundings.memory, calls=("stop",))
+    surroundings.open(broken).reconciler.sync(patience=PATIENCE)
+    assert state(surroundings, instance_id) is ContainerState.RESTARTING
+    assert surroundings.row(instance_id).operation == "recover"
+    sync(platform)
+    assert surroundings.row(instance_id).operation is None
+
+
+def test_a_bot_that_stops_answering_is_unhealthy_and_may_recover(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.ready = False
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING, "once may be bad luck"
+    sync(platform)
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason) == ("error", "unhealthy")
+    assert state(surroundings, instance_id) is ContainerState.RUNNING
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "unhealthy"
+    surroundings.memory.ready = True
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING

@@ -1,0 +1,231 @@
+"""When it is looked at what: by one process of all, on events, every few seconds at what is expected, and anyway."""
+
+import logging
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from clawdeploy.core import lease as lease_module
+from clawdeploy.core import reconciler
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.contracts import ContainerState, Status
+from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
+from clawdeploy.core.events import StatusChanged
+from clawdeploy.core.lease import Lease
+from clawdeploy.core.testing import BrokenRuntime, eventually
+from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
+from clawdeploy.plugins.memory_runtime import MemoryRuntime
+from tests.core.surroundings import OWNER, Clock, Surroundings, made
+
+SELDOM = 3600
+
+
+def lease(surroundings: Surroundings, clock: Clock) -> Lease:
+    return Lease(surroundings.looking(), surroundings.rows.lease, clock, "reconciler")
+
+
+def deafened(memory: MemoryRuntime) -> WrappedRuntime:
+    """An engine that tells nothing by itself."""
+
+    class Silent(WrappedRuntime):
+        def events(self) -> Any:
+            return iter(())
+
+    return Silent(memory)
+
+
+# -- the lease -------------------------------------------------------------------------------------------------------
+
+
+def test_of_two_processes_one_has_the_lease(surroundings: Surroundings, platform: Platform) -> None:
+    clock = Clock()
+    one, two = lease(surroundings, clock), lease(surroundings, clock)
+    made(platform)
+    assert one.hold()
+    assert not two.hold()
+    clock.advance(seconds=lease_module.RENEWED_EVERY.total_seconds() + 0.1)
+    assert one.hold(), "its holder renews it"
+    clock.advance(seconds=lease_module.LIFETIME.total_seconds() - 1)
+    assert not two.hold()
+    clock.advance(seconds=1.1)
+    assert two.hold(), "a lease lapses by itself"
+    assert not one.hold()
+
+
+def test_a_lease_is_not_written_at_each_look(surroundings: Surroundings, platform: Platform) -> None:
+    clock = Clock()
+    holder = lease(surroundings, clock)
+    assert holder.hold()
+    with surroundings.looking().reading():
+        until = surroundings.rows.lease.select().get().until
+    clock.advance(seconds=1)
+    assert holder.hold()
+    with surroundings.looking().reading():
+        assert surroundings.rows.lease.select().get().until == until
+
+
+def test_it_lapses_in_time_for_another_to_take_over_within_fifteen_seconds() -> None:
+    assert timedelta(seconds=15) > lease_module.LIFETIME + lease_module.RENEWED_EVERY
+
+
+def test_only_its_holder_gives_a_lease_back(surroundings: Surroundings, platform: Platform) -> None:
+    clock = Clock()
+    one, two = lease(surroundings, clock), lease(surroundings, clock)
+    assert one.hold()
+    two.release()
+    assert surroundings.count("lease") == 1
+    one.release()
+    assert two.hold()
+
+
+def test_a_process_that_ends_leaves_the_sync_to_another_at_once(surroundings: Surroundings) -> None:
+    instance_id = made(surroundings.open())
+    surroundings.memory.crash(instance_id)
+    syncing = surroundings.open(SYNC_SECONDS=SELDOM)
+    syncing.start_background()
+    surroundings.witness.until(StatusChanged, after=Status.ERROR)
+    other = lease(surroundings, Clock())
+    assert not other.hold()
+    syncing.close()
+    assert other.hold()
+
+
+# -- what it does with it --------------------------------------------------------------------------------------------
+
+
+def test_it_syncs_by_itself_where_an_engine_tells_nothing(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    surroundings.memory.crash(instance_id)
+    surroundings.open(deafened(surroundings.memory), SYNC_SECONDS=1).start_background()
+    surroundings.witness.until(StatusChanged, after=Status.ERROR, actor="sync")
+    surroundings.memory.engine.containers[instance_id].state = ContainerState.RUNNING
+    surroundings.witness.until(StatusChanged, after=Status.RUNNING, actor="sync")
+
+
+@pytest.mark.parametrize(
+    ("happening", "after"), [("crash", Status.ERROR), ("vanish", Status.ERROR), ("stop", Status.STOPPED)]
+)
+def test_what_the_engine_tells_shows_at_once(surroundings: Surroundings, happening: str, after: Status) -> None:
+    counting = CountingSyncs(surroundings.memory)
+    platform = surroundings.open(counting, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.start_background()
+    assert counting.listens.wait(10)
+    assert eventually(lambda: counting.syncs > 0, 10)
+    if happening == "stop":
+        surroundings.memory.stop(surroundings.memory.observe(instance_id).container_id or "", 1)
+    else:
+        getattr(surroundings.memory, happening)(instance_id)
+    assert surroundings.witness.until(StatusChanged, within=2.0, after=after).actor == "sync"
+
+
+def test_many_events_are_one_look_at_all(surroundings: Surroundings) -> None:
+    counting = CountingSyncs(surroundings.memory)
+    platform = surroundings.open(counting, SYNC_SECONDS=SELDOM)
+    ids = [made(platform) for _ in range(25)]
+    platform.start_background()
+    assert counting.listens.wait(10)
+    assert eventually(lambda: counting.syncs > 0, 10)
+    with surroundings.memory.engine.lock:
+        for instance_id in ids:
+            surroundings.memory.crash(instance_id)
+    assert eventually(lambda: len(surroundings.witness.of(StatusChanged)) >= 3 * 25, 20)
+    assert counting.syncs <= 4
+
+
+def test_a_bot_that_starts_is_followed_until_it_answers(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    surroundings.memory.ready = False
+    surroundings.set_row(instance_id, status="creating", reason="waiting_until_ready")
+    surroundings.open(deafened(surroundings.memory), SYNC_SECONDS=SELDOM).start_background()
+    surroundings.memory.ready = True
+    surroundings.reaches(instance_id, status="running")
+
+
+def test_a_sync_that_fails_is_not_the_last(surroundings: Surroundings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    instance_id = made(surroundings.open())
+    surroundings.memory.crash(instance_id)
+    errors = (RuntimeUnavailable(), KeyError("a defect"), DatabaseUnavailable())
+    surroundings.open(FailsInTurn(surroundings.memory, *errors), SYNC_SECONDS=SELDOM).start_background()
+    surroundings.witness.until(StatusChanged, after=Status.ERROR)
+    assert "Sync was not possible: Docker does not answer" in caplog.text
+    assert "Sync was not possible: The runtime failed unexpectedly (KeyError)" in caplog.text
+
+
+def test_what_keeps_failing_is_said_once(surroundings: Surroundings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    runtime = FailsInTurn(surroundings.memory, *[RuntimeUnavailable()] * 4)
+    surroundings.open(runtime, SYNC_SECONDS=1).start_background()
+    assert eventually(lambda: not runtime.errors, 20)
+    assert caplog.text.count("Sync was not possible") == 1
+
+
+def test_what_is_unfinished_is_looked_for_between_two_syncs(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "RESUMED_EVERY", 0.01)
+    instance_id = made(surroundings.open())
+    with pytest.raises(RuntimeUnavailable):
+        surroundings.open(BrokenRuntime(surroundings.memory)).instances.stop(OWNER, instance_id)
+    counting = CountingSyncs(deafened(surroundings.memory))
+    surroundings.open(counting, SYNC_SECONDS=SELDOM).start_background()
+    surroundings.reaches(instance_id, status="stopped", operation=None)
+    with pytest.raises(RuntimeUnavailable):
+        surroundings.open(BrokenRuntime(surroundings.memory)).instances.start(OWNER, instance_id)
+    surroundings.reaches(instance_id, status="running", operation=None)
+    assert counting.syncs == 1
+
+
+def test_an_engine_that_cannot_be_heard_is_listened_to_again(surroundings: Surroundings) -> None:
+    class DeafAtFirst(WrappedRuntime):
+        """The first two tries to listen fail: one as it may, one as it must not."""
+
+        tries = 0
+
+        def events(self) -> Any:
+            self.tries += 1
+            if self.tries == 1:
+                raise RuntimeUnavailable
+            if self.tries == 2:
+                raise KeyError
+            return super().events()
+
+    runtime = DeafAtFirst(surroundings.memory)
+    platform = surroundings.open(runtime, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.start_background()
+    assert eventually(lambda: runtime.tries == 3, 10)
+    surroundings.memory.vanish(instance_id)
+    surroundings.witness.until(StatusChanged, reason="container_missing")
+
+
+class FailsInTurn(WrappedRuntime):
+    """Raises one error after the other when all containers are to be observed, and then works."""
+
+    def __init__(self, inner: MemoryRuntime, *errors: Exception) -> None:
+        super().__init__(inner)
+        self.errors = list(errors)
+
+    def before(self, call: str) -> None:
+        if call == "observe_all" and self.errors:
+            raise self.errors.pop(0)
+
+
+class CountingSyncs(WrappedRuntime):
+    """Counts how often everything is looked at, and tells when it is listened to."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.syncs = 0
+        self.listens = threading.Event()
+
+    def before(self, call: str) -> None:
+        self.syncs += call == "observe_all"
+
+    def events(self) -> Any:
+        for happened in super().events():
+            self.listens.set()
+            yield happened

@@ -1,0 +1,113 @@
+"""What the engine tells by itself, and how a bot that crashes in a loop is held back: on a real engine."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import docker
+import pytest
+
+from clawdeploy.core.contracts import Blueprint, Bot, ContainerSpec, Probe, Status
+from clawdeploy.core.errors import RuntimeUnavailable
+from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.testing import eventually
+from clawdeploy.plugins.docker_runtime.events import LONGEST_LINE, lines
+from tests.core.surroundings import Witness
+from tests.platforms import GOOD, memory_platform
+from tests.plugins.docker_runtime.conftest import MakeRuntime
+
+KILLS = 10
+
+RecordProperty = Callable[[str, object], None]
+
+
+class Scripted:
+    """A blueprint whose container is the one that is given."""
+
+    name = "scripted"
+    label = "Scripted"
+    description = "It does what a script says."
+    probe = Probe(deadline=15)
+    stop_timeout = 5.0
+
+    def __init__(self, spec: ContainerSpec) -> None:
+        self._spec = spec
+        self.images = spec.images
+
+    def container(self, bot: Bot) -> ContainerSpec:
+        return self._spec
+
+    @hookimpl
+    def register_blueprints(self) -> Iterable[Blueprint]:
+        return [self]
+
+
+def test_lines_are_put_together_and_bounded() -> None:
+    assert list(lines([b'{"a"', b":1}\n{}", b"\n", b"\n{"])) == [b'{"a":1}', b"{}"]
+    with pytest.raises(RuntimeUnavailable):
+        list(lines([b"x" * (LONGEST_LINE + 1)]))
+
+
+@pytest.mark.engine
+def test_an_external_kill_shows_within_two_seconds(
+    tmp_path: Path,
+    make_runtime: MakeRuntime,
+    spec: ContainerSpec,
+    witness: docker.APIClient,
+    record_property: RecordProperty,
+) -> None:
+    platform = memory_platform(
+        tmp_path, runtime=make_runtime, plugins={"s": Scripted(spec)}, PORT_RANGE="23000-23999", SYNC_SECONDS=3600
+    )
+    bot = platform.instances.create("ann", {**GOOD, "blueprint": "scripted"}, wait=30)
+    assert bot.status is Status.RUNNING, bot.detail
+    platform.start_background()
+    took = []
+    try:
+        for _ in range(KILLS):
+            began = time.monotonic()
+            witness.stop(bot.container_id or "", timeout=0)
+            stopped = time.monotonic()
+            assert eventually(lambda: platform.instances.get("ann", bot.id).status is Status.STOPPED, 5)
+            took.append(time.monotonic() - stopped)
+            assert platform.instances.get("ann", bot.id).reason == "stopped_outside"
+            assert time.monotonic() - began < 10
+            assert platform.instances.start("ann", bot.id, wait=30).status is Status.RUNNING
+    finally:
+        platform.instances.delete("ann", bot.id, wait=30)
+        platform.close()
+    record_property("external_stop_shown_after_seconds", {"median": median(took), "max": max(took)})
+    assert max(took) < 2.0
+
+
+@pytest.mark.engine
+def test_a_crash_loop_is_stopped_and_told_and_stop_wins(
+    tmp_path: Path, make_runtime: MakeRuntime, spec: ContainerSpec, witness: docker.APIClient
+) -> None:
+    crashing = replace(spec, command=("sh", "-c", "exit 3"))
+    seen = Witness()
+    platform = memory_platform(
+        tmp_path,
+        runtime=make_runtime,
+        plugins={"s": Scripted(crashing), "witness": seen},
+        PORT_RANGE="23000-23999",
+        SYNC_SECONDS=1,
+    )
+    platform.start_background()
+    bot = platform.instances.create("ann", {**GOOD, "blueprint": "scripted"}, wait=60)
+    try:
+        assert (bot.status, bot.reason) == (Status.ERROR, "crash_loop"), bot
+        assert "3 times in the last 10 minutes, with exit code 3" in bot.detail
+        assert "started again 10 seconds later" in bot.detail
+        assert witness.inspect_container(bot.container_id or "")["State"]["Status"] == "exited"
+        assert eventually(lambda: "20 seconds later" in platform.instances.get("ann", bot.id).detail, 40)
+        assert platform.instances.stop("ann", bot.id, wait=30).status is Status.STOPPED
+        began = witness.inspect_container(bot.container_id or "")["State"]["StartedAt"]
+        assert not eventually(
+            lambda: witness.inspect_container(bot.container_id or "")["State"]["StartedAt"] != began, 3
+        ), "it was started again although it was to be stopped"
+    finally:
+        platform.instances.delete("ann", bot.id, wait=30)
+        platform.close()
