@@ -54,6 +54,13 @@ class PrivateEngine:
         self._engine.kill()
         self._engine.wait()
 
+    def shut_down(self) -> None:
+        """End engine and containers in good order, as a machine does that is restarted."""
+        assert self._engine
+        self._engine.terminate()
+        self._engine.wait(START_SECONDS)
+        self.cut_power()
+
     def cut_power(self) -> None:
         """End everything at once, as a machine does that loses its power: engine, containers and all between them."""
         self.kill()
@@ -104,9 +111,8 @@ class PrivateEngine:
         """Remove its containers and end it, and everything that it started."""
         if self._engine and self._engine.poll() is None:
             self._remove_containers()
-            self._engine.terminate()
-            self._engine.wait(START_SECONDS)
-        if self._engine:
+            self.shut_down()
+        elif self._engine:
             self.cut_power()
 
     def _unmount(self) -> None:

@@ -83,8 +83,13 @@ def _recorded(row: Any, begun_anew: bool) -> Recorded:
 
 
 def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
-    due = row.retry_at is not None and row.retry_at <= now
-    return row.operation is None and (due or (seen.ended_with_engine and row.reason not in BY_HAND))
+    if row.operation is not None:
+        return False
+    if row.retry_at is not None:
+        return bool(row.retry_at <= now)
+    if row.reason in BY_HAND or row.reason in FAILED_OPERATIONS:
+        return False
+    return seen.ended_with_engine or bool(seen.engine_error)
 
 
 def guarded(call: Callable[..., Any], *arguments: Any) -> Any:

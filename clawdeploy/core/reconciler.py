@@ -31,6 +31,7 @@ UNANSWERED_PROBES = 2
 """How many syncs in a row a running bot must not answer until that is recorded."""
 
 ENDED_WITH_ENGINE = "Docker had ended it when Docker itself started."
+NOT_STARTED_BY_ENGINE = "Docker could not start it by itself."
 PAUSE_IS_OVER = "It had ended by itself, and the pause after that is over."
 
 Change = dict[str, str]
@@ -153,8 +154,7 @@ class Reconciler:
         return self._change(row, step)
 
     def _recover(self, claim: Claim, situation: Situation) -> Step:
-        why = ENDED_WITH_ENGINE if situation.observation.ended_with_engine else PAUSE_IS_OVER
-        self._claims.recover(claim, why)
+        self._claims.recover(claim, _why(situation.observation))
         return Step(Action.RECOVER, Status.CREATING, "starting")
 
     @staticmethod
@@ -174,3 +174,9 @@ class Reconciler:
                 self._lifecycle.carry_out(claim)
 
         return self._crew.do(instance_id, work)
+
+
+def _why(seen: Observation) -> str:
+    if seen.ended_with_engine:
+        return ENDED_WITH_ENGINE
+    return NOT_STARTED_BY_ENGINE if seen.engine_error else PAUSE_IS_OVER

@@ -47,6 +47,17 @@ def test_what_ended_with_the_engine_is_brought_back(surroundings: Surroundings, 
     assert ("sync", "recover", "Docker had ended it when Docker itself started.") in told
 
 
+def test_what_the_engine_could_not_start_by_itself_is_started(surroundings: Surroundings, platform: Platform) -> None:
+    running, stopped = made(platform), made(platform)
+    platform.instances.stop(OWNER, stopped)
+    surroundings.memory.end_with_engine("a file to mount is not there")
+    sync(platform)
+    assert platform.instances.get(OWNER, running).status == Status.RUNNING
+    assert state(surroundings, stopped) is ContainerState.EXITED
+    told = [(entry.what, entry.detail) for entry in platform.instances.activity(OWNER, running)]
+    assert ("recover", "Docker could not start it by itself.") in told
+
+
 def test_what_was_brought_back_and_is_removed_meanwhile_is_not_made_anew(
     surroundings: Surroundings, platform: Platform
 ) -> None:
@@ -172,6 +183,7 @@ def test_one_that_cannot_be_brought_back_is_tried_again(
     assert (instance.status, instance.reason) == ("error", "runtime_failure")
     assert instance.detail == "Docker says: not now. It is started again 10 seconds later; Stop ends that."
     sync(platform)
+    platform.reconciler.look([instance_id])
     assert state(surroundings, instance_id) is ContainerState.EXITED
     clock.advance(seconds=11)
     sync(platform)

@@ -124,8 +124,9 @@ class Observation:
 
     A missing container is an observation, not an exception. ``exit_code``, ``out_of_memory``,
     ``restart_count``, ``engine_error`` and what follows it are filled by ``Runtime.observe`` and left at their
-    defaults by ``Runtime.observe_all``, which is one engine call for all containers. ``ended_with_engine``: it has
-    ended because the engine did, or while that started, and by nobody's hand. ``memory_bytes`` is its limit.
+    defaults by ``Runtime.observe_all``, which is one engine call for all containers. ``engine_error`` is why the
+    engine could not start it when it last tried. ``ended_with_engine``: it has ended because the engine did, or while
+    that started, and by nobody's hand. ``memory_bytes`` is its limit.
     ``unhealthy`` is the verdict of a health check that the engine carries out; both calls fill it.
     """
 

@@ -26,6 +26,7 @@ class MemoryContainer:
     out_of_memory: bool = False
     restart_count: int = 0
     ended_with_engine: bool = False
+    engine_error: str = ""
     started_at: datetime | None = None
     lines: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -44,6 +45,7 @@ class MemoryContainer:
             restart_count=self.restart_count,
             started_at=self.started_at,
             ended_with_engine=self.ended_with_engine,
+            engine_error=self.engine_error,
             memory_bytes=self.spec.limits.memory_bytes,
         )
 

@@ -79,7 +79,8 @@ class MemoryRuntime:
                 container.exit_code, container.out_of_memory, container.restart_count = None, False, 0
                 container.started_at = datetime.now(UTC)
                 container.write("started")
-            container.state, container.ended_with_engine = ContainerState.RUNNING, False
+            container.state = ContainerState.RUNNING
+            container.ended_with_engine, container.engine_error = False, ""
             self.engine.tell(container)
 
     def stop(self, container_id: str, timeout: float) -> None:  # noqa: ARG002 -- nothing here takes time to end
@@ -178,12 +179,16 @@ class MemoryRuntime:
             container.restart_count, container.out_of_memory = restart_count, out_of_memory
             self.engine.tell(container)
 
-    def end_with_engine(self) -> None:
-        """Do what an engine does that was killed: when it starts again, it ends all that still runs."""
+    def end_with_engine(self, error: str = "") -> None:
+        """Do what an engine does that was killed: when it starts again, it ends all that still runs.
+
+        With an ``error`` it ended in good order long before, and could not bring back what ran.
+        """
         with self.engine.lock:
             for container in self.engine.containers.values():
                 if container.state in ALIVE:
-                    container.state, container.exit_code, container.ended_with_engine = ContainerState.EXITED, 0, True
+                    container.state, container.exit_code = ContainerState.EXITED, 127 if error else 0
+                    container.ended_with_engine, container.engine_error = not error, error
                     self.engine.tell(container)
 
     def vanish(self, instance_id: str) -> None:

@@ -1,0 +1,98 @@
+"""The machine restarts: what is only kept in memory is gone, bots' secrets with it, and the bots run again.
+
+The engine itself starts containers before anybody could write their secrets, and fails.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import docker
+import pytest
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.contracts import ContainerSpec, Status
+from clawdeploy.core.testing import eventually
+from clawdeploy.plugins.docker_runtime import observing
+from tests.platforms import GOOD, memory_platform
+from tests.plugins.docker_runtime.conftest import MakeRuntime
+from tests.plugins.docker_runtime.test_remaking import TOKEN, Busy, run
+from tests.private_engine import PrivateEngine
+
+pytest_plugins = ["tests.plugins.docker_runtime.conftest"]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+OWNER = "ann"
+RECOVERS_WITHIN = 20.0
+
+Open = Callable[[], Platform]
+
+
+@pytest.fixture
+def open_platform(
+    tmp_path: Path, private_engine: PrivateEngine, make_runtime: MakeRuntime, spec: ContainerSpec
+) -> Iterator[Open]:
+    """Open the installation's platform, as a server does that starts; the one before is closed."""
+    private_engine.load(spec.images[0])
+    opened: list[Platform] = []
+
+    def open_it() -> Platform:
+        for before in opened:
+            before.close()
+        opened.append(
+            memory_platform(
+                tmp_path,
+                runtime=lambda installation: make_runtime(installation, private_engine.address),
+                plugins={"busy": Busy(spec)},
+                PORT_RANGE="26000-26999",
+            )
+        )
+        opened[-1].start_background()
+        return opened[-1]
+
+    yield open_it
+    for platform in opened:
+        platform.close()
+
+
+@pytest.mark.parametrize("end", [PrivateEngine.cut_power, PrivateEngine.shut_down])
+@pytest.mark.parametrize("server_first", [True, False])
+def test_bots_with_secrets_run_again(
+    open_platform: Open,
+    private_engine: PrivateEngine,
+    secret_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[PrivateEngine], None],
+    server_first: bool,
+) -> None:
+    platform = open_platform()
+    body = {**GOOD, "blueprint": "busy", "botToken": TOKEN}
+    running, stopped = (platform.instances.create(OWNER, body, wait=30).id for _ in range(2))
+    platform.instances.stop(OWNER, stopped)
+    platform.close()
+    end(private_engine)
+    shutil.rmtree(secret_root)
+    if end is PrivateEngine.shut_down:
+        # As if the machine had been off for long, so that nothing can be told from when the containers ended.
+        monkeypatch.setattr(observing, "START_TAKES", timedelta(0))
+    if server_first:
+        platform = open_platform()
+        private_engine.start()
+    else:
+        private_engine.start()
+        platform = open_platform()
+
+    own = docker.APIClient(private_engine.address, version="1.41", timeout=10)
+
+    def as_before() -> bool:
+        rows = [platform.instances.get(OWNER, each) for each in (running, stopped)]
+        there = [own.inspect_container(f"clawdeploy-{each}")["State"]["Status"] for each in (running, stopped)]
+        said = [(row.status, row.operation) for row in rows]
+        return said == [(Status.RUNNING, None), (Status.STOPPED, None)] and there == ["running", "exited"]
+
+    try:
+        assert eventually(as_before, RECOVERS_WITHIN), platform.instances.get(OWNER, running)
+        assert run(own, f"clawdeploy-{running}", "cat /run/secrets/botToken") == TOKEN
+    finally:
+        own.close()
