@@ -92,7 +92,11 @@ None yet\
 <ol id="happened-${f'{happened[0].at.timestamp():.6f}'}">
 % for one in happened:
 <li><p class="aside"><time datetime="${one.at.isoformat()}">${date(one.at)}</time>${f", {one.who}" if one.who else ""}</p>
-<p><bdi>${one.sentence}</bdi></p></li>
+<p><bdi>${one.sentence}</bdi></p>
+% if one.evidence:
+<p class="aside"><bdi>${one.evidence}</bdi></p>
+% endif
+</li>
 % endfor
 </ol>
 </div>

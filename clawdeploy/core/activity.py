@@ -3,13 +3,32 @@
 An entry is written in the transaction of the change that it tells of, so that there is none without the other.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from clawdeploy.core.contracts import Activity
+from clawdeploy.core.contracts import Activity, Observation
 
 KEPT = 200
 """How many entries of one instance are kept; the oldest go first."""
+
+
+LONGEST_EVIDENCE = 300
+
+
+def evidence(seen: Observation) -> Mapping[str, object]:
+    """Return what was seen of a container as JSON values; what says nothing is left out."""
+    told = {
+        "container": seen.state.value,
+        "containerId": (seen.container_id or "")[:12],
+        "exitCode": seen.exit_code,
+        "outOfMemory": seen.out_of_memory,
+        "restartCount": seen.restart_count,
+        "unhealthy": seen.unhealthy,
+        "endedWithEngine": seen.ended_with_engine,
+        "engineError": seen.engine_error[:LONGEST_EVIDENCE],
+    }
+    return {name: value for name, value in told.items() if value or (name == "exitCode" and value is not None)}
 
 
 class ActivityLog:
@@ -26,25 +45,22 @@ class ActivityLog:
         """Note that somebody changed fields, by their JSON names."""
         self._add(instance_id, at, actor, "changed", ",".join(sorted(fields)))
 
-    def state(self, instance_id: str, at: datetime, actor: str, status: str, reason: str, detail: str) -> None:
-        """Note a status, or a reason of one, that an instance has from now on."""
-        self._add(instance_id, at, actor, "state", status, reason, detail)
+    def state(self, instance_id: str, at: datetime, actor: str, status: str, **said: Any) -> None:
+        """Note a status that an instance has from now on, with its ``reason``, ``detail`` and ``evidence``."""
+        self._add(instance_id, at, actor, "state", status, **said)
 
     def newest(self, instance_id: str, limit: int) -> list[Activity]:
         """Return the newest entries of an instance, newest first."""
         rows = self._of(instance_id).order_by(self._row.id.desc()).limit(limit)
-        return [Activity(row.at, row.actor, row.kind, row.what, row.reason, row.detail) for row in rows]
+        return [Activity(row.at, row.actor, row.kind, row.what, row.reason, row.detail, row.evidence) for row in rows]
 
     def forget(self, instance_id: str) -> None:
         """Remove all entries of an instance."""
         self._row.delete().where(self._row.instance_id == instance_id).execute()
 
-    def _add(
-        self, instance_id: str, at: datetime, actor: str, kind: str, what: str, reason: str = "", detail: str = ""
-    ) -> None:
-        self._row.insert(
-            instance_id=instance_id, at=at, actor=actor, kind=kind, what=what, reason=reason, detail=detail
-        ).execute()
+    def _add(self, instance_id: str, at: datetime, actor: str, kind: str, what: str, **said: Any) -> None:
+        said = {"reason": "", "detail": "", **said}
+        self._row.insert(instance_id=instance_id, at=at, actor=actor, kind=kind, what=what, **said).execute()
         beyond = self._row.select(self._row.id).where(self._row.instance_id == instance_id)
         oldest_kept = beyond.order_by(self._row.id.desc()).limit(1).offset(KEPT)
         self._row.delete().where(self._row.instance_id == instance_id, self._row.id <= oldest_kept).execute()

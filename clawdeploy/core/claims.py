@@ -151,20 +151,22 @@ class Claims:
             )  # fmt: skip
         self._tell(told)
 
-    def save(self, claim: Claim, /, **fields: Any) -> None:
+    def save(self, claim: Claim, /, evidence: Mapping[str, object] = NOTHING, **fields: Any) -> None:
         """Write to the claimed row; a status or reason that changed is noted, and a status told to observers.
 
-        Raises ``ClaimLost``.
+        ``evidence`` is what was seen, to be noted with it. Raises ``ClaimLost``.
         """
         with self._store.database.transaction():
-            told = self._write(claim, self._store.clock(), **fields)
+            told = self._write(claim, self._store.clock(), evidence, **fields)
         self._tell(told)
 
     def _tell(self, told: StatusChanged | None) -> None:
         if told is not None:
             self._publish(told)
 
-    def _write(self, claim: Claim, now: datetime, /, **fields: Any) -> StatusChanged | None:
+    def _write(
+        self, claim: Claim, now: datetime, /, evidence: Mapping[str, object] = NOTHING, **fields: Any
+    ) -> StatusChanged | None:
         row = self.row(claim)
         changed = "status" in fields and fields["status"] != row.status
         if changed:
@@ -176,7 +178,8 @@ class Claims:
         after = Status(fields.get("status", row.status))
         reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
         if changed or reason != row.reason:
-            self._store.activity.state(row.id, now, claim.actor, after, reason, detail)
+            said = {"reason": reason, "detail": detail, "evidence": dict(evidence)}
+            self._store.activity.state(row.id, now, claim.actor, after, **said)
         if not changed:
             return None
         return StatusChanged(now, claim.actor, row.id, row.owner, Status(row.status), after, reason, detail)

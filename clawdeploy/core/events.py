@@ -10,7 +10,8 @@ from clawdeploy.core.contracts.instance import Status
 class Event:
     """Something that happened: when, and who did it.
 
-    ``actor`` is a user id, ``"sync"`` when a sync noticed it, or ``"cli"``.
+    ``actor`` is a user id, ``"engine"`` when the engine told of it, ``"sync"`` when the server did or noticed it by
+    itself, or ``"cli"``.
     """
 
     at: datetime

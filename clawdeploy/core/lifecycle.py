@@ -15,7 +15,7 @@ from typing import Any
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
-from clawdeploy.core.crashes import newly_counted, tried_later
+from clawdeploy.core.crashes import tried_later
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import (
     EngineError,
@@ -28,7 +28,8 @@ from clawdeploy.core.errors import (
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
-from clawdeploy.core.steps import FAILED_OPERATIONS, Action, Situation, Step, next_step
+from clawdeploy.core.recording import Recorder
+from clawdeploy.core.steps import FAILED_OPERATIONS, Action, next_step
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Lifecycle:
         self._publish = publish
         self._closing = threading.Event()
         self.observer = Observer(runtime, deployments, store.clock)
+        self.recorder = Recorder(claims, store.clock)
 
     def carry_out(self, claim: Claim) -> None:
         """Work on the claimed instance until it has settled.
@@ -91,27 +93,6 @@ class Lifecycle:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
         self._closing.set()
 
-    def settle(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
-        """Record the outcome and give the claim back. A row that says so already is not written."""
-        seen, fields = situation.observation, newly_counted(row, situation)
-        if step.action is Action.SETTLE:
-            detail = explain(step.reason, seen, len(situation.crashes))
-            fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
-        if seen.container_id:
-            fields["container_id"] = seen.container_id
-        if row.operation is None and all(getattr(row, name) == fields[name] for name in fields):
-            self._claims.release(claim)
-        else:
-            self._claims.finish(claim, **fields)
-
-    def back_off(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
-        """Record that a bot crashes in a loop and when it is tried again; what is left is to stop it until then."""
-        sentence = explain(step.reason, situation.observation, len(situation.crashes))
-        now = self._store.clock()
-        begun = {} if row.operation else {"operation": Operation.RECOVER, "operation_since": now}
-        fields = {**newly_counted(row, situation), **begun, **tried_later(row, sentence, now)}
-        self._claims.save(claim, status=Status.ERROR, reason=step.reason, **fields)
-
     def _run(self, attempt: Attempt) -> None:
         try:
             while self._advance(attempt):
@@ -130,10 +111,10 @@ class Lifecycle:
         seen, situation = self.observer.observed(row)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
-            self.settle(attempt.claim, row, step, situation)
+            self.recorder.settle(attempt.claim, row, step, situation)
             return False
         if step.action is Action.BACK_OFF:
-            self.back_off(attempt.claim, row, step, situation)
+            self.recorder.back_off(attempt.claim, row, step, situation)
             return True
         if step.action is Action.FORGET:
             self._forget(attempt.claim, row)

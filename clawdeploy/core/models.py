@@ -134,6 +134,7 @@ class ActivityRow(peewee.Model):
     what = peewee.TextField()
     reason = peewee.TextField()
     detail = peewee.TextField()
+    evidence = JsonField(default=dict)
 
     class Meta:
         table_name = "activity"

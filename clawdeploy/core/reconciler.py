@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 from clawdeploy.core.background import Crew
@@ -23,6 +24,7 @@ from clawdeploy.core.store import InstanceStore
 logger = logging.getLogger(__name__)
 
 SYNC_ACTOR = "sync"
+ENGINE_ACTOR = "engine"
 MOST_AT_ONCE = 8
 """How many instances are worked on at a time, and as many again probed."""
 RESUMED_EVERY = 5.0
@@ -138,13 +140,13 @@ class Reconciler:
                 step = verdict(situation)
                 if step.action is Action.RECOVER:
                     step = self._recover(claim, situation)
-                    begun.append(self._resume(row.id, actor))
+                    begun.append(self._resume(row.id, SYNC_ACTOR))
                 elif step.action is Action.BACK_OFF:
-                    self._lifecycle.back_off(claim, row, step, situation)
+                    self._lifecycle.recorder.back_off(claim, row, step, situation)
                     self._claims.release(claim)
-                    begun.append(self._resume(row.id, actor))
+                    begun.append(self._resume(row.id, SYNC_ACTOR))
                 else:
-                    self._lifecycle.settle(claim, row, step, situation)
+                    self._lifecycle.recorder.settle(claim, row, step, situation)
         except ClaimLost:
             return []
         except EngineError as error:
@@ -154,7 +156,8 @@ class Reconciler:
         return self._change(row, step)
 
     def _recover(self, claim: Claim, situation: Situation) -> Step:
-        self._claims.recover(claim, _why(situation.observation))
+        # Whoever told that it has ended: it is the server that brings it back.
+        self._claims.recover(replace(claim, actor=SYNC_ACTOR), _why(situation.observation))
         return Step(Action.RECOVER, Status.CREATING, "starting")
 
     @staticmethod

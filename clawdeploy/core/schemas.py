@@ -117,6 +117,7 @@ def dump_activity(entry: Activity) -> dict[str, Any]:
         "what": entry.what,
         "reason": entry.reason or None,
         "detail": entry.detail or None,
+        "evidence": dict(entry.evidence),
     }
 
 

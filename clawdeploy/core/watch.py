@@ -7,7 +7,7 @@ import time
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lease import Lease
-from clawdeploy.core.reconciler import Reconciler
+from clawdeploy.core.reconciler import ENGINE_ACTOR, Reconciler
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ class Watch:
                 self._look(interval)
                 self._complaint = ""
             except ClawDeployError as error:
+                # What was to be looked at now is looked at then.
+                self._next_sync = min(self._next_sync, time.monotonic() + TRIES_AGAIN)
                 if error.detail != self._complaint:
                     self._complaint = error.detail
                     logger.warning("Sync was not possible: %s", error.detail)
@@ -75,8 +77,9 @@ class Watch:
             self._next_sync = time.monotonic() + min(interval, TRIES_AGAIN)
             self._reconciler.sync()
             self._next_sync = time.monotonic() + interval
-        elif expected := happened | set(self._store.restless()):
-            self._reconciler.look(expected)
+            return
+        self._reconciler.look(happened, ENGINE_ACTOR)
+        self._reconciler.look(set(self._store.restless()) - happened)
 
     def _take_happened(self) -> set[str]:
         with self._lock:

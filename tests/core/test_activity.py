@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from clawdeploy.core.activity import KEPT
+from clawdeploy.core.activity import KEPT, evidence
 from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.contracts import Activity, Operation, Status
+from clawdeploy.core.contracts import Activity, ContainerState, Observation, Operation, Status
 from clawdeploy.core.errors import ImageUnavailable, InstanceNotFound
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.testing import BrokenRuntime
@@ -45,6 +45,27 @@ def test_a_life_is_told_in_order(surroundings: Surroundings) -> None:
         (OWNER, "state", "running", ""),
         ("sync", "state", "error", "crashed"),
     ]
+
+
+def test_what_was_seen_is_kept_as_evidence(surroundings: Surroundings) -> None:
+    platform = surroundings.open()
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 2, exit_code=137, out_of_memory=True)
+    platform.reconciler.look([instance_id], "engine")
+    (newest,) = platform.instances.activity(OWNER, instance_id, 1)
+    container = surroundings.memory.observe(instance_id).container_id or ""
+    assert (newest.actor, newest.what, newest.reason) == ("engine", "error", "out_of_memory")
+    assert newest.evidence == {
+        "container": "restarting",
+        "containerId": container[:12],
+        "exitCode": 137,
+        "outOfMemory": True,
+        "restartCount": 2,
+    }
+
+
+def test_what_an_engine_says_is_bounded(surroundings: Surroundings) -> None:
+    assert evidence(Observation(ContainerState.EXITED, engine_error="x" * 10_000))["engineError"] == "x" * 300
 
 
 def test_a_sync_that_finds_nothing_new_notes_nothing(surroundings: Surroundings) -> None:

@@ -44,6 +44,15 @@ class TestActivity:
         assert lasting([]) == []
 
 
+def test_what_was_seen_is_shown_where_something_is_amiss() -> None:
+    seen = {"container": "restarting", "exitCode": 0, "restartCount": 4, "outOfMemory": True, "containerId": "abc"}
+    evidence = "Docker says: restarting, exit code 0, ended for lack of memory, restarted by Docker: 4, container abc"
+    error = Activity(AT, "engine", "state", "error", "crash_loop", "It keeps ending.", seen)
+    assert (told(error, "ann", {}).who, told(error, "ann", {}).evidence) == ("told by Docker", evidence)
+    assert told(Activity(AT, "ann", "state", "stopped", evidence={"exitCode": 0}), "ann", {}).evidence == ""
+    assert told(Activity(AT, "sync", "state", "running", evidence=seen), "ann", {}).evidence == ""
+
+
 @pytest.mark.parametrize(
     ("activity", "sentence", "who"),
     [

@@ -17,7 +17,22 @@ ASKED = {
 STARTS = (Operation.CREATE, Operation.START, Operation.RESTART, Operation.RECOVER)
 STATES = {Status.RUNNING: "It is running.", Status.STOPPED: "It stopped.", Status.ERROR: "It is in trouble."}
 PEOPLE = {"cli": "Somebody on the server's command line", "sync": "The server"}
-NOTICED = {"sync": "noticed by the server", "cli": "noticed from the server's command line"}
+NOTICED = {
+    "engine": "told by Docker",
+    "sync": "noticed by the server",
+    "cli": "noticed from the server's command line",
+}
+EVIDENCE = {
+    "container": "Docker says: {}",
+    "exitCode": "exit code {}",
+    "outOfMemory": "ended for lack of memory",
+    "restartCount": "restarted by Docker: {}",
+    "unhealthy": "its health check fails",
+    "endedWithEngine": "ended while Docker started",
+    "engineError": "{}",
+    "containerId": "container {}",
+}
+"""What was seen, in words, in the order in which it is read; ``{}`` is the value."""
 PLAIN_FIELDS = {"name": "name", "config": "configuration"}
 PASSING = ("creating_container", "pulling_image", "starting", "waiting_until_ready", "stopping", "removing")
 """Reasons of states that something always follows; they are of interest while they last."""
@@ -25,11 +40,15 @@ PASSING = ("creating_container", "pulling_image", "starting", "waiting_until_rea
 
 @dataclass(frozen=True)
 class Happened:
-    """One entry of the list: when, what in a sentence, and who noticed it, where nobody on this page did it."""
+    """One entry of the list: when, what in a sentence, and who noticed it, where nobody on this page did it.
+
+    ``evidence`` is what was seen of the container then, where something is amiss.
+    """
 
     at: datetime
     sentence: str
     who: str
+    evidence: str = ""
 
 
 def told(activity: Activity, owner: str, fields: Mapping[str, str]) -> Happened:
@@ -40,7 +59,9 @@ def told(activity: Activity, owner: str, fields: Mapping[str, str]) -> Happened:
     if activity.kind == "changed":
         return Happened(activity.at, f"{who} changed the {_named(activity.what.split(','), fields)}.", "")
     sentence = activity.detail or STATES.get(Status(activity.what), f"It is {activity.what}.")
-    return Happened(activity.at, sentence, NOTICED.get(activity.actor, ""))
+    noticed = NOTICED.get(activity.actor, "")
+    amiss = activity.what == Status.ERROR or (noticed and activity.what != Status.RUNNING)
+    return Happened(activity.at, sentence, noticed, _seen(activity.evidence) if amiss else "")
 
 
 def lasting(entries: Sequence[Activity]) -> list[Activity]:
@@ -57,6 +78,10 @@ def changed_since_start(entries: Sequence[Activity], secrets: Collection[str]) -
         if one.kind == "changed":
             changed |= set(one.what.split(",")) & set(secrets)
     return changed
+
+
+def _seen(evidence: Mapping[str, object]) -> str:
+    return ", ".join(words.format(evidence[name]) for name, words in EVIDENCE.items() if name in evidence)
 
 
 def _named(names: list[str], fields: Mapping[str, str]) -> str:
