@@ -75,7 +75,7 @@ class PatientWorker(ThreadWorker):
         os.kill(self.ppid, signal.SIGCHLD)
         super().run()
 
-    def accept(self, listener: Any) -> bool:
+    def accept(self, listener: Any) -> bool:  # type: ignore[override]
         """Take a new connection; says whether there was one."""
         try:
             client, address = listener.accept()
@@ -118,11 +118,12 @@ class PatientWorker(ThreadWorker):
         Those that the kernel has accepted already are served: it would end them without a word.
         """
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not enabled and not self.alive:
             for listener in self.sockets:
                 while self.nr_conns < self.worker_connections and self.accept(listener):
                     pass
                 listener.close()
+            self.sockets = []
 
     def murder_pending(self) -> None:
         """Close the connections whose time is over; when the worker ends, all that have sent nothing whole.
