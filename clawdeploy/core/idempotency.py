@@ -25,7 +25,11 @@ HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
 """How long a key is remembered with its answer."""
 IN_FLIGHT = timedelta(minutes=1)
-"""After this long without an answer the process that took a key is taken to be dead."""
+"""After this long without an answer the process that took a key is taken to be dead.
+
+Sooner when the work on what it made is over: then it is about to answer, with what is found, or somebody else had to
+finish its work.
+"""
 TAKEN_OVER = (
     "This took so long that the same request, sent again, was let through. Send it once more to see its outcome."
 )
@@ -63,6 +67,7 @@ class Idempotency:
     def __init__(self, database: Database, tables: Tables, vault: Vault, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._row = tables.idempotency
+        self._instance = tables.instance
         self._vault = vault
         self._clock = clock
 
@@ -146,10 +151,15 @@ class Idempotency:
             raise IdempotencyKeyReused
         if row.status is not None:
             return FirstAnswer(row.status, row.body, row.location, row.media_type)
-        if row.until > now:
+        if row.until > now and not self._is_settled(row.made):
             raise IdempotencyInFlight
         self._row.update(until=once.until).where(self._here(once)).execute()
         return replace(once, made=row.made)
+
+    def _is_settled(self, made: str | None) -> bool:
+        """Say whether something was made, and nobody works on it any more."""
+        unfinished = (self._instance.id == made) & self._instance.operation.is_null(False)
+        return made is not None and not self._instance.select().where(unfinished).exists()
 
     def _forget_old(self, now: datetime) -> None:
         """Delete some of the keys that are too old, in a transaction of its own that waits for nobody."""

@@ -28,7 +28,7 @@ ENGINE_ACTOR = "engine"
 MOST_AT_ONCE = 8
 """How many instances are worked on at a time, and as many again probed."""
 RESUMED_EVERY = 5.0
-"""Seconds between two tries to carry on with the same instance."""
+"""Seconds between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
 UNANSWERED_PROBES = 2
 """How many syncs in a row a running bot must not answer until that is recorded."""
 
@@ -89,7 +89,8 @@ class Reconciler:
         """Carry on with unfinished operations that nobody works on, with each of them every few seconds at most."""
         unfinished = self._store.unfinished()
         now = time.monotonic()
-        self._resumed_at = {each: at for each, at in self._resumed_at.items() if each in unfinished}
+        # A copy, because those who work write into it.
+        self._resumed_at = {each: at for each, at in self._resumed_at.copy().items() if each in unfinished}
         for instance_id in unfinished:
             if now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) >= RESUMED_EVERY:
                 self._resume(instance_id, actor)
@@ -168,11 +169,10 @@ class Reconciler:
         return [{"id": row.id, "before": row.status, "after": step.status.value, "reason": step.reason}]
 
     def _resume(self, instance_id: str, actor: str) -> "Future[None]":
-        self._resumed_at[instance_id] = time.monotonic()
-
         def work() -> None:
             claim = self._claims.resume(instance_id, actor)
             if claim is not None:
+                self._resumed_at[instance_id] = time.monotonic()
                 logger.info("Sync: carrying on with instance %s", instance_id)
                 self._lifecycle.carry_out(claim)
 

@@ -11,7 +11,7 @@ from gunicorn.glogging import Logger
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
 from clawdeploy.core.errors import ConfigurationError
-from clawdeploy.core.settings import HOST, PORT, WORKERS
+from clawdeploy.core.settings import HOST, PORT, WAIT_SECONDS, WORKERS
 from clawdeploy.web.app import create_app
 from clawdeploy.web.logs import configure_logging
 from clawdeploy.web.parent import Parent
@@ -19,6 +19,9 @@ from clawdeploy.web.worker import PatientWorker
 
 THREADS = 16
 GRACE_SECONDS = 25
+"""How long requests that are under way when the server ends are waited for at least."""
+ANSWERED_WITHIN = 5
+"""Seconds that a request takes at most besides its wait for the outcome of a change."""
 BACKLOG = 1024
 
 
@@ -84,7 +87,7 @@ class _Server(BaseApplication):
             "workers": self._config[WORKERS],
             "worker_class": PatientWorker,
             "threads": THREADS,
-            "graceful_timeout": GRACE_SECONDS,
+            "graceful_timeout": max(GRACE_SECONDS, self._config[WAIT_SECONDS] + ANSWERED_WITHIN),
             "keepalive": 15,
             "limit_request_line": 4094,
             "limit_request_fields": 60,

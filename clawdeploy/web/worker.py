@@ -75,17 +75,18 @@ class PatientWorker(ThreadWorker):
         os.kill(self.ppid, signal.SIGCHLD)
         super().run()
 
-    def accept(self, listener: Any) -> None:
-        """Take a new connection."""
+    def accept(self, listener: Any) -> bool:  # type: ignore[override]
+        """Take a new connection; says whether there was one."""
         try:
             client, address = listener.accept()
         except OSError as error:
             # The client may be gone already, or this process has no descriptor left: neither may end the worker.
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 logger.warning("A connection could not be accepted: %s", error.strerror)
-            return
+            return False
         self.nr_conns += 1
         self.enqueue_req(Connection(self.cfg, client, address, listener.getsockname()))
+        return True
 
     def enqueue_req(self, conn: Any) -> None:
         """Hand a connection to a thread, or put it back to wait until its request's head is there."""
@@ -112,11 +113,17 @@ class PatientWorker(ThreadWorker):
         return keep
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        """Begin or cease to accept connections; when the worker ends, new ones are refused and do not hang."""
+        """Begin or cease to accept connections; when the worker ends, new ones are refused and do not hang.
+
+        Those that the kernel has accepted already are served: it would end them without a word.
+        """
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not enabled and not self.alive:
             for listener in self.sockets:
+                while self.nr_conns < self.worker_connections and self.accept(listener):
+                    pass
                 listener.close()
+            self.sockets = []
 
     def murder_pending(self) -> None:
         """Close the connections whose time is over; when the worker ends, all that have sent nothing whole.

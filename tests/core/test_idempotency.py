@@ -76,6 +76,21 @@ def test_while_it_is_carried_out_it_waits_and_a_dead_process_holds_it_for_a_minu
         begin(keys)
 
 
+def test_a_dead_process_holds_it_no_longer_than_the_work_goes_on_that_it_began(
+    keys: Idempotency, opened: Platform, surroundings: Surroundings
+) -> None:
+    there = opened.instances.create(OWNER, GOOD, once=begin(keys, GOOD))
+    surroundings.set_row(there.id, operation="create")
+    with pytest.raises(IdempotencyInFlight):
+        begin(keys, GOOD)
+    surroundings.set_row(there.id, operation=None)
+    again = begin(keys, GOOD)
+    assert again.made == there.id
+    assert opened.instances.create(OWNER, GOOD, once=again) == opened.instances.get(OWNER, there.id)
+    keys.finish(again, ANSWER)
+    assert keys.begin(OWNER, CALL, "k", {"body": GOOD}) == ANSWER
+
+
 def test_what_was_refused_leaves_the_key_free(keys: Idempotency) -> None:
     keys.release(begin(keys, "wrong"))
     keys.finish(begin(keys, "right"), ANSWER)

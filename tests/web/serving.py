@@ -3,26 +3,36 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from clawdeploy.core.testing import eventually
 from tests.platforms import memory_platform
 
 HOST = "127.0.0.1"
+SERVERS_FROM = 30_000
+"""Above the ports that bots of tests get, and below those of clients, which begin at 32,768 on Linux."""
 SERVE = (sys.executable, "-m", "clawdeploy", "serve")
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on now, and that the kernel gives to no client.
+
+    Else a client that asks again and again while its server is down would at some time be connected to itself.
+    """
+    first_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(SERVERS_FROM, first_of_clients)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -96,10 +106,14 @@ class Served:
         return self.process.wait(timeout=40)
 
     def kill(self) -> None:
-        """End all its processes without a chance to do anything."""
-        for pid in (self.process.pid, *self.workers()):
+        """End all its processes without a chance to do anything; returns when they are gone, with what they held."""
+        # Stopped first, so that it begins no worker meanwhile.
+        self.process.send_signal(signal.SIGSTOP)
+        workers = self.workers()
+        for pid in (self.process.pid, *workers):
             os.kill(pid, signal.SIGKILL)
         self.close()
+        assert eventually(lambda: not any(map(_lives, workers)), within=20)
 
     def close(self) -> None:
         """End the server, by force if need be."""
@@ -136,6 +150,14 @@ class Served:
             response = http.client.HTTPResponse(opened)
             response.begin()
             return Answer(response)
+
+
+def _lives(pid: int) -> bool:
+    """Say whether a process has not ended; one that nobody has asked about yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 class Answer:

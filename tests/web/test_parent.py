@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,6 +73,12 @@ def listens(pid: int, port: int) -> bool:
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     (inode,) = [line[9] for line in sockets if line[1].endswith(f":{port:04X}") and line[3] == LISTENING]
     return any(str(held.readlink()) == f"socket:[{inode}]" for held in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def is_pending(pid: int, number: signal.Signals) -> bool:
+    """Say whether a process that stands still will get a signal as soon as it goes on."""
+    said = Path(f"/proc/{pid}/status").read_text().partition("ShdPnd:")[2].split()[0]
+    return bool(int(said, 16) & 1 << number - 1)
 
 
 def tries(served: Served, count: int, known: set[int]) -> None:
@@ -152,6 +158,21 @@ class TestReplacing:
                 opened.sendall(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert opened.recv(20).startswith(b"HTTP/1.1 200")
             assert served.stop() == 0
+
+    def test_connections_that_only_the_kernel_has_accepted_are_answered_by_a_server_that_ends(
+        self, tmp_path: Path
+    ) -> None:
+        with serving(tmp_path, WORKERS="1") as served, ExitStack() as opened:
+            (worker,) = ready(served, 1)
+            # A worker that stands still for a moment, as one that has much to do.
+            os.kill(worker, signal.SIGSTOP)
+            request = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            waiting = [opened.enter_context(served.connect(request)) for _ in range(5)]
+            served.process.send_signal(signal.SIGTERM)
+            assert eventually(lambda: is_pending(worker, signal.SIGTERM), within=10)
+            os.kill(worker, signal.SIGCONT)
+            assert [one.recv(12) for one in waiting] == [b"HTTP/1.1 200"] * 5
+            assert served.process.wait(20) == 0
 
     @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
     def test_a_server_without_any_worker_still_ends_when_told(self, tmp_path: Path, by: signal.Signals) -> None:

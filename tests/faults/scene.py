@@ -1,0 +1,123 @@
+"""Where faults happen: a real server on the real engine, with decoys, a bystander and an oracle that sees all."""
+
+import secrets
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from tests.browser.sites import STANDIN_IMAGE
+from tests.faults.decoys import INSTALLATION, Decoys
+from tests.faults.facts import Machine
+from tests.faults.keeper_server import BLUEPRINT, KEEPER_SERVER
+from tests.faults.ledger import Client, Ledger
+from tests.faults.oracle import Oracle, Target
+from tests.faults.proxy import FaultProxy
+from tests.platforms import memory_platform
+from tests.web.serving import HOST, Served
+
+ENGINE = "/var/run/docker.sock"
+PORTS = (27000, 27999)
+
+
+def telegram_token() -> str:
+    """Make a secret that the form of a Telegram bot takes."""
+    return f"123456789:AA{secrets.token_hex(16)}x"
+
+
+class Scene:
+    """One server whose engine is reached through a proxy. ``database_url`` empty is SQLite.
+
+    ``through`` is the URL of the database for the server, if it is another one, such as that of a proxy.
+    """
+
+    def __init__(self, database_url: str = "", *, through: str = "", **settings: str) -> None:
+        # A short path: the kernel allows 107 characters for a socket.
+        self.folder = Path(tempfile.mkdtemp(prefix="scene-"))
+        self.engine = FaultProxy(str(self.folder / "engine.sock"), ENGINE)
+        database = {"DATABASE_URL": through or database_url} if database_url else {}
+        usual = {"WORKERS": "1", "WAIT_SECONDS": "20", "RUNTIME": "docker", "BLUEPRINT": BLUEPRINT}
+        self.served = Served(
+            self.folder,
+            KEEPER_SERVER,
+            DOCKER_HOST=f"unix://{self.engine.address}",
+            PORT_RANGE=f"{PORTS[0]}-{PORTS[1]}",
+            **{**usual, **database, **settings},
+        )
+        self.ledger = Ledger()
+        self.base_url = f"http://{HOST}:{self.served.port}"
+        self.client = Client(self.base_url, self.served.bearer, self.ledger)
+        self.canaries = [telegram_token()]
+        self.decoys = Decoys(f"unix://{ENGINE}", STANDIN_IMAGE).make()
+        bystander = self._bearer("bob", database_url)
+        made = Client(self.base_url, bystander, self.ledger).call("POST", "/api/instances", self.bot("bystander"))
+        assert made is not None
+        assert made.json()["instance"]["status"] == "running", made
+        self.target = Target(
+            self.base_url,
+            self.served.bearer,
+            database_url,
+            self.folder / "data",
+            f"unix://{ENGINE}",
+            PORTS,
+            (self.served.log,),
+        )
+        self.oracle = Oracle(
+            self.target,
+            self.ledger,
+            decoys=self.decoys,
+            canaries=self.canaries,
+            bystander=bystander,
+            new_bot=self.bot("trial"),
+        )
+
+    def bot(self, name: str) -> dict[str, Any]:
+        """Return the fields of a bot that has a secret."""
+        return {"name": name, "model": "gpt-5.2", "channel": "telegram", "botToken": self.canaries[0]}
+
+    def create(self) -> str:
+        """Make a bot that runs and return its id."""
+        name = f"bot {secrets.token_hex(4)}"
+        made = self.client.create(name.replace(" ", "-"), self.bot(name))
+        assert made, self.served.log.read_text()[-3000:]
+        return made
+
+    def shown(self, instance_id: str) -> dict[str, Any]:
+        """Return a bot as the API shows it."""
+        answer = self.client.call("GET", f"/api/instances/{instance_id}")
+        assert answer is not None
+        shown: dict[str, Any] = answer.json()["instance"]
+        return shown
+
+    def close(self) -> None:
+        """End the server and remove everything that it and this made."""
+        self.served.close()
+        self.engine.close()
+        self.decoys.close()
+        _remove_all(self.oracle.machine)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _bearer(self, user: str, database_url: str) -> str:
+        """Give another user a token, through a second door to the same database."""
+        settings: dict[str, Any] = {"DATABASE_URL": database_url} if database_url else {}
+        platform = memory_platform(self.folder / "data", **settings)
+        try:
+            token, _ = platform.credentials.issue("api_token", user, prefix="cd_")
+        finally:
+            platform.close()
+        return f"Bearer {token.reveal()}"
+
+
+def _remove_all(machine: Machine) -> None:
+    with docker.APIClient(machine.engine, version="1.41", timeout=60) as client:
+        mine = {"label": f"{INSTALLATION}={machine.installation}"}
+        for container in client.containers(all=True, filters=mine):
+            with suppress(docker.errors.NotFound):
+                client.remove_container(container["Id"], force=True)
+        for volume in client.volumes(filters=mine)["Volumes"] or ():
+            client.remove_volume(volume["Name"], force=True)
+    for folder in machine.secret_folders():
+        shutil.rmtree(folder, ignore_errors=True)
