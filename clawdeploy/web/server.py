@@ -17,7 +17,7 @@ from clawdeploy.web.logs import configure_logging
 from clawdeploy.web.parent import Parent
 from clawdeploy.web.worker import PatientWorker
 
-THREADS = 16
+THREADS = 32
 GRACE_SECONDS = 25
 BACKLOG = 1024
 

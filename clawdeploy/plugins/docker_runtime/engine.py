@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import docker
 from requests import Response
 
-from clawdeploy.core.errors import RuntimeUnavailable
 from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood, refusal, translated
 from clawdeploy.plugins.docker_runtime.transport import TcpAdapter, UnixAdapter, all_within
 

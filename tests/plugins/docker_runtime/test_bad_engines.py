@@ -136,8 +136,8 @@ def test_an_answer_that_never_ends_is_given_up() -> None:
 
 @pytest.mark.parametrize("over", ["unix", "tcp"])
 @pytest.mark.parametrize("whole", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
-def test_an_answer_that_comes_byte_by_byte_is_given_up(whole: bytes, over: str, tmp_path: Path) -> None:
-    """Each piece comes in time, in the head of the answer or in its body, and still the whole must not take for ever."""
+def test_an_answer_that_comes_byte_by_byte_is_given_up(whole: bytes, over: str) -> None:
+    """Each piece comes in time, of the head of the answer or of its body, and the whole would take for ever."""
     with engines.dripping(whole, over) as address:
         engine = Engine(address)
         calls: list[Callable[[], object]] = [
