@@ -26,7 +26,11 @@
 <% everything = sum(found.counts.values()) %>
 <div id="live" class="live${' stale' if silent_since else ''}" hx-ext="morph" hx-get="${asked.address()}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}">
 % if silent_since:
-<p class="banner warning" id="engine-silent">Docker has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. What you see is what was last known; your bots may well be running.</p>
+<p class="banner warning" id="engine-silent">Docker has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. \
+% if known_at:
+What you see is how it was on <time datetime="${known_at.isoformat()}">${date(known_at)}</time>; your bots may well be running.\
+% endif
+</p>
 % endif
 % if everything > 8 or asked.status:
 <nav aria-label="Filter by status">

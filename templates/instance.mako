@@ -20,7 +20,7 @@
 <div id="live" class="live${' stale' if silent_since else ''}" hx-ext="morph" hx-get="${own}${'?activity=all' if everything else ''}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}"
  data-status="${instance.status.value}" data-container="${(instance.container_id or '')[:12]}" data-stale-secrets="${stale_secrets}">
 % if silent_since:
-<p class="banner warning">Docker has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. What you see is what was last known; your bot may well be running.</p>
+<p class="banner warning">Docker has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. What you see is how it was on <time datetime="${instance.status_as_of.isoformat()}">${date(instance.status_as_of)}</time>; your bot may well be running.</p>
 % endif
 <div class="state">
 <div class="page-head">

@@ -67,7 +67,7 @@ ${caller.body()}\
 <p class="lead">A name is enough to begin with. Tokens and keys are stored encrypted and never shown again.</p>
 </div>
 % if silent_since:
-<p class="banner warning">Docker, the program that runs the bots, has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. A bot that you make now waits until you try again later.</p>
+<p class="banner warning">Docker, the program that runs the bots, has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. A bot that you make now is started as soon as it does.</p>
 % endif
 <div class="summary" id="summary" role="group" aria-labelledby="trouble" tabindex="-1"\
 % if not errors and not trouble:

@@ -15,7 +15,7 @@
 <div id="live" class="new" hx-ext="morph" hx-get="/dashboard/instances/${instance.id}/progress" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}" data-leads-to="${leads_to}">
 <div class="new-head">
 <h1 id="title" tabindex="-1"><bdi>${instance.name}</bdi></h1>
-<p class="lead">${"Did not start" if failed else "Starting…" if changing else "Ready"}</p>
+<p class="lead">${"Did not start" if failed else "Ready" if not changing else "Waiting for Docker" if silent_since else "Starting…"}</p>
 </div>
 % if progress:
 ${way.list(progress.steps)}

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from clawdeploy.core.account import Account
+from clawdeploy.core.background import in_background
 from clawdeploy.core.catalog import Catalog
+from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
@@ -23,8 +25,9 @@ from clawdeploy.core.lease import Lease
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.models import tables
+from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
-from clawdeploy.core.reconciler import Reconciler
+from clawdeploy.core.reconciler import Change, Reconciler
 from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import (
     BLUEPRINT,
@@ -63,22 +66,24 @@ class Platform:
         self.credentials = StoredCredentials(database, models, clock)
         members = host.members(config, self.credentials, installation)
         self._providers = members.auth_providers
-        self._runtime = chosen(members.runtimes, RUNTIME, config)
-        self._engine_health = EngineHealth(self._runtime.ping)
+        runtime = chosen(members.runtimes, RUNTIME, config)
+        self.engine_health = EngineHealth(runtime.ping)
+        self._runtime = CircuitBreaker(runtime, self.engine_health)
+        self._patience = Patience(self.engine_health)
         blueprints, channels = members.blueprints, members.channels
         chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
         self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
-        self._claims = Claims(store, self.publish)
+        self._claims = Claims(store, self.publish, engine_is_silent=self.engine_health.turns_out_silent)
         self._deployments = Deployments(store, blueprints, channels)
         self._lifecycle = Lifecycle(
             store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish
         )
         schemas = Schemas(self.catalog)
-        self.instances = Instances(config, store, self._claims, self._lifecycle, self._runtime, schemas, host)
-        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime)
+        self.instances = Instances(config, store, self._claims, self._lifecycle, schemas, host, self._patience)
+        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, self.engine_health)
         lease = Lease(database, models.lease, clock, "reconciler")
         self._watch = Watch(self.reconciler, store, self._runtime, lease)
 
@@ -109,12 +114,18 @@ class Platform:
 
     def health(self) -> bool:
         """Say within about a second whether the engine answers; the answer may be a few seconds old."""
-        return self._engine_health.connected()
+        return self.engine_health.connected()
 
     def engine_silent_since(self) -> datetime | None:
         """Return since when the engine has not answered, as far as this process knows; ``None`` when it answers."""
-        seconds = self._engine_health.silent_for()
+        seconds = self.engine_health.silent_for()
         return None if seconds is None else self.clock() - timedelta(seconds=seconds)
+
+    def sync_now(self, actor: str) -> list[Change]:
+        """Compare everything for somebody who waits for it; see ``Reconciler.sync``."""
+        changes = in_background(lambda: self.reconciler.sync(actor))
+        self._patience.wait_long(changes)
+        return changes.result()
 
     def has_image(self) -> bool:
         """Say whether the image of the default blueprint is on the host; raises an ``EngineError``."""

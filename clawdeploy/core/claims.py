@@ -46,11 +46,16 @@ class Claims:
     """Takes and gives back claims on instances; :attr:`kept` and :attr:`close` are their keeper's."""
 
     def __init__(
-        self, store: InstanceStore, publish: Callable[[Event], None], renewed_every: float = RENEWED_EVERY
+        self,
+        store: InstanceStore,
+        publish: Callable[[Event], None],
+        renewed_every: float = RENEWED_EVERY,
+        engine_is_silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._row = store.row
         self._publish = publish
+        self._engine_is_silent = engine_is_silent
         self._keeper = ClaimKeeper(store, renewed_every)
         self.kept = self._keeper.kept
         self.close = self._keeper.close
@@ -84,7 +89,7 @@ class Claims:
                 return claim
             instance = self._store.owned(owner, instance_id)
             recovering = instance.operation is Operation.RECOVER and self._store.clock() < deadline
-            if not recovering or self._keeper.closing.wait(0.1):
+            if not recovering or self._engine_is_silent() or self._keeper.closing.wait(0.1):
                 told = explain(instance.reason)
                 raise OperationInProgress(
                     f"Something else is going on with this bot: {told} Try again in a few seconds."
@@ -187,10 +192,6 @@ class Claims:
     def finish(self, claim: Claim, /, **fields: Any) -> None:
         """Write the outcome, end the operation and give the claim back, all in one write; raises ``ClaimLost``."""
         self.save(claim, **fields, operation=None, operation_since=None, started=False, claim=None, claim_until=None)
-
-    def put_off(self, claim: Claim, reason: str, detail: str) -> None:
-        """Say why the operation cannot go on now, and leave it to the next one; raises ``ClaimLost``."""
-        self.save(claim, reason=reason, detail=detail, claim=None, claim_until=None)
 
     def move_port(self, claim: Claim, ports: tuple[int, int], taken: Collection[int]) -> None:
         """Give the claimed instance another host port, after its container was removed; raises ``ClaimLost``."""

@@ -5,7 +5,10 @@ Every message is written for the person who gets it and never holds a secret.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from copy import copy
+from typing import ClassVar, Self
+
+PUT_OFF = "What was asked for is kept and carried out as soon as it can be."
 
 
 class ClawDeployError(Exception):
@@ -143,6 +146,17 @@ class IdempotencyInFlight(ClawDeployError):
 
 class EngineError(ClawDeployError):
     """Base of what a runtime raises; no library's own error escapes a runtime."""
+
+    @property
+    def sentence(self) -> str:
+        """The detail as a whole sentence."""
+        return self.detail if self.detail.endswith((".", "?", "!")) else f"{self.detail}."
+
+    def put_off(self) -> Self:
+        """Return the same error, telling as well that the change that it stands in the way of is made later."""
+        told = copy(self)
+        told.detail = f"{self.sentence} {PUT_OFF}"
+        return told
 
 
 class RuntimeUnavailable(EngineError):

@@ -18,9 +18,7 @@ def check_key(database: Database, config: Config) -> None:
     """Raise ``WrongKey`` when this database was made with another key; writes nothing, also not to a new one."""
     if database.path is not None and not database.path.exists():
         return
-    installations = tables(database.peewee).installation
-    with database.reading():
-        known = installations.select().first() if installations.table_exists() else None
+    known = _known(database)
     if known is not None:
         _vault_for(known, config)
 
@@ -32,9 +30,7 @@ def is_installed(database: Database) -> bool:
     """
     if database.path is not None and not database.path.exists():
         return False
-    installations = tables(database.peewee).installation
-    with database.reading():
-        known = installations.select().first() if installations.table_exists() else None
+    known = _known(database)
     return known is not None and not database.pending()
 
 
@@ -48,6 +44,16 @@ def open_installation(
     with database.alone(), database.transaction():
         known = models.installation.select().first() or _first(models, config, clock())
     return known.id, _vault_for(known, config)
+
+
+def _known(database: Database) -> Any:
+    """Return what has been in every installation's row since the first version, ``None`` where there is none.
+
+    It is read before the migrations, so that later columns may be missing.
+    """
+    row = tables(database.peewee).installation
+    with database.reading():
+        return row.select(row.id, row.key_check).first() if row.table_exists() else None
 
 
 def _first(models: Tables, config: Config, now: datetime) -> Any:

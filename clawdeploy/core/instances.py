@@ -1,8 +1,7 @@
 """The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
 
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +10,12 @@ from clawdeploy.core.background import in_background
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims, require_container
 from clawdeploy.core.config import Config
-from clawdeploy.core.contracts import Activity, Instance, Operation, Runtime, Status, Wish
-from clawdeploy.core.errors import InstanceNotFound, InvalidInput
+from clawdeploy.core.contracts import Activity, Instance, Operation, Status, Wish
+from clawdeploy.core.errors import InstanceNotFound, InvalidInput, RuntimeUnavailable
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.idempotency import Once
 from clawdeploy.core.lifecycle import Lifecycle
+from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.reasons import explain
@@ -26,10 +26,7 @@ from clawdeploy.core.store import Found, InstanceStore, Page
 MOST_LOG_LINES = 10_000
 FORM_CALL = "form"
 """The call that the keys of forms belong to, apart from those of the API."""
-MOST_WAITING = 8
-"""How many requests of a process may wait long at once, so that slow downloads leave threads for everybody else."""
-SHORT_WAIT = 1.0
-"""Seconds that the others wait; enough for whatever is not slow."""
+LOGS_SECONDS = 4.0
 
 
 class Instances:
@@ -45,19 +42,18 @@ class Instances:
         store: InstanceStore,
         claims: Claims,
         lifecycle: Lifecycle,
-        runtime: Runtime,
         schemas: Schemas,
         host: PluginHost,
+        patience: Patience,
     ) -> None:
         self._config = config
         self._store = store
         self._claims = claims
         self._lifecycle = lifecycle
-        self._runtime = runtime
         self._schemas = schemas
         self._host = host
         self._keys = store.idempotency
-        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+        self._patience = patience
 
     def list(self, owner: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
         """Return the owner's instances, newest first; raises ``InvalidInput`` for a cursor that is not ours."""
@@ -98,7 +94,9 @@ class Instances:
         )
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
-            return self._carry_out(claim, wait)
+            with suppress(RuntimeUnavailable):
+                self._wait(claim, wait)
+            return self._store.owned(owner, instance.id)
         except InstanceNotFound:
             gone = "It was deleted while it was being made."
             return replace(instance, status=Status.DELETED, reason="", detail=gone, operation=None)
@@ -176,10 +174,17 @@ class Instances:
         self._wait(claim, wait)
 
     def logs(self, owner: str, instance_id: str, tail: int) -> str:
-        """Return the last ``tail`` lines of the container's log; raises ``NoContainer`` or an ``EngineError``."""
+        """Return the last ``tail`` lines of the container's log, within a few seconds.
+
+        Raises ``NoContainer`` or an ``EngineError``.
+        """
         instance = self._store.owned(owner, instance_id)
         require_container(instance)
-        return self._runtime.logs(instance.container_id or "", min(tail, MOST_LOG_LINES))
+        container = instance.container_id or ""
+        lines = in_background(lambda: self._lifecycle.observer.logs(container, min(tail, MOST_LOG_LINES)))
+        if not self._patience.wait(lines, LOGS_SECONDS):
+            raise RuntimeUnavailable("Docker takes long to read the log. Try again in a moment.")
+        return lines.result()
 
     def activity(self, owner: str, instance_id: str, limit: int = 50) -> Sequence[Activity]:
         """Return what has happened to an instance, newest first."""
@@ -224,14 +229,14 @@ class Instances:
         return self._store.owned(claim.actor, claim.instance_id)
 
     def _wait(self, claim: Claim, most: float | None) -> None:
-        """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us."""
+        """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us.
+
+        Raises what the work does, and ``RuntimeUnavailable`` when the engine turns out not to answer.
+        """
         outcome = in_background(lambda: self._lifecycle.carry_out(claim))
-        seconds = self._config[WAIT_SECONDS] if most is None else most
-        patient = self._waiting.acquire(blocking=False)
         try:
-            done = wait([outcome], timeout=seconds if patient else min(seconds, SHORT_WAIT)).done
-        finally:
-            if patient:
-                self._waiting.release()
+            done = self._patience.wait(outcome, self._config[WAIT_SECONDS] if most is None else most)
+        except RuntimeUnavailable as silence:
+            raise silence.put_off() from None
         if done:
             outcome.result()

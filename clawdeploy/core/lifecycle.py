@@ -7,7 +7,6 @@ claim. It can be entered from any state, because it believes only the row and wh
 import logging
 import threading
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -39,7 +38,6 @@ LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
 MOST_PORTS = 500
-PUT_OFF = "What was asked for is kept and carried out as soon as it can be."
 
 
 @dataclass
@@ -214,18 +212,22 @@ class Lifecycle:
         if row.operation is None:
             self._claims.release(claim)
             return
-        unreachable = isinstance(error, RuntimeUnavailable) and row.operation != Operation.CREATE
-        ended = error.detail if error.detail.endswith((".", "?", "!")) else f"{error.detail}."
-        if row.wish == Wish.RUN and not unreachable:
+        if row.wish == Wish.RUN and not isinstance(error, RuntimeUnavailable):
             reason = error.code if error.code in FAILED_OPERATIONS else RuntimeFailure.code
             recovering = row.operation == Operation.RECOVER
-            said = tried_later(row, ended, self._store.clock()) if recovering else {"detail": error.detail}
+            said = tried_later(row, error.sentence, self._store.clock()) if recovering else {"detail": error.detail}
             self._claims.finish(claim, status=Status.ERROR, reason=reason, **said)
             return
-        logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
+        told = error.put_off()
         reason = error.code if error.code in SENTENCES else RuntimeFailure.code
-        told = copy(error)
-        told.detail = f"{ended} {PUT_OFF}"
-        self._claims.put_off(claim, reason, told.detail)
+        fields: dict[str, Any] = {"reason": reason, "detail": told.detail}
+        if row.status in (Status.PENDING, Status.CREATING):
+            # Nothing is going on until the engine lets us; what was last known of a bot before stays.
+            fields["status"] = Status.ERROR
+        if any(getattr(row, name) != value for name, value in fields.items()):
+            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
+            self._claims.save(claim, **fields, claim=None, claim_until=None)
+        else:
+            self._claims.release(claim)
         if not claim.resumed:
             raise told from error

@@ -39,11 +39,15 @@ class JsonField(peewee.TextField):
 
 
 class InstallationRow(peewee.Model):
-    """The one row that makes this database an installation of its own."""
+    """The one row that makes this database an installation of its own.
+
+    ``synced_at`` is when all instances were last compared with the engine.
+    """
 
     id = peewee.TextField(primary_key=True)
     key_check = peewee.TextField()
     created_at = UtcField()
+    synced_at = UtcField(null=True)
 
     class Meta:
         table_name = "installation"

@@ -45,6 +45,10 @@ class Observer:
         """Ask an instance's running container whether it is ready."""
         return bool(guarded(self._runtime.probe, seen, self._deployments.probe(row.blueprint)))
 
+    def logs(self, container_id: str, tail: int) -> str:
+        """Return the last lines of a container's log; raises ``NoContainer`` or an ``EngineError``."""
+        return self._runtime.logs(container_id, tail)
+
     def situation(self, row: Any, seen: Observation, *, ready: bool | None = None) -> Situation:
         """Put together all that the next step of an instance depends on."""
         now = self._clock()

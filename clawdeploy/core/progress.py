@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clawdeploy.core.contracts import Activity, Operation, Status
+from clawdeploy.core.errors import RuntimeUnavailable
 
 IMAGE, CONTAINER, START, READY = "image", "container", "start", "ready"
 LABELS = {
@@ -59,12 +60,13 @@ def progress(activities: Sequence[Activity], now: datetime) -> Progress | None:
     if asked_at is None or activities[asked_at].what not in FIRST_PHASE:
         return None
     asked = activities[asked_at]
+    # While the engine does not answer it is put off, and has not ended.
     states = [one for one in reversed(activities[:asked_at]) if one.kind == "state"]
     spans: list[tuple[str, datetime]] = [(FIRST_PHASE[Operation(asked.what)], asked.at)]
     for one in states:
         if one.reason in PHASES:
             spans.append((PHASES[one.reason], one.at))
-        elif one.what != Status.CREATING:
+        elif one.what != Status.CREATING and one.reason != RuntimeUnavailable.code:
             return _ended(asked.what, spans, one)
     return _going_on(asked.what, spans, now)
 

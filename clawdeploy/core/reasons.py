@@ -26,7 +26,7 @@ SENTENCES = {
     "port_taken": "Another program on the server uses its port.",
     "no_free_port": "All ports for bots are in use. Delete a bot or widen the port range, then try again.",
     "runtime_failure": "Docker refused the operation.",
-    "runtime_unavailable": "Docker did not answer. Try again when it does.",
+    "runtime_unavailable": "Docker does not answer. What was asked for is carried out as soon as it does.",
 }
 
 

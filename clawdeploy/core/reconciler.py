@@ -15,6 +15,7 @@ from clawdeploy.core.background import Crew
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status
+from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import EngineError
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.observing import guarded
@@ -42,12 +43,15 @@ Change = dict[str, str]
 class Reconciler:
     """Compares instances with the runtime; ``watch.py`` says when."""
 
-    def __init__(self, store: InstanceStore, claims: Claims, lifecycle: Lifecycle, runtime: Runtime) -> None:
+    def __init__(
+        self, store: InstanceStore, claims: Claims, lifecycle: Lifecycle, runtime: Runtime, health: EngineHealth
+    ) -> None:
         self._store = store
         self._claims = claims
         self._lifecycle = lifecycle
         self._observer = lifecycle.observer
         self._runtime = runtime
+        self._health = health
         self._crew = Crew(MOST_AT_ONCE)
         self._resumed_at: dict[str, float] = {}
         self._unanswered: dict[str, int] = {}
@@ -59,6 +63,7 @@ class Reconciler:
         seconds to wait for them (a process that is about to end has to). Raises an ``EngineError`` when the
         engine does not answer, and changes nothing then.
         """
+        began = self._store.clock()
         seen = guarded(self._runtime.observe_all)
         rows = self._store.all_rows()
         ready = self._readiness(rows, seen)
@@ -67,6 +72,7 @@ class Reconciler:
         for row in rows:
             if row.operation is None and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):
                 changes += self._record(row, actor, ready.get(row.id), begun)
+        self._store.synced(began)
         wait(begun, timeout=patience)
         return changes
 
@@ -86,8 +92,14 @@ class Reconciler:
         return changes
 
     def resume(self, actor: str = SYNC_ACTOR) -> None:
-        """Carry on with unfinished operations that nobody works on, with each of them every few seconds at most."""
+        """Carry on with unfinished operations that nobody works on, with each of them every few seconds at most.
+
+        While the engine does not answer there is nothing to carry on with; when it does again, all are tried at once.
+        """
         unfinished = self._store.unfinished()
+        if unfinished and not self._health.connected():
+            self._resumed_at.clear()
+            return
         now = time.monotonic()
         # A copy, because those who work write into it.
         self._resumed_at = {each: at for each, at in self._resumed_at.copy().items() if each in unfinished}

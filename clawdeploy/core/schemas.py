@@ -135,6 +135,7 @@ def dump_instance(instance: Instance, url: str | None) -> dict[str, Any]:
         "statusReason": instance.reason or None,
         "statusDetail": instance.detail or None,
         "statusSince": timestamp(instance.status_since),
+        "statusAsOf": timestamp(instance.status_as_of),
         "operation": instance.operation.value if instance.operation else None,
         "botToken": masked.pop(BOT_TOKEN, None),
         "apiKey": masked.pop(API_KEY, None),

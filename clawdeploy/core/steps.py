@@ -8,9 +8,7 @@ from clawdeploy.core.contracts import ContainerState, Observation, Operation, St
 ENDED_WHEN_ASKED = (0, 137, 143)
 """Exit codes of a process that ended because it was asked to: by itself, by SIGKILL, by SIGTERM."""
 
-FAILED_OPERATIONS = frozenset(
-    ("image_unavailable", "name_taken", "port_taken", "no_free_port", "runtime_failure", "runtime_unavailable")
-)
+FAILED_OPERATIONS = frozenset(("image_unavailable", "name_taken", "port_taken", "no_free_port", "runtime_failure"))
 """Reasons that an operation leaves when it could not bring the container up."""
 
 ALIVE = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)

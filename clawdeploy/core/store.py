@@ -3,7 +3,7 @@
 import random
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import peewee
 
 from clawdeploy.core.activity import ActivityLog
-from clawdeploy.core.contracts import Activity, Instance, Operation, Secret, Status, Wish
+from clawdeploy.core.contracts import Activity, Instance, Secret, Status
 from clawdeploy.core.cursor import read_cursor, write_cursor
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort
 from clawdeploy.core.idempotency import Idempotency
 from clawdeploy.core.models import Tables
+from clawdeploy.core.snapshots import Snapshots
 from clawdeploy.core.vault import Vault
 
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -62,6 +63,8 @@ class InstanceStore:
         self.database = database
         self.row = tables.instance
         self._secret = tables.secret
+        self._installation = tables.installation
+        self._snapshots = Snapshots(tables).of
         self._vault = vault
         self.activity = ActivityLog(tables.activity)
         self.idempotency = Idempotency(database, tables, vault, clock)
@@ -159,6 +162,12 @@ class InstanceStore:
             self.activity.changed(row.id, now, owner, [*fields, *values])
             return self._snapshot(self._one(self.row.select(), instance_id))
 
+    def synced(self, at: datetime) -> None:
+        """Note that all instances were compared with the engine, as it was at that moment; only for the reconciler."""
+        with self.database.transaction():
+            older = self._installation.synced_at.is_null() | (self._installation.synced_at < at)
+            self._installation.update(synced_at=at).where(older).execute()
+
     def unfinished(self) -> list[str]:
         """Return the ids of instances with an unfinished operation; only for the reconciler."""
         with self.database.reading():
@@ -219,27 +228,3 @@ class InstanceStore:
 
     def _snapshot(self, row: Any) -> Instance:
         return self._snapshots([row])[0]
-
-    def _snapshots(self, rows: Sequence[Any]) -> list[Instance]:
-        ids = [row.id for row in rows]
-        fields: dict[str, set[str]] = {instance_id: set() for instance_id in ids}
-        for secret in self._secret.select(self._secret.instance_id, self._secret.field).where(
-            self._secret.instance_id.in_(ids)
-        ):
-            fields[secret.instance_id].add(secret.field)
-        return [_instance(row, frozenset(fields[row.id])) for row in rows]
-
-
-def _instance(row: Any, secrets_set: frozenset[str]) -> Instance:
-    plain = {
-        name: getattr(row, name)
-        for name in Instance.__dataclass_fields__
-        if name not in ("wish", "status", "operation", "secrets_set")
-    }
-    return Instance(
-        **plain,
-        wish=Wish(row.wish),
-        status=Status(row.status),
-        operation=Operation(row.operation) if row.operation else None,
-        secrets_set=secrets_set,
-    )

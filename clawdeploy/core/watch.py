@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 LOOKS_EVERY = 1.0
 """Seconds between two looks for what is expected: unfinished operations, bots that start, pauses that are over."""
-TRIES_AGAIN = 2.0
+TRIES_AGAIN = 1.0
 """Seconds after which a sync that was not possible is tried again."""
 GATHERS = 0.05
 """Seconds in which events that come together are waited for, so that they are one look."""

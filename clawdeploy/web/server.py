@@ -17,7 +17,7 @@ from clawdeploy.web.logs import configure_logging
 from clawdeploy.web.parent import Parent
 from clawdeploy.web.worker import PatientWorker
 
-THREADS = 16
+THREADS = 32
 GRACE_SECONDS = 25
 """How long requests that are under way when the server ends are waited for at least."""
 ANSWERED_WITHIN = 5

@@ -29,12 +29,12 @@ class Sync(ApiResource):
     """``/api/admin/sync``, for callers with the sync secret."""
 
     def __init__(self, platform: Platform) -> None:
-        self._reconciler = platform.reconciler
+        self._platform = platform
 
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Compare every instance with its container now, and say what changed."""
         read_nothing(req)
-        resp.media = {"changes": self._reconciler.sync("sync")}
+        resp.media = {"changes": self._platform.sync_now("sync")}
 
 
 class Channels(ApiResource):

@@ -197,7 +197,6 @@ def test_where_it_is_is_seen_at_every_moment() -> None:
     ("reasons", "states"),
     [
         (("creating_container", "pulling_image", "image_unavailable"), ["failed", "todo", "todo", "todo"]),
-        (("creating_container", "runtime_unavailable"), ["done", "failed", "todo", "todo"]),
         (("creating_container", "starting", "port_taken"), ["done", "done", "failed", "todo"]),
         (("starting", "waiting_until_ready", "crashed"), ["done", "done", "done", "failed"]),
         (("starting", "waiting_until_ready", "stopped_outside"), ["done", "done", "done", "failed"]),
@@ -208,6 +207,13 @@ def test_what_failed_is_at_its_step(reasons: tuple[str, ...], states: list[str])
     assert found.outcome == "failed"
     assert [step.state for step in found.steps] == states
     assert [step.detail for step in found.steps if step.state == "failed"] == [f"why: {reasons[-1]}"]
+
+
+def test_what_is_put_off_goes_on() -> None:
+    put_off = ("creating_container", "starting", "runtime_unavailable")
+    assert seen(*put_off).outcome == "running"
+    assert [step.state for step in seen(*put_off).steps] == ["done", "done", "running", "todo"]
+    assert seen(*put_off, "starting", "waiting_until_ready", "").outcome == "done"
 
 
 def test_a_start_begins_with_starting() -> None:

@@ -308,7 +308,7 @@ def test_a_stop_that_took_over_a_pull_is_kept(surroundings: Surroundings) -> Non
     with pytest.raises(RuntimeUnavailable):
         surroundings.open(BrokenRuntime(surroundings.memory)).instances.patch(OWNER, instance.id, {"status": "stopped"})
     row = surroundings.row(instance.id)
-    assert (row.wish, row.status, row.operation, row.claim) == ("stop", "creating", "stop", None)
+    assert (row.wish, row.status, row.operation, row.claim) == ("stop", "error", "stop", None)
     runtime.release()
     surroundings.open().reconciler.sync(patience=10)
     surroundings.reaches(instance.id, status="stopped", operation=None)

@@ -21,6 +21,7 @@ from clawdeploy.core.contracts import (
     Wish,
 )
 from clawdeploy.core.errors import (
+    PUT_OFF,
     EngineError,
     ImageMissing,
     ImageUnavailable,
@@ -32,7 +33,6 @@ from clawdeploy.core.errors import (
 )
 from clawdeploy.core.events import InstanceCreated, InstanceDeleted, StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
-from clawdeploy.core.lifecycle import PUT_OFF
 from clawdeploy.core.reasons import SENTENCES
 from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
@@ -210,18 +210,23 @@ def test_a_port_taken_while_the_bot_was_stopped_is_said(surroundings: Surroundin
 
 
 @pytest.mark.parametrize("call", ["observe", "create", "start"])
-def test_a_creation_that_finds_no_engine_is_recorded_and_can_be_tried_again(
-    surroundings: Surroundings, call: str
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_creation_that_finds_no_engine_is_kept_and_carried_out_later(
+    surroundings: Surroundings, call: str, by_hand: bool
 ) -> None:
     runtime = BrokenRuntime(surroundings.memory, calls=(call,))
     platform = surroundings.open(runtime)
     instance = platform.instances.create(OWNER, GOOD)
     assert (instance.status, instance.reason) == (Status.ERROR, "runtime_unavailable")
-    assert instance.detail
-    settled(surroundings, instance.id)
+    assert (instance.operation, instance.detail) == ("create", f"Docker does not answer. {PUT_OFF}")
+    with pytest.raises(RuntimeUnavailable):
+        platform.instances.retry(OWNER, instance.id)
     runtime.mend()
-    again = platform.instances.patch(OWNER, instance.id, {"status": "running"})
-    assert (again.status, again.reason, again.id) == (Status.RUNNING, "", instance.id)
+    if by_hand:
+        assert platform.instances.patch(OWNER, instance.id, {"status": "running"}).status == Status.RUNNING
+    else:
+        platform.reconciler.sync(patience=10)
+    assert settled(surroundings, instance.id) == ("running", "")
     assert len(surroundings.memory.observe_all()) == 1
 
 
@@ -351,19 +356,9 @@ def test_when_the_answer_to_a_creation_is_lost_its_container_is_found_again(
     assert (instance.status, instance.reason) == (Status.ERROR, "runtime_unavailable")
     ((instance_id, left),) = surroundings.memory.observe_all().items()
     assert instance_id == instance.id
-    again = platform.instances.patch(OWNER, instance.id, {"status": "running"})
+    platform.reconciler.sync(patience=10)
+    again = platform.instances.get(OWNER, instance.id)
     assert (again.status, again.container_id) == (Status.RUNNING, left.container_id)
-
-
-@pytest.mark.parametrize("call", ["create", "start"])
-def test_a_container_of_a_lost_answer_is_accounted_for_by_a_sync(surroundings: Surroundings, call: str) -> None:
-    platform = surroundings.open(LostAnswerRuntime(surroundings.memory, calls=(call,)))
-    instance = platform.instances.create(OWNER, GOOD)
-    platform.reconciler.sync()
-    known = platform.instances.get(OWNER, instance.id)
-    assert known.container_id == surroundings.memory.observe(instance.id).container_id is not None
-    assert known.status == (Status.RUNNING if call == "start" else Status.ERROR)
-    assert platform.instances.start(OWNER, instance.id).status == Status.RUNNING
 
 
 def test_when_the_answer_to_a_start_is_lost_the_next_sync_finishes_it(surroundings: Surroundings) -> None:
@@ -736,7 +731,8 @@ def test_a_stopped_bot_is_restarted_by_starting_it(surroundings: Surroundings) -
 
 
 def test_a_restart_without_a_container_is_refused(surroundings: Surroundings) -> None:
-    platform = surroundings.open(BrokenRuntime(surroundings.memory))
+    refused = RuntimeFailure("The engine refused.")
+    platform = surroundings.open(BrokenRuntime(surroundings.memory, error=refused, calls=("create",)))
     instance_id = platform.instances.create(OWNER, GOOD).id
     with pytest.raises(NoContainer):
         platform.instances.restart(OWNER, instance_id)

@@ -84,6 +84,26 @@ def test_a_later_migration_keeps_every_row(
     assert surroundings.open().instances.get(OWNER, instance_id).secrets_set == {"apiKey", "botToken"}
 
 
+def test_a_database_of_the_version_before_is_opened_and_brought_up_to_date(surroundings: Surroundings) -> None:
+    """The key is checked before the migrations: it must not need what they bring."""
+    platform = surroundings.open()
+    instance_id, installation = made(platform, apiKey="sk-1"), platform.installation
+    platform.close()
+    with surroundings.looking().transaction():
+        for statement in (
+            "ALTER TABLE installation DROP COLUMN synced_at",
+            "DELETE FROM schema_migration WHERE name = '0008_synced_at'",
+        ):
+            surroundings.looking().peewee.execute_sql(statement)
+    newer = surroundings.open()
+    assert newer.applied_migrations == ["0008_synced_at"]
+    assert newer.installation == installation
+    before = newer.instances.get(OWNER, instance_id)
+    assert (before.status_as_of, before.secrets_set) == (before.status_since, {"apiKey"})
+    newer.reconciler.sync()
+    assert newer.instances.get(OWNER, instance_id).status_as_of > before.status_as_of
+
+
 def test_a_migration_that_fails_leaves_nothing_behind(
     database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

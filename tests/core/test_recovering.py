@@ -1,12 +1,14 @@
 """Bots that should run, run: they are brought back, and held back while they crash in a loop. Stop always wins."""
 
+import time
 from datetime import timedelta
 
 import pytest
 
+from clawdeploy.core import engine_health
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
-from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.errors import OperationInProgress, RuntimeFailure
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 
@@ -162,6 +164,24 @@ def test_a_stop_waits_for_a_start_that_nobody_asked_for(
     assert slow.entered.wait(10)
     assert platform.instances.stop(OWNER, instance_id).status == Status.STOPPED
     assert state(surroundings, instance_id) is ContainerState.EXITED
+
+
+def test_nobody_waits_for_the_sync_when_its_engine_hangs(
+    surroundings: Surroundings, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_health, "GIVEN_UP_SECONDS", 0.5)
+    instance_id = made(platform)
+    surroundings.memory.end_with_engine()
+    hung = SlowRuntime(surroundings.memory, calls=("start", "ping"))
+    slow = surroundings.open(hung)
+    slow.reconciler.sync()
+    assert hung.entered.wait(10)
+    begun = time.monotonic()
+    with pytest.raises(OperationInProgress):
+        slow.instances.stop(OWNER, instance_id)
+    assert time.monotonic() - begun < 2
+    hung.release()
+    surroundings.reaches(instance_id, status="running", operation=None)
 
 
 def test_a_start_by_its_owner_begins_anew(surroundings: Surroundings, platform: Platform) -> None:

@@ -19,6 +19,7 @@ from tests.core.surroundings import TELEGRAM_TOKEN
 from tests.platforms import GOOD
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+LATER = NOW.replace(minute=5)
 NAUGHTY = ["\x00", "a\nb", "a\tb", "\x1b[31mred", "\u202egnp", "\x7f", "\ud800", "a\u2028b",
            "a\u2029b", "a\u2066b", "\ue000", "\uffff"]  # fmt: skip
 
@@ -52,8 +53,8 @@ def an_instance(**values: Any) -> Instance:
     known: dict[str, Any] = {field.name: None for field in fields(Instance)}
     known.update(
         id="abc", owner="ann", name="bot", model="gpt-5.2", channel="telegram", blueprint="standin", wish=Wish.RUN,
-        status=Status.RUNNING, reason="", detail="", status_since=NOW, secrets_set=frozenset(), config={},
-        created_at=NOW, updated_at=NOW,
+        status=Status.RUNNING, reason="", detail="", status_since=NOW, status_as_of=LATER,
+        secrets_set=frozenset(), config={}, created_at=NOW, updated_at=NOW,
     )  # fmt: skip
     return Instance(**{**known, **values})
 
@@ -292,9 +293,9 @@ def test_an_instance_as_json() -> None:
     assert dump_instance(instance, "http://127.0.0.1:10000/") == {
         "id": "abc", "userId": "ann", "name": "bot", "model": "gpt-5.2", "channel": "telegram",
         "blueprint": "standin", "status": "error", "statusReason": "crashed", "statusDetail": "It ended.",
-        "statusSince": "2026-01-02T03:04:05.678Z", "operation": "start", "botToken": "***", "apiKey": None,
-        "credentials": {"appToken": "***"}, "containerId": "c", "port": 10000, "url": "http://127.0.0.1:10000/",
-        "config": {"a": 1}, "region": None, "instanceType": None, "ipAddress": None,
+        "statusSince": "2026-01-02T03:04:05.678Z", "statusAsOf": "2026-01-02T03:05:05.678Z", "operation": "start",
+        "botToken": "***", "apiKey": None, "credentials": {"appToken": "***"}, "containerId": "c", "port": 10000,
+        "url": "http://127.0.0.1:10000/", "config": {"a": 1}, "region": None, "instanceType": None, "ipAddress": None,
         "createdAt": "2026-01-02T03:04:05.678Z", "updatedAt": "2026-01-02T03:04:05.678Z",
     }  # fmt: skip
 

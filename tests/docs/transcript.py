@@ -24,6 +24,7 @@ CHANGING = frozenset(
         "port",
         "requestId",
         "statusSince",
+        "statusAsOf",
         "timestamp",
         "updatedAt",
         "url",

@@ -208,7 +208,7 @@ def test_every_state_has_three_choices_each_with_an_address_or_a_reason(
 def instance() -> Instance:
     at = datetime(2026, 1, 31, tzinfo=UTC)
     values = dict.fromkeys(Instance.__dataclass_fields__, "")
-    return Instance(**{**values, "status_since": at, "created_at": at, "updated_at": at})  # type: ignore[arg-type]
+    return Instance(**{**values, "status_since": at, "status_as_of": at, "created_at": at, "updated_at": at})  # type: ignore[arg-type]
 
 
 def test_an_operation_that_the_engine_puts_off_is_explained(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -41,7 +41,8 @@ class Instance:
     """A snapshot of one instance. Secrets are not in it, only the names of those that are set.
 
     ``reason`` is a stable code and ``detail`` a sentence; both are empty while all is well.
-    ``operation`` is what is going on, ``None`` when the instance has settled.
+    ``operation`` is what is going on, ``None`` when the instance has settled. ``status_as_of`` is when the status was
+    last confirmed by a look at the engine, or became what it is.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Instance:
     reason: str
     detail: str
     status_since: datetime
+    status_as_of: datetime
     operation: Operation | None
     secrets_set: frozenset[str]
     container_id: str | None

@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 import docker
 from requests import Response
 
-from clawdeploy.core.errors import RuntimeUnavailable
 from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood, refusal, translated
-from clawdeploy.plugins.docker_runtime.transport import UnixAdapter
+from clawdeploy.plugins.docker_runtime.transport import TcpAdapter, UnixAdapter, all_within
 
 T = TypeVar("T", bound=dict[str, Any] | list[Any])
 
@@ -117,6 +116,8 @@ class Engine:
                 self._session = docker.APIClient(self.address, version="1.41", timeout=int(ANSWER_SECONDS))
                 if self.host is None:
                     self._session.mount("http+docker://", UnixAdapter(self.address.removeprefix("unix://"), POOL))
+                else:
+                    self._session.mount("http://", TcpAdapter(POOL))
                 # Neither a proxy nor ~/.netrc has any business between us and the engine.
                 self._session.trust_env = False
             return self._session
@@ -143,19 +144,23 @@ class Engine:
 
     def _request(self, method: str, path: str, timeout: float, **rest: Any) -> Response:
         session = self.session()
-        response = session.request(
-            method, f"{session.base_url}{path}", timeout=(CONNECT_SECONDS, timeout), allow_redirects=False, **rest
-        )
+        with all_within(timeout):
+            response = session.request(
+                method, f"{session.base_url}{path}", timeout=(CONNECT_SECONDS, timeout), allow_redirects=False, **rest
+            )
         if response.status_code >= 300:
             raise refusal(response, self.address)
         return response
 
 
 def _until(deadline: float, response: Response) -> Iterator[bytes]:
-    for chunk in response.iter_content(CHUNK):
+    chunks = response.iter_content(CHUNK)
+    while True:
+        with all_within(deadline - time.monotonic()):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
         yield chunk
-        if time.monotonic() > deadline:
-            raise RuntimeUnavailable("Docker did not finish its answer in time.")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -80,9 +80,12 @@ def not_understood() -> Iterator[None]:
 
 
 def _sentence(error: BaseException, address: str) -> str:
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return f"Docker at {address} did not answer in time."
     for cause in _causes(error):
+        # Where an answer stops in its middle, requests calls that a broken connection.
+        if isinstance(cause, TimeoutError):
+            return f"Docker at {address} did not answer in time."
         if isinstance(cause, FileNotFoundError):
             return f"There is no Docker Engine at {address}. Is it installed and started?"
         if isinstance(cause, PermissionError):

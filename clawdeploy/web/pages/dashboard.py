@@ -61,6 +61,7 @@ class Dashboard(Page):
             choices=choices,
             labels=self._platform.catalog.labels(),
             address_of=self._instances.address,
+            known_at=min((instance.status_as_of for instance in found.instances), default=None),
             changing=any(is_changing(instance) for instance in found.instances),
         )
 

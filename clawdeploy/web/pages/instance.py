@@ -92,7 +92,7 @@ class InstancePage(Page):
         """Return what the bot wrote last, ``None`` when that cannot be found out at once."""
         if instance.container_id is None:
             return []
-        if self._platform.engine_silent_since():
+        if not self._platform.engine_health.answers_at_once():
             return None
         return lines_in_time(lambda: self._instances.logs(instance.owner, instance.id, FIRST_LINES))
 

@@ -8,7 +8,7 @@ from clawdeploy.core.background import in_background
 from clawdeploy.core.errors import ClawDeployError
 
 FIRST_LINES = 100
-PATIENCE_SECONDS = 0.25
+PATIENCE_SECONDS = 0.15
 """How long a page is held up by its logs; what takes longer is left to the script, or to a reload."""
 MOST_AT_ONCE = 4
 LONGEST_LINE = 4_000

@@ -12,7 +12,6 @@ ADVICE = {
     "Check that it is connected to the internet, then try again.",
     "name_taken": "Whoever runs this server has to remove that container; then try again.",
     "port_taken": "Try again; another port may be free.",
-    "runtime_unavailable": "Docker, the program that runs the bots on this server, has to be started first.",
     "runtime_failure": "Try again. If it keeps failing, show the sentence above to whoever runs this server.",
     "crashed": "Open the bot to read what it wrote. A wrong token or key is the usual cause.",
     "crash_loop": "Open the bot to read what it wrote. A wrong token or key is the usual cause.",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingMixIn, UnixStreamServer
+from socketserver import BaseRequestHandler, ThreadingMixIn, ThreadingTCPServer, UnixStreamServer
 from typing import Any
 
 from tests.plugins.docker_runtime.conftest import ADDRESS
@@ -96,6 +96,38 @@ def saying(answer: bytes) -> Iterator[str]:
 
     with serving(Handler) as address:
         yield address
+
+
+@contextmanager
+def dripping(begin: bytes, over: str) -> Iterator[str]:
+    """Something that says ``begin`` at once, and then a byte now and then; ``over`` is ``unix`` or ``tcp``."""
+    ended = threading.Event()
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            with suppress(OSError):
+                self.request.sendall(begin)
+                while not ended.wait(0.05):
+                    self.request.sendall(b"H")
+
+    with serving(Handler) if over == "unix" else serving_tcp(Handler) as address:
+        try:
+            yield address
+        finally:
+            ended.set()
+
+
+@contextmanager
+def serving_tcp(handler: type[BaseRequestHandler]) -> Iterator[str]:
+    """Serve on a port of the loopback address; gives the address for ``DOCKER_HOST``."""
+    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
 
 
 Answer = tuple[int, object]

@@ -127,10 +127,36 @@ def test_an_answer_that_never_ends_is_given_up() -> None:
     with engines.scripted(script) as address:
         engine = Engine(address)
         with (
-            pytest.raises(RuntimeUnavailable, match="did not finish"),
+            pytest.raises(RuntimeUnavailable, match="did not answer in time"),
             engine.stream("GET", "/endless", total=0) as chunks,
         ):
             list(chunks)
+        engine.close()
+
+
+@pytest.mark.parametrize("over", ["unix", "tcp"])
+@pytest.mark.parametrize("whole", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_is_given_up(whole: bytes, over: str) -> None:
+    """Each piece comes in time, of the head of the answer or of its body, and the whole would take for ever."""
+    with engines.dripping(whole, over) as address:
+        engine = Engine(address)
+        calls: list[Callable[[], object]] = [
+            lambda: engine.version(timeout=0.5),
+            lambda: engine.call("GET", "/endless", timeout=0.5),
+        ]
+        for call in calls:
+            begun = time.monotonic()
+            with pytest.raises(RuntimeUnavailable, match="did not answer in time"):
+                call()
+            assert time.monotonic() - begun < 1.5
+        engine._api = "1.41"
+        begun = time.monotonic()
+        with (
+            pytest.raises(RuntimeUnavailable, match="did not answer in time"),
+            engine.stream("GET", "/endless", timeout=0.5, total=0.5) as chunks,
+        ):
+            list(chunks)
+        assert time.monotonic() - begun < 1.5
         engine.close()
 
 
