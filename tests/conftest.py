@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.databases", "tests.private_engine"]
+pytest_plugins = ["tests.databases", "tests.faults.counting", "tests.private_engine"]
 
 SECONDS_TO_END = 30
 STANDARD_ERROR = 2

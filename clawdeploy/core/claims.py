@@ -1,11 +1,11 @@
 """Claims: of all processes and threads, one at a time works on an instance.
 
 A claim is a token in the instance's row with a time at which it lapses by itself, so that the claim of a
-process that died frees itself. While the work goes on a keeper thread renews it. Every write of the work is
-made only if the claim still holds, so that a process that was frozen and lost its claim changes nothing.
+process that died frees itself; one whose process is known to be dead is free at once. While the work goes on a
+keeper thread renews it. Every write of the work is made only if the claim still holds, so that a process that was
+frozen and lost its claim changes nothing.
 """
 
-import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
 from clawdeploy.core.errors import NoContainer, OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
+from clawdeploy.core.holders import is_dead, new_holder
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.store import InstanceStore, nothing
 
@@ -108,7 +109,8 @@ class Claims:
         only_compared = self._row.operation.is_null()
         here = (self._row.status != Status.DELETED) | (operation is Operation.DELETE)
         with self._store.database.transaction():
-            claim = self._claim(instance_id, owner, here & (self._is_free(now) | only_compared | other_wish), fields)
+            free = self._is_free(instance_id, now) | only_compared | other_wish
+            claim = self._claim(instance_id, owner, here & free, fields)
             if claim is not None:
                 self._store.activity.asked(instance_id, now, owner, operation)
                 note(instance_id)
@@ -126,14 +128,15 @@ class Claims:
 
         ``note`` is called with its id in the same transaction.
         """
-        token = secrets.token_hex(8)
+        token = new_holder()
         claimed = {**fields, "owner": owner, "claim": token, "claim_until": self._store.clock() + LIFETIME}
         instance = self._store.insert(claimed, values, ports, note)
         return instance, Claim(instance.id, token, owner)
 
     def resume(self, instance_id: str, actor: str) -> Claim | None:
         """Claim an instance that nobody works on, with its wish and operation as they are; ``None`` if not free."""
-        claim = self._claim(instance_id, actor, self._is_free(self._store.clock()))
+        with self._store.database.transaction():
+            claim = self._claim(instance_id, actor, self._is_free(instance_id, self._store.clock()))
         return replace(claim, resumed=True) if claim else None
 
     def row(self, claim: Claim) -> Any:
@@ -211,15 +214,18 @@ class Claims:
             self._row.update(claim=None, claim_until=None).where(mine).execute()
 
     def _claim(self, instance_id: str, actor: str, condition: Any, fields: Mapping[str, Any] = NOTHING) -> Claim | None:
-        token = secrets.token_hex(8)
+        token = new_holder()
         until = self._store.clock() + LIFETIME
         with self._store.database.transaction():
             query = self._row.update(**fields, claim=token, claim_until=until)
             taken = query.where(self._row.id == instance_id, condition).execute()
         return Claim(instance_id, token, actor) if taken else None
 
-    def _is_free(self, now: datetime) -> Any:
-        return self._row.claim.is_null() | (self._row.claim_until <= now)
+    def _is_free(self, instance_id: str, now: datetime) -> Any:
+        """Return the condition that nobody works on an instance; to be used within a transaction."""
+        held = self._row.select(self._row.claim).where(self._row.id == instance_id).scalar()
+        free = self._row.claim.is_null() | (self._row.claim_until <= now)
+        return free | (self._row.claim == held) if held and is_dead(held) else free
 
 
 def require_container(instance: Instance) -> None:

@@ -1,6 +1,5 @@
 """A lease: of all processes on one database, one at a time has it, and one that dies loses it by itself."""
 
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from typing import Any
 
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.holders import is_dead, new_holder
 
 LIFETIME = timedelta(seconds=8)
 RENEWED_EVERY = timedelta(seconds=2)
@@ -24,7 +24,7 @@ class Lease:
         self._row = row
         self._clock = clock
         self._name = name
-        self._holder = secrets.token_hex(8)
+        self._holder = new_holder()
         self._renew_at: datetime | None = None
 
     def hold(self) -> bool:
@@ -46,11 +46,13 @@ class Lease:
     def _taken(self, now: datetime) -> bool:
         with self._database.reading():
             known = self._row.get_or_none(self._row.name == self._name)
+        free = (self._row.holder == self._holder) | (self._row.until <= now)
         if known is not None and known.holder != self._holder and known.until > now:
-            return False
+            if not is_dead(known.holder):
+                return False
+            free |= self._row.holder == known.holder
         mine = {"holder": self._holder, "until": now + LIFETIME}
         with self._database.transaction():
-            free = (self._row.holder == self._holder) | (self._row.until <= now)
             if self._row.update(**mine).where(self._row.name == self._name, free).execute():
                 return True
             insert = self._row.insert(name=self._name, **mine).on_conflict_ignore()

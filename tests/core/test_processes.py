@@ -2,21 +2,25 @@
 
 import multiprocessing
 import random
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from multiprocessing.synchronize import Barrier
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.claim_keeper import LIFETIME
+from clawdeploy.core.bootstrap import Platform, utc_now
 from clawdeploy.core.contracts import ContainerState
+from clawdeploy.core.database import Database
 from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress
+from clawdeploy.core.holders import is_dead
+from clawdeploy.core.lease import Lease
+from clawdeploy.core.models import tables
 from clawdeploy.core.testing import eventually
 from tests.core.folder_runtime import FolderRuntime
-from tests.core.surroundings import OWNER, Clock, Surroundings, made
+from tests.core.surroundings import OWNER, Surroundings, made
 from tests.platforms import GOOD, memory_platform
 
 
@@ -150,25 +154,24 @@ def test_what_a_killed_process_left_is_finished_by_another(
     surroundings: Surroundings, processes: ForkServerContext, call: str, where: str
 ) -> None:
     runtime = FolderRuntime(surroundings.folder / "engine")
-    clock = Clock()
-    platform = surroundings.open(runtime, clock=clock)
+    platform = surroundings.open(runtime)
     instance_id = "" if call == "create" else made(platform)
     if call == "start":
         platform.instances.stop(OWNER, instance_id)
     process = started(processes, hang, surroundings.folder, surroundings.url, call, instance_id, where)
     assert eventually(lambda: runtime.hangs, within=20)
-    process.kill()
-    process.join(20)
     with surroundings.looking().reading():
         (row,) = surroundings.rows.instance.select()
     before = len(runtime.journal)
     platform.reconciler.sync(patience=10)
-    assert len(runtime.journal) == before, "its claim still holds: for all that is known it may be alive"
+    assert len(runtime.journal) == before, "it is alive, and its claim holds"
     refused = InstanceNotFound if call == "delete" else (OperationInProgress, NoContainer)
     with pytest.raises(refused):
         platform.instances.stop(OWNER, row.id)
-    clock.advance(seconds=LIFETIME.total_seconds())
+    process.kill()
+    assert eventually(lambda: is_dead(row.claim), within=20)
     platform.reconciler.sync(patience=10)
+    process.join(20)
     if call == "delete":
         assert (surroundings.count("instance"), surroundings.count("secret")) == (0, 0)
         assert runtime.observe_all() == {}
@@ -182,18 +185,44 @@ def test_what_a_killed_process_left_is_finished_by_another(
     assert platform.instances.stop(OWNER, row.id).status == "stopped"
 
 
-def test_an_owner_need_not_wait_for_a_sync_after_the_claim_lapsed(
+def test_an_owner_need_not_wait_for_a_sync_when_a_process_was_killed(
     surroundings: Surroundings, processes: ForkServerContext
 ) -> None:
     runtime = FolderRuntime(surroundings.folder / "engine")
-    clock = Clock()
-    platform = surroundings.open(runtime, clock=clock)
+    platform = surroundings.open(runtime)
     instance_id = made(platform)
     process = started(processes, hang, surroundings.folder, surroundings.url, "stop", instance_id, "before stop")
     assert eventually(lambda: runtime.hangs, within=20)
     process.kill()
     process.join(20)
-    clock.advance(seconds=LIFETIME.total_seconds())
     assert platform.instances.start(OWNER, instance_id).status == "running"
     platform.instances.delete(OWNER, instance_id)
     assert runtime.observe_all() == {}
+
+
+def look_after(folder: Path, url: str, ready: Event) -> None:
+    """Watch, as the one process that has the lease, until it is killed."""
+    platform = platform_of(folder, url, FolderRuntime(folder / "engine"))
+    platform.start_background()
+    database = Database(url, folder)
+    assert eventually(lambda: leases(database) != [], within=20)
+    ready.set()
+    threading.Event().wait()
+
+
+def leases(database: Database) -> list[str]:
+    with database.reading():
+        return [row.holder for row in tables(database.peewee).lease.select()]
+
+
+def test_the_lease_of_a_killed_process_is_free_at_once(
+    surroundings: Surroundings, processes: ForkServerContext
+) -> None:
+    ready = processes.Event()
+    process = started(processes, look_after, surroundings.folder, surroundings.url, ready)
+    assert ready.wait(20)
+    lease = Lease(surroundings.looking(), surroundings.rows.lease, utc_now, "reconciler")
+    assert not lease.hold()
+    process.kill()
+    process.join(20)
+    assert lease.hold()

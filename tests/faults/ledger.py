@@ -9,6 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 RUNNING, STOPPED, GONE = "running", "stopped", "gone"
+KEPT = b"What was asked for is kept"
+"""What a refusal says that is none: the engine could not do it now, and it is done later."""
+
 WISHES = {"start": RUNNING, "restart": RUNNING, "stop": STOPPED}
 PATIENCE_SECONDS = 40.0
 
@@ -127,7 +130,7 @@ class Client:
         answer = self.call("DELETE" if deleting else "POST", path, **headers)
         if answer is None:
             return None
-        if answer.status == 200 or (deleting and answer.status == 404):
+        if answer.status == 200 or (deleting and answer.status == 404) or KEPT in answer.body:
             self.ledger.acknowledged(instance_id, outcome)
         elif answer.status < 500:
             self.ledger.refused(instance_id, before)

@@ -122,7 +122,7 @@ class Oracle:
 
         ``trial``: also create, stop, start, read and delete a bot (I12).
         """
-        passing = self._settle(within)
+        passing = self.settle(within)
         state = self._state()
         found = [f"I5: {one} after {within:g} s" for one in passing]
         parts: list[Callable[[State], Iterator[str]]] = [
@@ -145,7 +145,8 @@ class Oracle:
                 found.append(said)
         return found
 
-    def _settle(self, within: float) -> list[str]:
+    def settle(self, within: float) -> list[str]:
+        """Wait until nothing is in a passing state, at most so many seconds; return what still is."""
         deadline = time.monotonic() + within
         while (passing := self.passing()) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.faults.facts import Machine
 from tests.faults.keeper_server import BLUEPRINT, KEEPER_SERVER
 from tests.faults.ledger import Client, Ledger
 from tests.faults.oracle import Oracle, Target
-from tests.faults.proxy import FaultProxy
+from tests.faults.points import PointProxy
 from tests.platforms import memory_platform
 from tests.web.serving import HOST, Served
 
@@ -34,37 +34,46 @@ class Scene:
     ``through`` is the URL of the database for the server, if it is another one, such as that of a proxy.
     """
 
-    def __init__(self, database_url: str = "", *, through: str = "", **settings: str) -> None:
+    def __init__(
+        self, database_url: str = "", *, through: str = "", ports: tuple[int, int] = PORTS, **settings: str
+    ) -> None:
+        self.ledger = Ledger()
+        self.canaries = [telegram_token()]
+        with ExitStack() as undo:
+            self._make(undo, database_url, through, ports, settings)
+            self._undo = undo.pop_all()
+
+    def _make(
+        self, undo: ExitStack, database_url: str, through: str, ports: tuple[int, int], settings: dict[str, str]
+    ) -> None:
         # A short path: the kernel allows 107 characters for a socket.
         self.folder = Path(tempfile.mkdtemp(prefix="scene-"))
-        self.engine = FaultProxy(str(self.folder / "engine.sock"), ENGINE)
+        undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.decoys = Decoys(f"unix://{ENGINE}", STANDIN_IMAGE)
+        undo.callback(self.decoys.close)
+        self.decoys.make()
+        self.engine = PointProxy(str(self.folder / "engine.sock"), ENGINE)
+        undo.callback(self.engine.close)
         database = {"DATABASE_URL": through or database_url} if database_url else {}
         usual = {"WORKERS": "1", "WAIT_SECONDS": "20", "RUNTIME": "docker", "BLUEPRINT": BLUEPRINT}
         self.served = Served(
             self.folder,
             KEEPER_SERVER,
             DOCKER_HOST=f"unix://{self.engine.address}",
-            PORT_RANGE=f"{PORTS[0]}-{PORTS[1]}",
+            PORT_RANGE=f"{ports[0]}-{ports[1]}",
             **{**usual, **database, **settings},
         )
-        self.ledger = Ledger()
-        self.base_url = f"http://{HOST}:{self.served.port}"
-        self.client = Client(self.base_url, self.served.bearer, self.ledger)
-        self.canaries = [telegram_token()]
-        self.decoys = Decoys(f"unix://{ENGINE}", STANDIN_IMAGE).make()
-        bystander = self._bearer("bob", database_url)
-        made = Client(self.base_url, bystander, self.ledger).call("POST", "/api/instances", self.bot("bystander"))
-        assert made is not None
-        assert made.json()["instance"]["status"] == "running", made
         self.target = Target(
-            self.base_url,
+            f"http://{HOST}:{self.served.port}",
             self.served.bearer,
             database_url,
             self.folder / "data",
             f"unix://{ENGINE}",
-            PORTS,
+            ports,
             (self.served.log,),
         )
+        self.client = Client(self.target.base_url, self.served.bearer, self.ledger)
+        bystander = self._bearer("bob", database_url)
         self.oracle = Oracle(
             self.target,
             self.ledger,
@@ -73,6 +82,14 @@ class Scene:
             bystander=bystander,
             new_bot=self.bot("trial"),
         )
+        undo.callback(_remove_all, self.oracle.machine)
+        undo.callback(_end, self.served)
+        made = Client(self.target.base_url, bystander, self.ledger).call(
+            "POST", "/api/instances", self.bot("bystander")
+        )
+        assert made is not None
+        assert made.json()["instance"]["status"] == "running", made
+        self.oracle.remember()
 
     def bot(self, name: str) -> dict[str, Any]:
         """Return the fields of a bot that has a secret."""
@@ -92,13 +109,14 @@ class Scene:
         shown: dict[str, Any] = answer.json()["instance"]
         return shown
 
+    def lapse_keys(self) -> None:
+        """Let the minute be over for which a process that died holds an idempotency key."""
+        with self.oracle.stored.changing() as cursor:
+            cursor.execute("UPDATE idempotency SET until = 0")
+
     def close(self) -> None:
         """End the server and remove everything that it and this made."""
-        self.served.close()
-        self.engine.close()
-        self.decoys.close()
-        _remove_all(self.oracle.machine)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._undo.close()
 
     def _bearer(self, user: str, database_url: str) -> str:
         """Give another user a token, through a second door to the same database."""
@@ -109,6 +127,14 @@ class Scene:
         finally:
             platform.close()
         return f"Bearer {token.reveal()}"
+
+
+def _end(served: Served) -> None:
+    """End a server, and its workers before they could go on with anything."""
+    if served.process.poll() is None:
+        served.kill()
+    else:
+        served.close()
 
 
 def _remove_all(machine: Machine) -> None:
