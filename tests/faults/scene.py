@@ -31,10 +31,13 @@ def telegram_token() -> str:
 class Scene:
     """One server whose engine is reached through a proxy. ``database_url`` empty is SQLite.
 
-    ``through`` is the URL of the database for the server, if it is another one, such as that of a proxy.
+    ``through`` is the URL of the database for the server, if it is another one, such as that of a proxy. ``ports`` is
+    the range that bots get theirs from, both ends included.
     """
 
-    def __init__(self, database_url: str = "", *, through: str = "", **settings: str) -> None:
+    def __init__(
+        self, database_url: str = "", *, through: str = "", ports: tuple[int, int] = PORTS, **settings: str
+    ) -> None:
         # A short path: the kernel allows 107 characters for a socket.
         self.folder = Path(tempfile.mkdtemp(prefix="scene-"))
         self.engine = FaultProxy(str(self.folder / "engine.sock"), ENGINE)
@@ -44,7 +47,7 @@ class Scene:
             self.folder,
             KEEPER_SERVER,
             DOCKER_HOST=f"unix://{self.engine.address}",
-            PORT_RANGE=f"{PORTS[0]}-{PORTS[1]}",
+            PORT_RANGE=f"{ports[0]}-{ports[1]}",
             **{**usual, **database, **settings},
         )
         self.ledger = Ledger()
@@ -52,7 +55,7 @@ class Scene:
         self.client = Client(self.base_url, self.served.bearer, self.ledger)
         self.canaries = [telegram_token()]
         self.decoys = Decoys(f"unix://{ENGINE}", STANDIN_IMAGE).make()
-        bystander = self._bearer("bob", database_url)
+        bystander = self.bearer("bob", database_url)
         made = Client(self.base_url, bystander, self.ledger).call("POST", "/api/instances", self.bot("bystander"))
         assert made is not None
         assert made.json()["instance"]["status"] == "running", made
@@ -62,7 +65,7 @@ class Scene:
             database_url,
             self.folder / "data",
             f"unix://{ENGINE}",
-            PORTS,
+            ports,
             (self.served.log,),
         )
         self.oracle = Oracle(
@@ -100,7 +103,7 @@ class Scene:
         _remove_all(self.oracle.machine)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _bearer(self, user: str, database_url: str) -> str:
+    def bearer(self, user: str, database_url: str) -> str:
         """Give another user a token, through a second door to the same database."""
         settings: dict[str, Any] = {"DATABASE_URL": database_url} if database_url else {}
         platform = memory_platform(self.folder / "data", **settings)
