@@ -1,11 +1,12 @@
 """Four programs of two owners, which use a server all at once and write down what they were promised."""
 
 import random
+import secrets
 import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,10 +37,8 @@ class Owner:
     def __init__(self, scene: Scene, name: str) -> None:
         self.name = name
         self.ledger = Ledger()
-        database = scene.target.database_url
-        bearer = scene.served.bearer if name == "ann" else scene.bearer(name, database)
-        target = replace(scene.target, bearer=bearer)
-        self.client = Client(scene.base_url, bearer, self.ledger)
+        self.bearer = scene.served.bearer if name == "ann" else scene.bearer(name, scene.target.database_url)
+        target = replace(scene.target, bearer=self.bearer)
         self.oracle = Oracle(target, self.ledger, canaries=scene.canaries, new_bot=scene.bot("trial"))
         self.settings: dict[str, set[int | None]] = {}
         """For each bot what its ``config`` may hold: what was acknowledged last, and what was sent since."""
@@ -91,10 +90,10 @@ class Owner:
     def broken(self, within: float) -> list[str]:
         """Return what is broken of what concerns this owner."""
         found = self.oracle.check(within)
-        answer = self.client.call("GET", "/api/instances")
+        answer = Client(self.oracle.target.base_url, self.bearer, self.ledger).call("GET", "/api/instances")
         for shown in answer.json()["instances"] if answer and answer.status == 200 else ():
-            possible = self.settings.get(shown["id"], {None})
-            if shown["config"].get("number") not in possible:
+            possible = self.settings.get(shown["id"])
+            if possible and shown["config"].get("number") not in possible:
                 found.append(f"I4: the config of {shown['id']} is {shown['config']} and should be one of {possible}")
         return [f"{self.name}: {one}" for one in found]
 
@@ -102,12 +101,12 @@ class Owner:
 class Program(threading.Thread):
     """Does one thing after the other, at random, until :meth:`finish`; ``fields`` are those of a new bot."""
 
-    def __init__(self, owner: Owner, number: int, seed: int, fields: dict[str, Any]) -> None:
+    def __init__(self, owner: Owner, base_url: str, number: int, seed: int, fields: dict[str, Any]) -> None:
         super().__init__(name=f"program {number}")
         self.done: Counter[str] = Counter()
         self.failure = ""
         self._owner = owner
-        self._client = owner.client
+        self._client = Client(base_url, owner.bearer, owner.ledger)
         self._chance = random.Random(f"{seed} {number}")
         self._fields = fields
         self._over = threading.Event()
@@ -144,7 +143,8 @@ class Program(threading.Thread):
     def _create(self) -> None:
         if len(self._owner.bots) >= MOST_BOTS:
             return self._read()
-        key = f"key-{self._chance.getrandbits(64):x}"
+        # No other run of the same seed has it, on the same server.
+        key = f"key-{secrets.token_hex(8)}"
         bot = self._until(lambda: self._client.create(key, {**self._fields, "name": f"bot of {key}"}), f"create {key}")
         self._owner.joins(bot)
         return None
@@ -153,7 +153,7 @@ class Program(threading.Thread):
         with self._owner.one_bot(self._chance) as bot:
             if bot:
                 self.done[verb] += 1
-                keyed = {"Idempotency_Key": f"{self._chance.getrandbits(64):x}"} if self._chance.random() < 0.5 else {}
+                keyed = {"Idempotency_Key": secrets.token_hex(8)} if self._chance.random() < 0.5 else {}
                 self._answered(self._client.change(bot, verb, **keyed))
 
     def _contradict(self) -> None:
@@ -222,12 +222,17 @@ def _gone(answer: Answer | None) -> Answer | None:
 
 
 class Load:
-    """All programs on one scene; they begin at once."""
+    """All programs on one scene; they begin at once.
 
-    def __init__(self, scene: Scene, seed: int) -> None:
+    ``base_urls`` are the servers, if there are others than the scene's one; each owner uses all of them.
+    """
+
+    def __init__(self, scene: Scene, seed: int, base_urls: Sequence[str] = ()) -> None:
+        servers = base_urls or [scene.base_url]
         self.owners = [Owner(scene, name) for name in OWNERS]
         self.programs = [
-            Program(self.owners[number % len(OWNERS)], number, seed, scene.bot("")) for number in range(PROGRAMS)
+            Program(self.owners[number % 2], servers[number // 2 % len(servers)], number, seed, scene.bot(""))
+            for number in range(PROGRAMS)
         ]
         for program in self.programs:
             program.start()
@@ -236,6 +241,14 @@ class Load:
     def failures(self) -> list[str]:
         """What happened to programs that must not happen, as tracebacks."""
         return [f"{program.name}: {program.failure}" for program in self.programs if program.failure]
+
+    def failed_requests(self) -> list[str]:
+        """Return the requests that were not answered, and those that the server could not serve."""
+        found = []
+        for owner in self.owners:
+            found += owner.ledger.unanswered
+            found += [f"{one.method} {one.path}: {one.status}" for one in owner.ledger.answers if one.status >= 500]
+        return found
 
     def finish(self) -> None:
         """Let all programs come to an end."""

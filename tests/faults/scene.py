@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 
+from clawdeploy.core.testing import eventually
 from tests.browser.sites import STANDIN_IMAGE
 from tests.faults.decoys import INSTALLATION, Decoys
 from tests.faults.facts import Machine
@@ -21,6 +22,7 @@ from tests.web.serving import HOST, Served
 
 ENGINE = "/var/run/docker.sock"
 PORTS = (27000, 27999)
+MADE_WITHIN = 60.0
 
 
 def telegram_token() -> str:
@@ -43,22 +45,23 @@ class Scene:
         self.engine = FaultProxy(str(self.folder / "engine.sock"), ENGINE)
         database = {"DATABASE_URL": through or database_url} if database_url else {}
         usual = {"WORKERS": "1", "WAIT_SECONDS": "20", "RUNTIME": "docker", "BLUEPRINT": BLUEPRINT}
-        self.served = Served(
-            self.folder,
-            KEEPER_SERVER,
-            DOCKER_HOST=f"unix://{self.engine.address}",
-            PORT_RANGE=f"{ports[0]}-{ports[1]}",
-            **{**usual, **database, **settings},
-        )
+        places = {"DOCKER_HOST": f"unix://{self.engine.address}", "PORT_RANGE": f"{ports[0]}-{ports[1]}"}
+        self._settings = {**usual, **places, **database, **settings}
+        self.served = self.another_server()
         self.ledger = Ledger()
         self.base_url = f"http://{HOST}:{self.served.port}"
         self.client = Client(self.base_url, self.served.bearer, self.ledger)
         self.canaries = [telegram_token()]
         self.decoys = Decoys(f"unix://{ENGINE}", STANDIN_IMAGE).make()
         bystander = self.bearer("bob", database_url)
-        made = Client(self.base_url, bystander, self.ledger).call("POST", "/api/instances", self.bot("bystander"))
-        assert made is not None
-        assert made.json()["instance"]["status"] == "running", made
+        theirs = Client(self.base_url, bystander, self.ledger)
+        theirs.call("POST", "/api/instances", self.bot("bystander"))
+
+        def runs() -> bool:
+            answer = theirs.call("GET", "/api/instances")
+            return answer is not None and [one["status"] for one in answer.json()["instances"]] == ["running"]
+
+        assert eventually(runs, MADE_WITHIN), self.served.log.read_text()[-3000:]
         self.target = Target(
             self.base_url,
             self.served.bearer,
@@ -76,6 +79,10 @@ class Scene:
             bystander=bystander,
             new_bot=self.bot("trial"),
         )
+
+    def another_server(self) -> Served:
+        """Start a server on the same database and engine; whoever asks for one closes it."""
+        return Served(self.folder, KEEPER_SERVER, **self._settings)
 
     def bot(self, name: str) -> dict[str, Any]:
         """Return the fields of a bot that has a secret."""
