@@ -139,6 +139,20 @@ class Claims:
             claim = self._claim(instance_id, actor, self._is_free(instance_id, self._store.clock()))
         return replace(claim, resumed=True) if claim else None
 
+    def reopen(self, claim: Claim) -> Claim | None:
+        """Claim an instance once more whose claim was lost, to see to it that it is as it is wished to be.
+
+        Whoever changed its container after that did so by nobody's wish, and it must not be taken for somebody's hand.
+        ``None`` when somebody works on it, who finds that out, or when it had not settled as it was wished.
+        """
+        settled = self._row.operation.is_null() & self._row.status.in_((Status.RUNNING, Status.STOPPED))
+        for wish, operation in ((Wish.RUN, Operation.RECOVER), (Wish.STOP, Operation.STOP)):
+            fields = {"operation": operation, "operation_since": self._store.clock(), "started": False}
+            again = self._claim(claim.instance_id, claim.actor, settled & (self._row.wish == wish), fields)
+            if again is not None:
+                return replace(again, resumed=True)
+        return None
+
     def row(self, claim: Claim) -> Any:
         """Return the claimed row as it is now; raises ``ClaimLost``."""
         with self._store.database.reading():

@@ -42,9 +42,10 @@ MOST_PORTS = 500
 
 @dataclass
 class Attempt:
-    """What one run of the loop remembers besides the row."""
+    """What one run of the loop remembers besides the row. ``acts``: since the claim was last found to hold."""
 
     claim: Claim
+    acts: bool = False
     steps: int = 0
     pause: float = FIRST_PAUSE
     pulled: bool = False
@@ -80,12 +81,14 @@ class Lifecycle:
         delete cannot be done now: it stays under way and every sync tries again, because nobody can know whether
         the engine did it and lost the answer. A ``DatabaseUnavailable`` leaves the operation to whoever comes next.
         """
+        attempt = Attempt(claim)
         with self._claims.kept(claim):
-            attempt = Attempt(claim)
             try:
                 self._run(attempt)
             except ClaimLost:
                 logger.info("Work on instance %s was taken over", claim.instance_id)
+                if attempt.acts and not self._closing.is_set():
+                    self._make_good(claim)
 
     def close(self) -> None:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
@@ -101,11 +104,18 @@ class Lifecycle:
         except EngineError as error:
             self._give_up(attempt.claim, error)
 
+    def _make_good(self, claim: Claim) -> None:
+        """Undo a change that came too late: this process froze in the middle of it, and others finished the work."""
+        again = self._claims.reopen(claim)
+        if again is not None:
+            self.carry_out(again)
+
     def _advance(self, attempt: Attempt) -> bool:
         """Take one step; says whether there is more to do."""
         if attempt.steps > MOST_STEPS:
             raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
         row = self._claims.row(attempt.claim)
+        attempt.acts = False
         seen, situation = self.observer.observed(row)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
@@ -125,6 +135,7 @@ class Lifecycle:
 
     def _act(self, action: Action, attempt: Attempt, row: Any, seen: Observation) -> None:
         container = seen.container_id or ""
+        attempt.acts = True
         if action is Action.CREATE:
             self._create(attempt, row)
         elif action is Action.START:

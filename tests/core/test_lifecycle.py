@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from clawdeploy.core import lifecycle
+from clawdeploy.core.claim_keeper import LIFETIME
 from clawdeploy.core.contracts import (
     Blueprint,
     Bot,
@@ -750,3 +752,30 @@ def test_a_restart_that_the_engine_interrupts_is_finished_later(surroundings: Su
     runtime.mend()
     platform.reconciler.sync(patience=10)
     assert settled(surroundings, instance_id) == ("running", "")
+
+
+@pytest.mark.parametrize(("late", "after"), [("stop", Status.RUNNING), ("start", Status.STOPPED)])
+def test_a_change_that_comes_after_the_claim_was_lost_is_made_good(
+    surroundings: Surroundings, late: str, after: Status
+) -> None:
+    """A process froze with its call to the engine on the lips, and woke when others had finished what it was for."""
+    clock = Clock()
+    others = surroundings.open(clock=clock)
+    instance_id = made(others)
+    frozen = SlowRuntime(surroundings.memory, calls=(late,))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(surroundings.open(frozen).instances.restart, OWNER, instance_id)
+        assert frozen.entered.wait(20)
+        clock.advance(seconds=LIFETIME.total_seconds() + 1)
+        others.reconciler.sync(patience=20)
+        assert others.instances.get(OWNER, instance_id).status == Status.RUNNING
+        if after is Status.STOPPED:
+            others.instances.stop(OWNER, instance_id)
+        frozen.release()
+        asked.result(20)
+    others.reconciler.sync(patience=20)
+    there = others.instances.get(OWNER, instance_id)
+    running = surroundings.memory.observe(instance_id).state is ContainerState.RUNNING
+    assert (there.status, there.operation, running) == (after, None, after is Status.RUNNING)
+    reasons = {entry.reason for entry in others.instances.activity(OWNER, instance_id)}
+    assert not reasons & {"stopped_outside", "started_outside"}

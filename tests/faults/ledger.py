@@ -37,12 +37,14 @@ class Ledger:
 
     ``outcomes`` holds for each instance what may have become of it: one of ``running``, ``stopped`` and ``gone`` after
     an acknowledged change, more of them after one that was begun and never answered. ``names`` holds for each
-    idempotency key the name of the bot that was asked for with it, which no other bot may have.
+    idempotency key the name of the bot that was asked for with it, which no other bot may have. ``unanswered`` are the
+    requests that got no whole answer, each with the server's port and the name of what came instead.
     """
 
     outcomes: dict[str, frozenset[str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -99,7 +101,8 @@ class Client:
             response = connection.getresponse()
             received = {name.lower(): value for name, value in response.headers.items()}
             answer = Answer(method, path, response.status, received, response.read())
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
+            self.ledger.unanswered.append(f"{self._at.port} {method} {path}: {type(error).__name__}")
             return None
         finally:
             connection.close()

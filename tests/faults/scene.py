@@ -21,6 +21,7 @@ from tests.web.serving import HOST, Served
 
 ENGINE = "/var/run/docker.sock"
 PORTS = (27000, 27999)
+MADE_WITHIN = 60.0
 
 
 def telegram_token() -> str:
@@ -31,7 +32,8 @@ def telegram_token() -> str:
 class Scene:
     """One server whose engine is reached through a proxy. ``database_url`` empty is SQLite.
 
-    ``through`` is the URL of the database for the server, if it is another one, such as that of a proxy.
+    ``through`` is the URL of the database for the server, if it is another one, such as that of a proxy. ``ports`` is
+    the range that bots get theirs from, both ends included.
     """
 
     def __init__(
@@ -56,13 +58,9 @@ class Scene:
         undo.callback(self.engine.close)
         database = {"DATABASE_URL": through or database_url} if database_url else {}
         usual = {"WORKERS": "1", "WAIT_SECONDS": "20", "RUNTIME": "docker", "BLUEPRINT": BLUEPRINT}
-        self.served = Served(
-            self.folder,
-            KEEPER_SERVER,
-            DOCKER_HOST=f"unix://{self.engine.address}",
-            PORT_RANGE=f"{ports[0]}-{ports[1]}",
-            **{**usual, **database, **settings},
-        )
+        places = {"DOCKER_HOST": f"unix://{self.engine.address}", "PORT_RANGE": f"{ports[0]}-{ports[1]}"}
+        self._settings = {**usual, **places, **database, **settings}
+        self.served = self.another_server()
         self.target = Target(
             f"http://{HOST}:{self.served.port}",
             self.served.bearer,
@@ -72,8 +70,9 @@ class Scene:
             ports,
             (self.served.log,),
         )
-        self.client = Client(self.target.base_url, self.served.bearer, self.ledger)
-        bystander = self._bearer("bob", database_url)
+        self.base_url = self.target.base_url
+        self.client = Client(self.base_url, self.served.bearer, self.ledger)
+        bystander = self.bearer("bob", database_url)
         self.oracle = Oracle(
             self.target,
             self.ledger,
@@ -90,6 +89,10 @@ class Scene:
         assert made is not None
         assert made.json()["instance"]["status"] == "running", made
         self.oracle.remember()
+
+    def another_server(self) -> Served:
+        """Start a server on the same database and engine; whoever asks for one closes it."""
+        return Served(self.folder, KEEPER_SERVER, **self._settings)
 
     def bot(self, name: str) -> dict[str, Any]:
         """Return the fields of a bot that has a secret."""
@@ -118,7 +121,7 @@ class Scene:
         """End the server and remove everything that it and this made."""
         self._undo.close()
 
-    def _bearer(self, user: str, database_url: str) -> str:
+    def bearer(self, user: str, database_url: str) -> str:
         """Give another user a token, through a second door to the same database."""
         settings: dict[str, Any] = {"DATABASE_URL": database_url} if database_url else {}
         platform = memory_platform(self.folder / "data", **settings)

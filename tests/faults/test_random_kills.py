@@ -1,0 +1,62 @@
+"""Four programs use a server that is killed at random, again and again, and nothing that they were promised is lost."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import pytest
+
+from tests.faults.killer import Killer
+from tests.faults.load import Load
+from tests.faults.scene import Scene
+
+PORTS = (28000, 28999)
+SETTLED_WITHIN = 60.0
+SOME_OF_EACH = ("kill a worker", "docker rm -f", "kill the server", "reload", "end the server")
+KILLS = 100
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--seed"))
+
+
+def survives(scene: Scene, seed: int, kinds: Sequence[str] | None = None) -> Killer:
+    """Kill under load, let everything come to rest, and fail if anything is broken then."""
+    load = Load(scene, seed)
+    killer = Killer(scene, load, seed)
+    with closing(killer):
+        try:
+            for kind in kinds or killer.choose(KILLS):
+                killer.strike(kind)
+                assert not load.failures, "\n".join(load.failures)
+        finally:
+            load.finish()
+    told = [f"with --seed {seed}", *killer.done, f"{dict(load.done())}", f"{dict(load.answers())}"]
+    broken = [*load.failures, *(one for owner in load.owners for one in owner.broken(SETTLED_WITHIN))]
+    # The bystander and the decoys are the first oracle's.
+    broken += scene.oracle.check(0.0, trial=False)
+    log = scene.served.log.read_text()
+    if "Traceback (most recent call last)" in log:
+        broken.append("a traceback is in the log")
+    assert not broken, "\n".join([*broken, *told, log[-20_000:]])
+    return killer
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with closing(Scene(ports=PORTS, WORKERS="2")) as made:
+        yield made
+
+
+@pytest.mark.timeout(120)
+def test_a_kill_of_each_kind_under_four_programs_loses_nothing(scene: Scene, seed: int) -> None:
+    survives(scene, seed, SOME_OF_EACH)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+def test_a_hundred_kills_under_four_programs_lose_nothing(database_url: str, seed: int) -> None:
+    with closing(Scene(database_url, ports=PORTS, WORKERS="2")) as scene:
+        assert len(survives(scene, seed).done) == KILLS
