@@ -1,6 +1,8 @@
 """The database: opening it, transactions, migrations, and one class of error for all its failures."""
 
 import fcntl
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +13,27 @@ import peewee
 import psycopg2
 from playhouse.db_url import parse
 from playhouse.migrations import Runner
-from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
 from psycopg2.extensions import make_dsn
 
+from clawdeploy.core.connections import BUSY_SECONDS, Postgresql, Sqlite, at_most
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
+from clawdeploy.core.outage import Outage
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 MIGRATION_LOCK = 0x636C6177  # Any fixed number will do; this one spells "claw" in ASCII.
-BUSY_SECONDS = 5
-MOST_CONNECTIONS = 64
-FAULTS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError, MaxConnectionsExceeded)
+ANSWERS_WITHIN = 5.0
+"""Seconds within which a transaction is through, or has failed."""
+MIGRATES_WITHIN = 600.0
+ASKS_AGAIN = 0.05
+"""Seconds between two tries to be :meth:`Database.alone`."""
+VERIFIED_EVERY = 1.0
+"""Seconds for which a database is taken to be the one that was opened."""
+IDENTITY = "SELECT id FROM installation UNION ALL SELECT name FROM schema_migration"
+FAULTS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError)
+
+# A statement ends before we lose patience, so that PostgreSQL says what it waited for. What a process holds that froze
+# or was cut off in the middle of a transaction is free after a while.
+POSTGRESQL_OPTIONS = "-c statement_timeout=4000 -c idle_in_transaction_session_timeout=10000"
 
 
 class Database:
@@ -35,6 +48,10 @@ class Database:
         Raises ``ConfigurationError`` for a URL that cannot be connected to.
         """
         self._closing = False
+        self._reading = Outage("read")
+        self._writing = Outage("written", self._reading)
+        self._identity: frozenset[str] | None = None
+        self._verified_until = 0.0
         if not url or urlsplit(url).scheme == "sqlite":
             self.path: Path | None = _sqlite_path(url) or data_folder / "clawdeploy.db"
             self.label = f"SQLite {self.path}"
@@ -51,17 +68,30 @@ class Database:
 
         On SQLite the write lock is taken at the start, because a transaction that reads first
         and writes later fails at once when another writer came in between, without waiting.
-        Raises ``DatabaseUnavailable`` for anything that is the database's fault.
+        Raises ``DatabaseUnavailable`` for anything that is the database's fault; whether the block was stored cannot
+        be told then.
         """
-        with self._errors(), self.peewee.connection_context():
+        with self._connected(self._writing):
             arguments = ("IMMEDIATE",) if self.path else ()
             with self.peewee.atomic(*arguments):
                 yield
+            if self.path:
+                self.peewee.check_file()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Run queries that change nothing; no lock is taken."""
-        with self._errors(), self.peewee.connection_context():
+        with self._connected(self._reading):
+            yield
+
+    @contextmanager
+    def _connected(self, outage: Outage) -> Iterator[None]:
+        if not self.peewee.is_closed():
+            with self._errors():
+                yield
+            return
+        with outage.noted(), self._errors(), at_most(ANSWERS_WITHIN), self.peewee.connection_context():
+            self._verify()
             yield
 
     def unlocked(self, query: Any) -> Any:
@@ -72,17 +102,22 @@ class Database:
         return query if self.path else query.for_update("FOR UPDATE SKIP LOCKED")
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Run the block while no other process runs one: for what is done once in a database's life."""
+    def alone(self, seconds: float = ANSWERS_WITHIN) -> Iterator[None]:
+        """Run the block, for at most so many seconds, while no other process runs one.
+
+        For what is done once in a database's life. The wait for others has no limit.
+        """
         if self.path is None:
             with self._errors(), self.peewee.connection_context():
-                self.peewee.execute_sql("SET statement_timeout = 0")
-                self.peewee.execute_sql("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+                while not self._ask(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
+                    time.sleep(ASKS_AGAIN)
+                self._ask(f"SET statement_timeout = {round(seconds * 1000)}")
                 try:
-                    yield
+                    with at_most(seconds):
+                        yield
                 finally:
-                    self.peewee.execute_sql("SELECT pg_advisory_unlock(%s)", (MIGRATION_LOCK,))
-                    self.peewee.execute_sql("RESET statement_timeout")
+                    self._ask(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})")
+                    self._ask("RESET statement_timeout")
             return
         with _lock_file(self.path) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -94,15 +129,24 @@ class Database:
         Processes that start together wait for each other. Raises ``ConfigurationError`` when the
         database was made by a newer ClawDeploy.
         """
-        with self._errors(), self.alone(), self.peewee.connection_context():
+        with self._errors(), self.alone(MIGRATES_WITHIN), self.peewee.connection_context():
             runner = Runner(self.peewee, str(MIGRATIONS))
             _refuse_newer(runner)
             applied: list[str] = runner.up()
             return applied
 
+    def hold_on(self) -> None:
+        """From now on be of use only while this is the database of the same installation, in the same version.
+
+        Otherwise a server would serve another database that was put in its place, or go on writing in the old way
+        into one that a newer version has brought up to date.
+        """
+        with self.reading():
+            self._identity = self._found_identity()
+
     def pending(self) -> list[str]:
         """Return the names of migrations that are not applied yet."""
-        with self._errors(), self.peewee.connection_context():
+        with self.reading():
             runner = Runner(self.peewee, str(MIGRATIONS))
             _refuse_newer(runner)
             return [migration.name for migration in runner.status() if not migration.applied]
@@ -123,16 +167,31 @@ class Database:
             # A damaged SQLite file comes as this very class; what its other subclasses say would be our own mistake.
             if not isinstance(error, FAULTS) and type(error) is not peewee.DatabaseError:
                 raise
-            self._drop_broken_connection()
-            raise DatabaseUnavailable(_first_line(error)) from error
+            # Whatever was wrong with this connection may be wrong with the idle ones too.
+            self.peewee.close_idle()
+            raise DatabaseUnavailable(f"The database is not available right now ({_said(_first(error))})") from error
         finally:
             if self._closing:
                 self.peewee.close_idle()
 
-    def _drop_broken_connection(self) -> None:
-        """Forget idle connections after a failure, so that the next call begins with a fresh one."""
-        if self.path is None:
-            self.peewee.close_idle()
+    def _ask(self, statement: str) -> Any:
+        with at_most(ANSWERS_WITHIN):
+            cursor = self.peewee.execute_sql(statement)
+            return cursor.fetchone()[0] if cursor.description else None
+
+    def _verify(self) -> None:
+        """Raise ``OperationalError`` when this is not the database any more that it was; asked now and then."""
+        if self._identity is None or time.monotonic() < self._verified_until:
+            return
+        if self._found_identity() != self._identity:
+            raise peewee.OperationalError("it is another one than at the start, or another version's; start again")
+        self._verified_until = time.monotonic() + VERIFIED_EVERY
+
+    def _found_identity(self) -> frozenset[str]:
+        try:
+            return frozenset(said for (said,) in self.peewee.execute_sql(IDENTITY).fetchall())
+        except peewee.ProgrammingError:
+            return frozenset()
 
 
 def _sqlite_path(url: str) -> Path | None:
@@ -152,29 +211,19 @@ def _lock_file(path: Path) -> TextIO:
         raise DatabaseUnavailable(f"The folder of the database {path} cannot be written ({error.strerror}).") from None
 
 
-def _sqlite(path: Path) -> Any:
-    return PooledSqliteDatabase(
-        str(path),
-        pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": BUSY_SECONDS * 1000},
-        max_connections=MOST_CONNECTIONS,
-        timeout=BUSY_SECONDS,
-        check_same_thread=False,
-    )
+def _sqlite(path: Path) -> Sqlite:
+    busy = round(BUSY_SECONDS * 1000)
+    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": busy}
+    return Sqlite(path, pragmas=pragmas, check_same_thread=False)
 
 
-def _postgresql(url: str) -> Any:
+def _postgresql(url: str) -> Postgresql:
     arguments = parse(url, unquote_password=True, unquote_user=True)
     try:
         make_dsn(**arguments)
     except psycopg2.ProgrammingError as error:
         raise ConfigurationError(f"The database URL is not usable: {_said(error)}") from None
-    return PooledPostgresqlDatabase(
-        arguments.pop("database"),
-        **{"connect_timeout": BUSY_SECONDS, "options": "-c statement_timeout=10000", **arguments},
-        max_connections=MOST_CONNECTIONS,
-        timeout=BUSY_SECONDS,
-        stale_timeout=300,
-    )
+    return Postgresql(arguments.pop("database"), **{"options": POSTGRESQL_OPTIONS, **arguments})
 
 
 def _refuse_newer(runner: Runner) -> None:
@@ -186,10 +235,13 @@ def _refuse_newer(runner: Runner) -> None:
         )
 
 
-def _first_line(error: Exception) -> str:
-    return f"The database is not available right now ({_said(error)})"
+def _first(error: BaseException) -> BaseException:
+    """Return the first of the failures that led to this one: that a dead connection cannot roll back says nothing."""
+    while isinstance(error.__context__, peewee.PeeweeException | psycopg2.Error | sqlite3.Error):
+        error = error.__context__
+    return error
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     said = str(error).strip().splitlines()
     return said[0][:200] if said else type(error).__name__

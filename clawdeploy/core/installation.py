@@ -47,6 +47,7 @@ def open_installation(
     """
     with database.alone(), database.transaction():
         known = models.installation.select().first() or _first(models, config, clock())
+    database.hold_on()
     return known.id, _vault_for(known, config)
 
 
