@@ -1,16 +1,19 @@
-"""Connections to the database: kept for whoever needs one next, shared by no two threads, and never waited for for ever."""
+"""Connections to the database: kept for whoever needs one next, and used by one thread at a time."""
 
 import select
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import peewee
 import psycopg2
-from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
+from playhouse.db_url import parse
+from psycopg2.extensions import make_dsn, set_wait_callback
+
+from clawdeploy.core.errors import ConfigurationError
+from clawdeploy.core.patience import at_most, wait_for_answer
 
 MOST_CONNECTIONS = 64
 BUSY_SECONDS = 5.0
@@ -18,44 +21,37 @@ BUSY_SECONDS = 5.0
 KEPT_SECONDS = 300.0
 """The age at which a connection is replaced, so that one leads to where the database's name leads now."""
 
+# A statement ends before we lose patience, so that PostgreSQL says what it waited for. What a process holds that froze
+# or was cut off in the middle of a transaction is free after a while.
+POSTGRESQL_OPTIONS = "-c statement_timeout=4000 -c idle_in_transaction_session_timeout=10000"
+
+READ_ONLY = ("default_transaction_read_only", "in_hot_standby")
 
 # What peewee's drivers have inside is not in the published stubs.
 _Driver: Any = peewee.Database
 
 
-class _Time(threading.local):
-    deadline: float | None = None
+def sqlite(path: Path) -> "Sqlite":
+    """Prepare to connect to a SQLite file."""
+    busy = round(BUSY_SECONDS * 1000)
+    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": busy}
+    return Sqlite(path, pragmas=pragmas, check_same_thread=False)
 
 
-_time = _Time()
-
-
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Let this thread wait no longer for PostgreSQL, in all that the block asks of it.
-
-    What is not answered by then raises an ``OperationalError``, and its connection is closed.
-    """
-    before, end = _time.deadline, time.monotonic() + seconds
-    _time.deadline = end if before is None else min(before, end)
+def postgresql(url: str) -> "Postgresql":
+    """Prepare to connect to a PostgreSQL database; raises ``ConfigurationError`` for a URL that cannot be used."""
+    arguments = parse(url, unquote_password=True, unquote_user=True)
     try:
-        yield
-    finally:
-        _time.deadline = before
+        make_dsn(**arguments)
+    except psycopg2.ProgrammingError as error:
+        raise ConfigurationError(f"The database URL is not usable: {said(error)}") from None
+    return Postgresql(arguments.pop("database"), **{"options": POSTGRESQL_OPTIONS, **arguments})
 
 
-def _wait(connection: Any) -> None:
-    """Wait for an answer of PostgreSQL until the thread's deadline.
-
-    libpq itself waits for ever for a server that takes a question and never answers: its own limits are for hosts that
-    are lost, and PostgreSQL's ``statement_timeout`` is kept by the very process that hangs.
-    """
-    poll = select.poll()
-    while (state := connection.poll()) != POLL_OK:
-        left = None if _time.deadline is None else max(0.0, _time.deadline - time.monotonic()) * 1000
-        poll.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
-        if not poll.poll(left):
-            raise psycopg2.OperationalError("it does not answer")
+def said(error: BaseException) -> str:
+    """Return the first line of what a driver says, bounded."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 class _Pool(_Driver):  # type: ignore[misc]
@@ -119,7 +115,7 @@ class _Pool(_Driver):  # type: ignore[misc]
 
     def _is_alive(self, connection: Any) -> bool:
         """Say whether a kept connection can be used."""
-        return True
+        raise NotImplementedError
 
     def _is_clean(self, connection: Any) -> bool:
         """Say whether a connection that is given back is as good as a fresh one."""
@@ -131,7 +127,7 @@ class Postgresql(_Pool, peewee.PostgresqlDatabase):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        set_wait_callback(_wait)
+        set_wait_callback(wait_for_answer)
 
     def _is_alive(self, connection: Any) -> bool:
         # Nothing comes unasked but the news that the server has ended the connection, or a remark that means no harm.
@@ -139,7 +135,9 @@ class Postgresql(_Pool, peewee.PostgresqlDatabase):
         return silent or not self._adapter.is_connection_closed(connection)
 
     def _is_clean(self, connection: Any) -> bool:
-        return bool(self._adapter.is_connection_reusable(connection))
+        # One that was made while the database could only be read stays so, and PostgreSQL tells that unasked.
+        told = [connection.info.parameter_status(name) for name in READ_ONLY]
+        return "on" not in told and bool(self._adapter.is_connection_reusable(connection))
 
 
 class Sqlite(_Pool, peewee.SqliteDatabase):
@@ -170,6 +168,9 @@ class Sqlite(_Pool, peewee.SqliteDatabase):
         connection = super()._connect()
         self._file = self._file or self._found()
         return connection
+
+    def _is_alive(self, connection: Any) -> bool:  # noqa: ARG002 - there is nobody who could have ended it.
+        return True
 
     def _is_clean(self, connection: Any) -> bool:
         return not connection.in_transaction

@@ -1,7 +1,6 @@
 """The database: opening it, transactions, migrations, and one class of error for all its failures."""
 
 import fcntl
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +9,12 @@ from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import peewee
-import psycopg2
-from playhouse.db_url import parse
 from playhouse.migrations import Runner
-from psycopg2.extensions import make_dsn
 
-from clawdeploy.core.connections import BUSY_SECONDS, Postgresql, Sqlite, at_most
+from clawdeploy.core.connections import postgresql, said, sqlite
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
 from clawdeploy.core.outage import Outage
+from clawdeploy.core.patience import at_most
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 MIGRATION_LOCK = 0x636C6177  # Any fixed number will do; this one spells "claw" in ASCII.
@@ -30,10 +27,6 @@ VERIFIED_EVERY = 1.0
 """Seconds for which a database is taken to be the one that was opened."""
 IDENTITY = "SELECT id FROM installation UNION ALL SELECT name FROM schema_migration"
 FAULTS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError)
-
-# A statement ends before we lose patience, so that PostgreSQL says what it waited for. What a process holds that froze
-# or was cut off in the middle of a transaction is free after a while.
-POSTGRESQL_OPTIONS = "-c statement_timeout=4000 -c idle_in_transaction_session_timeout=10000"
 
 
 class Database:
@@ -55,12 +48,12 @@ class Database:
         if not url or urlsplit(url).scheme == "sqlite":
             self.path: Path | None = _sqlite_path(url) or data_folder / "clawdeploy.db"
             self.label = f"SQLite {self.path}"
-            self.peewee: Any = _sqlite(self.path)
+            self.peewee: Any = sqlite(self.path)
         else:
             self.path = None
             parts = urlsplit(url)
             self.label = f"PostgreSQL on {parts.hostname or 'a local socket'}{parts.path}"
-            self.peewee = _postgresql(url)
+            self.peewee = postgresql(url)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -92,7 +85,13 @@ class Database:
             return
         with outage.noted(), self._errors(), at_most(ANSWERS_WITHIN), self.peewee.connection_context():
             self._verify()
-            yield
+            try:
+                yield
+            except peewee.ProgrammingError:
+                # Our own mistake, unless a newer version has changed the tables a moment ago.
+                self._verified_until = 0.0
+                self._verify()
+                raise
 
     def unlocked(self, query: Any) -> Any:
         """Return a query that locks the rows it finds, and passes over those that another transaction has locked.
@@ -169,7 +168,7 @@ class Database:
                 raise
             # Whatever was wrong with this connection may be wrong with the idle ones too.
             self.peewee.close_idle()
-            raise DatabaseUnavailable(f"The database is not available right now ({_said(_first(error))})") from error
+            raise DatabaseUnavailable(f"The database is not available right now ({said(_first(error))})") from error
         finally:
             if self._closing:
                 self.peewee.close_idle()
@@ -189,7 +188,7 @@ class Database:
 
     def _found_identity(self) -> frozenset[str]:
         try:
-            return frozenset(said for (said,) in self.peewee.execute_sql(IDENTITY).fetchall())
+            return frozenset(name for (name,) in self.peewee.execute_sql(IDENTITY).fetchall())
         except peewee.ProgrammingError:
             return frozenset()
 
@@ -211,21 +210,6 @@ def _lock_file(path: Path) -> TextIO:
         raise DatabaseUnavailable(f"The folder of the database {path} cannot be written ({error.strerror}).") from None
 
 
-def _sqlite(path: Path) -> Sqlite:
-    busy = round(BUSY_SECONDS * 1000)
-    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": busy}
-    return Sqlite(path, pragmas=pragmas, check_same_thread=False)
-
-
-def _postgresql(url: str) -> Postgresql:
-    arguments = parse(url, unquote_password=True, unquote_user=True)
-    try:
-        make_dsn(**arguments)
-    except psycopg2.ProgrammingError as error:
-        raise ConfigurationError(f"The database URL is not usable: {_said(error)}") from None
-    return Postgresql(arguments.pop("database"), **{"options": POSTGRESQL_OPTIONS, **arguments})
-
-
 def _refuse_newer(runner: Runner) -> None:
     newer = [migration.name for migration in runner.status() if migration.path is None]
     if newer:
@@ -237,11 +221,7 @@ def _refuse_newer(runner: Runner) -> None:
 
 def _first(error: BaseException) -> BaseException:
     """Return the first of the failures that led to this one: that a dead connection cannot roll back says nothing."""
-    while isinstance(error.__context__, peewee.PeeweeException | psycopg2.Error | sqlite3.Error):
-        error = error.__context__
-    return error
-
-
-def _said(error: BaseException) -> str:
-    said = str(error).strip().splitlines()
-    return said[0][:200] if said else type(error).__name__
+    first, link = error, error.__context__
+    while link is not None:
+        first, link = link if isinstance(link, FAULTS) else first, link.__context__
+    return first

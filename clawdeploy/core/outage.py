@@ -13,6 +13,8 @@ SLOW_SECONDS = 1.0
 """A failure that took longer is not tried by several threads at once until something works again."""
 PAUSE_SECONDS = 1.0
 """How long nobody tries after such a failure."""
+TOLD_EVERY = 30.0
+"""Seconds in which no second outage is told of: one in which some things work seems to end again and again."""
 
 logger = logging.getLogger(__name__)
 
@@ -20,18 +22,18 @@ logger = logging.getLogger(__name__)
 class Outage:
     """Knows whether one use of the database, such as to read it, is possible.
 
-    While it is not, and takes long to fail, one thread at a time tries, and the others are refused at once. ``wider`` is
-    a use that this one is not possible without. ``clock`` returns seconds that never run backwards.
+    While it is not, and takes long to fail, one thread at a time tries, and the others are refused at once. ``wider``
+    is a use that this one is not possible without. ``clock`` returns seconds that never run backwards.
     """
 
-    def __init__(
-        self, use: str, wider: Optional["Outage"] = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, use: str, wider: Optional["Outage"] = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._use = use
         self._wider = wider
         self._clock = clock
         self._lock = Lock()
         self._began: float | None = None
+        self._told = False
+        self._told_at: float | None = None
         self._failed_at = 0.0
         self._slow = False
         self._trying = False
@@ -73,8 +75,12 @@ class Outage:
             self._failed_at = self._clock()
             self._slow = self._slow or self._failed_at - began > SLOW_SECONDS
             self._refusal = why
-            first, self._began = self._began is None, self._began or began
-        if first:
+            self._began = self._began or began
+            recently = self._told_at is not None and self._failed_at - self._told_at < TOLD_EVERY
+            tells = not self._told and not recently
+            if tells:
+                self._told, self._told_at = True, self._failed_at
+        if tells:
             logger.warning("The database cannot be %s: %s", self._use, why)
 
     def _worked(self, began: float) -> None:
@@ -85,4 +91,6 @@ class Outage:
             if self._began is None or began < self._failed_at:
                 return
             lasted, self._began, self._slow = self._clock() - self._began, None, False
-        logger.warning("The database can be %s again, after %.0f s.", self._use, lasted)
+            tells, self._told = self._told, False
+        if tells:
+            logger.warning("The database can be %s again, after %.0f s.", self._use, lasted)
