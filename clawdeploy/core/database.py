@@ -35,6 +35,8 @@ class Database:
         Raises ``ConfigurationError`` for a URL that cannot be connected to.
         """
         self._closing = False
+        self.failures = 0
+        """How often it was not available; after a failure another server may answer, with an older state."""
         if not url or urlsplit(url).scheme == "sqlite":
             self.path: Path | None = _sqlite_path(url) or data_folder / "clawdeploy.db"
             self.label = f"SQLite {self.path}"
@@ -123,6 +125,7 @@ class Database:
             # A damaged SQLite file comes as this very class; what its other subclasses say would be our own mistake.
             if not isinstance(error, FAULTS) and type(error) is not peewee.DatabaseError:
                 raise
+            self.failures += 1
             self._drop_broken_connection()
             raise DatabaseUnavailable(_first_line(error)) from error
         finally:

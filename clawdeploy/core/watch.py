@@ -4,10 +4,12 @@ import logging
 import threading
 import time
 
+from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.reconciler import Reconciler
+from clawdeploy.core.spans import Spans
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -26,11 +28,21 @@ MOST_SINGLE_LOOKS = 20
 class Watch:
     """Has one process of all keep the instances in sync, by a lease; the others stand ready to take over."""
 
-    def __init__(self, reconciler: Reconciler, store: InstanceStore, runtime: Runtime, lease: Lease) -> None:
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        store: InstanceStore,
+        runtime: Runtime,
+        lease: Lease,
+        spans: Spans,
+        cleanup: Cleanup,
+    ) -> None:
         self._reconciler = reconciler
         self._store = store
         self._runtime = runtime
         self._lease = lease
+        self._spans = spans
+        self._cleanup = cleanup
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._lock = threading.Lock()
@@ -47,6 +59,7 @@ class Watch:
         """End, and leave it to another process at once."""
         self._closing.set()
         self._wake.set()
+        self._cleanup.close()
         self._lease.release()
 
     def _run(self, interval: float) -> None:
@@ -69,12 +82,15 @@ class Watch:
         if not self._lease.hold():
             # Whoever takes over does not know what has happened before.
             self._next_sync = 0.0
+            self._spans.begin()
             return
+        self._spans.extend()
         self._reconciler.resume()
         if time.monotonic() >= self._next_sync or "" in happened or len(happened) > MOST_SINGLE_LOOKS:
             self._next_sync = time.monotonic() + min(interval, TRIES_AGAIN)
             self._reconciler.sync()
             self._next_sync = time.monotonic() + interval
+            self._cleanup.begin()
         elif expected := happened | set(self._store.restless()):
             self._reconciler.look(expected)
 
