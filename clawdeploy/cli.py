@@ -18,6 +18,7 @@ from clawdeploy.core.bootstrap import Opener, Platform, bootstrap, utc_now
 from clawdeploy.core.config import Setting
 from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.errors import ClawDeployError, EngineError
+from clawdeploy.core.leftovers import Leftover
 from clawdeploy.core.settings import HOST, PORT, RUNTIME, WORKERS, browser_origin
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,7 +56,7 @@ def command_line(opener: Opener) -> CommandLine:
     commands have one name, because nobody could know which of them runs.
     """
     commands = CommandLine(name="clawdeploy", help=ABOUT)
-    for command in (serve, migrate, sync, plugins, doctor):
+    for command in (serve, migrate, sync, gc, plugins, doctor):
         commands.add_command(command)
     try:
         host = opener.host
@@ -167,6 +168,37 @@ def sync(opener: Opener, as_json: bool) -> None:
         click.echo(f"{change['id']}: was {change['before']}, is {change['after']}{reason}")
     if not changes:
         click.echo("Nothing changed.", err=True)
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Remove all of it now.")
+@as_json
+@click.pass_context
+def gc(context: click.Context, yes: bool, as_json: bool) -> None:
+    """List what is left of bots that the database does not know, and say what becomes of it."""
+    platform: Platform = context.obj.platform()
+    leftovers = platform.leftovers.find()
+    failed = [_not_removed(platform, each) if yes else "" for each in leftovers]
+    if as_json:
+        outcomes = [{"removed": yes and not said, "error": said or None} for said in failed]
+        _print_json({"leftovers": [each.dump() | it for each, it in zip(leftovers, outcomes, strict=True)]})
+    for each, said in zip(leftovers, failed, strict=True):
+        if said:
+            click.echo(f"Error: {each.what} of {each.instance_id} could not be removed. {said}", err=True)
+        elif not as_json:
+            fate = "It was removed." if yes else each.fate
+            click.echo(f"{each.instance_id}: {each.what}\n    {each.why} {fate}")
+    if not leftovers and not as_json:
+        click.echo("Nothing is left over.", err=True)
+    context.exit(1 if any(failed) else 0)
+
+
+def _not_removed(platform: Platform, leftover: Leftover) -> str:
+    """Remove a leftover; says what kept it from being removed."""
+    try:
+        return "" if platform.cleanup.remove(leftover) else "Its bot is being worked on; try again in a moment."
+    except EngineError as error:
+        return error.detail
 
 
 @click.command()

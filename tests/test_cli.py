@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -19,8 +20,13 @@ import clawdeploy
 from clawdeploy.cli import command_line
 from clawdeploy.command_line import CommandLine
 from clawdeploy.core.bootstrap import Opener
+from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import MIGRATIONS
-from tests.platforms import GOOD
+from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.testing import BrokenRuntime
+from clawdeploy.plugins.memory_runtime import MemoryRuntime
+from tests.core.orphans import plant
+from tests.platforms import GOOD, RuntimePlugin
 
 BROKEN_SETTINGS = [
     {"CLAWDEPLOY_NOPE": "1"},
@@ -73,7 +79,7 @@ def commands_of(environment: Mapping[str, str]) -> dict[tuple[str, ...], click.C
 def test_these_are_the_commands(environment: dict[str, str]) -> None:
     names = {" ".join(name) for name in commands_of(environment)}
     assert names == {
-        "serve", "migrate", "sync", "plugins", "doctor",
+        "serve", "migrate", "sync", "gc", "plugins", "doctor",
         "sign-in", "token", "token create", "token list", "token revoke",
     }  # fmt: skip
 
@@ -148,7 +154,7 @@ def test_json_wherever_data_is_printed(environment: dict[str, str]) -> None:
         if any("--json" in parameter.opts for parameter in command.params)
     ]
     assert {" ".join(name) for name in printing} == {
-        "migrate", "sync", "plugins", "doctor", "sign-in", "token create", "token list", "token revoke",
+        "migrate", "sync", "gc", "plugins", "doctor", "sign-in", "token create", "token list", "token revoke",
     }  # fmt: skip
     opener = Opener(environment)
     _, token = opener.platform().credentials.issue("api_token", "me")
@@ -291,6 +297,59 @@ def test_sync_without_an_engine_fails(environment: dict[str, str]) -> None:
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.startswith("Error: ")
     assert len(failed.stderr.splitlines()) == 1
+
+
+def gc(environment: Mapping[str, str], runtime: Runtime, *arguments: str) -> click.testing.Result:
+    """Run ``gc`` on an engine that a test has furnished."""
+    opener = Opener({**environment, "CLAWDEPLOY_RUNTIME": "under-test"})
+    opener.host.add("furnished", lambda: RuntimePlugin(lambda installation: runtime), source="tests")
+    return CliRunner().invoke(command_line(opener), ["gc", *arguments], obj=opener, prog_name="clawdeploy")
+
+
+def test_gc_lists_what_is_left_over_and_removes_it_when_told(environment: dict[str, str]) -> None:
+    memory = MemoryRuntime()
+    assert (gc(environment, memory).exit_code, gc(environment, memory).output) == (0, "Nothing is left over.\n")
+    plant(memory, "lost", datetime.now(UTC) - timedelta(days=1))
+    plant(memory, "new", datetime.now(UTC))
+    listed = gc(environment, memory)
+    assert (listed.exit_code, listed.stderr) == (0, "")
+    lost, fate, new, _ = listed.stdout.splitlines()
+    assert lost == "lost: container lost, volume /data, secret files"
+    assert fate.startswith("    No bot in the database has this id. It was made while no server used this database, ")
+    assert fate.endswith("It is left alone; `clawdeploy gc --yes` removes it.")
+    assert new.startswith("new: container new")
+    told = json.loads(gc(environment, memory, "--json").stdout)["leftovers"]
+    assert [(each["id"], each["removed"], each["error"]) for each in told] == [
+        ("lost", False, None),
+        ("new", False, None),
+    ]
+    assert len(memory.engine.containers) == 2, "listing removes nothing"
+    removed = gc(environment, memory, "--yes")
+    assert (removed.exit_code, removed.stderr) == (0, "")
+    assert removed.stdout.splitlines()[1] == "    No bot in the database has this id. It was removed."
+    assert memory.holdings() == []
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["plain", "json"])
+def test_gc_says_what_it_could_not_remove(environment: dict[str, str], options: list[str]) -> None:
+    memory = MemoryRuntime()
+    plant(memory, "lost", datetime.now(UTC) - timedelta(days=1))
+    plant(memory, "other", datetime.now(UTC))
+    clinging = BrokenRuntime(memory, RuntimeFailure("It clings."), calls=("stop",))
+    failed = gc(environment, clinging, "--yes", *options)
+    assert failed.exit_code == 1
+    assert failed.stderr.splitlines() == [
+        f"Error: container {name}, volume /data, secret files of {name} could not be removed. It clings."
+        for name in ("lost", "other")
+    ]
+    if options:
+        told = json.loads(failed.stdout)["leftovers"]
+        assert [(each["removed"], each["error"]) for each in told] == [(False, "It clings.")] * 2
+    else:
+        assert failed.stdout == ""
+    assert len(memory.engine.containers) == 2
+    no_engine = gc(environment, BrokenRuntime(memory), *options)
+    assert (no_engine.exit_code, no_engine.stdout, no_engine.stderr) == (1, "", "Error: Docker does not answer\n")
 
 
 def test_an_error_that_nobody_foresaw_shows_no_traceback_and_no_message(environment: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from clawdeploy.core.background import in_background
 from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
+from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
 from clawdeploy.core.credentials import StoredCredentials
@@ -22,6 +23,7 @@ from clawdeploy.core.events import Event
 from clawdeploy.core.installation import check_key, is_installed, open_installation
 from clawdeploy.core.instances import Instances
 from clawdeploy.core.lease import Lease
+from clawdeploy.core.leftovers import Leftovers
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.models import tables
@@ -31,6 +33,7 @@ from clawdeploy.core.reconciler import Change, Reconciler
 from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import (
     BLUEPRINT,
+    CLEANUP_GRACE_SECONDS,
     DATA_DIR,
     DATABASE_URL,
     PORT_RANGE,
@@ -38,6 +41,7 @@ from clawdeploy.core.settings import (
     SYNC_SECONDS,
 )
 from clawdeploy.core.sign_in import identify
+from clawdeploy.core.spans import Spans
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.watch import Watch
 
@@ -85,7 +89,11 @@ class Platform:
         self.instances = Instances(config, store, self._claims, self._lifecycle, schemas, host, self._patience)
         self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, self.engine_health)
         lease = Lease(database, models.lease, clock, "reconciler")
-        self._watch = Watch(self.reconciler, store, self._runtime, lease)
+        spans = Spans(database, models.span, clock)
+        grace = timedelta(seconds=config[CLEANUP_GRACE_SECONDS])
+        self.leftovers = Leftovers(database, models.instance, spans, self._runtime, grace, clock)
+        self.cleanup = Cleanup(self.leftovers, self._claims, self._runtime, grace)
+        self._watch = Watch(self.reconciler, store, self._runtime, lease, spans, self.cleanup)
 
     @property
     def database_label(self) -> str:

@@ -1,12 +1,12 @@
 """What stands between everything and a runtime: an engine in trouble is not asked again and again, nor by everybody."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
-from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Observation, Probe, Runtime
+from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Runtime
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import RuntimeUnavailable
 
@@ -68,6 +68,10 @@ class CircuitBreaker:
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""
         return self._call(self._inner.observe_all)
+
+    def holdings(self) -> Collection[Holding]:
+        """See ``Runtime.holdings``."""
+        return self._call(self._inner.holdings)
 
     def events(self) -> Iterator[str]:
         """See ``Runtime.events``."""

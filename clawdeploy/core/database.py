@@ -45,6 +45,8 @@ class Database:
         self._writing = Outage("written", self._reading)
         self._identity: frozenset[str] | None = None
         self._verified_until = 0.0
+        self.failures = 0
+        """How often it was not available; after a failure another server may answer, with an older state."""
         if not url or urlsplit(url).scheme == "sqlite":
             self.path: Path | None = _sqlite_path(url) or data_folder / "clawdeploy.db"
             self.label = f"SQLite {self.path}"
@@ -166,6 +168,7 @@ class Database:
             # A damaged SQLite file comes as this very class; what its other subclasses say would be our own mistake.
             if not isinstance(error, FAULTS) and type(error) is not peewee.DatabaseError:
                 raise
+            self.failures += 1
             # Whatever was wrong with this connection may be wrong with the idle ones too.
             self.peewee.close_idle()
             raise DatabaseUnavailable(f"The database is not available right now ({said(_first(error))})") from error

@@ -179,6 +179,17 @@ class IdempotencyRow(peewee.Model):
         primary_key = peewee.CompositeKey("owner", "call", "key")
 
 
+class SpanRow(peewee.Model):
+    """A span of time in which one process used this database without a break; see ``core/spans.py``."""
+
+    id = peewee.BigAutoField()
+    begun = UtcField()
+    until = UtcField()
+
+    class Meta:
+        table_name = "span"
+
+
 @dataclass(frozen=True)
 class Tables:
     """The models of one database."""
@@ -190,6 +201,7 @@ class Tables:
     lease: Any
     activity: Any
     idempotency: Any
+    span: Any
 
 
 def tables(database: peewee.Database) -> Tables:
@@ -199,5 +211,5 @@ def tables(database: peewee.Database) -> Tables:
         meta = type("Meta", (), {"database": database, "table_name": vars(model)["_meta"].table_name})
         return type(model.__name__, (model,), {"__doc__": model.__doc__, "Meta": meta})
 
-    rows = (InstallationRow, InstanceRow, SecretRow, CredentialRow, LeaseRow, ActivityRow, IdempotencyRow)
+    rows = (InstallationRow, InstanceRow, SecretRow, CredentialRow, LeaseRow, ActivityRow, IdempotencyRow, SpanRow)
     return Tables(*(bound(row) for row in rows))

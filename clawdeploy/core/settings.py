@@ -148,6 +148,12 @@ WAIT_SECONDS = Setting(
 SYNC_SECONDS = Setting(
     "CLAWDEPLOY_SYNC_SECONDS", whole_number(1, 3600), 30, "Seconds between two periodic state syncs."
 )
+CLEANUP_GRACE_SECONDS = Setting(
+    "CLAWDEPLOY_CLEANUP_GRACE_SECONDS",
+    whole_number(1, 30 * 86400),
+    600,
+    "Seconds after which what carries our labels and belongs to no bot is removed.",
+)
 SYNC_SECRET = Setting(
     "CLAWDEPLOY_SYNC_SECRET",
     text,
@@ -183,6 +189,7 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     BIND_ADDRESS,
     WAIT_SECONDS,
     SYNC_SECONDS,
+    CLEANUP_GRACE_SECONDS,
     SYNC_SECRET,
     SECRET_KEYS,
     DISABLED_PLUGINS,

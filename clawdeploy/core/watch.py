@@ -4,10 +4,12 @@ import logging
 import threading
 import time
 
+from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.reconciler import ENGINE_ACTOR, Reconciler
+from clawdeploy.core.spans import Spans
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -26,11 +28,21 @@ MOST_SINGLE_LOOKS = 20
 class Watch:
     """Has one process of all keep the instances in sync, by a lease; the others stand ready to take over."""
 
-    def __init__(self, reconciler: Reconciler, store: InstanceStore, runtime: Runtime, lease: Lease) -> None:
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        store: InstanceStore,
+        runtime: Runtime,
+        lease: Lease,
+        spans: Spans,
+        cleanup: Cleanup,
+    ) -> None:
         self._reconciler = reconciler
         self._store = store
         self._runtime = runtime
         self._lease = lease
+        self._spans = spans
+        self._cleanup = cleanup
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._lock = threading.Lock()
@@ -47,6 +59,7 @@ class Watch:
         """End, and leave it to another process at once."""
         self._closing.set()
         self._wake.set()
+        self._cleanup.close()
         self._lease.release()
 
     def _run(self, interval: float) -> None:
@@ -54,13 +67,11 @@ class Watch:
             try:
                 self._look(interval)
                 self._complaint = ""
-            except DatabaseUnavailable as error:
-                # The database tells of its outages itself, once.
-                logger.debug("Sync was not possible: %s", error.detail)
             except ClawDeployError as error:
                 # What was to be looked at now is looked at then.
                 self._next_sync = min(self._next_sync, time.monotonic() + TRIES_AGAIN)
-                if error.detail != self._complaint:
+                # The database tells of its outages itself, once.
+                if not isinstance(error, DatabaseUnavailable) and error.detail != self._complaint:
                     self._complaint = error.detail
                     logger.warning("Sync was not possible: %s", error.detail)
             except Exception:
@@ -74,12 +85,15 @@ class Watch:
         if not self._lease.hold():
             # Whoever takes over does not know what has happened before.
             self._next_sync = 0.0
+            self._spans.begin()
             return
+        self._spans.extend()
         self._reconciler.resume()
         if time.monotonic() >= self._next_sync or "" in happened or len(happened) > MOST_SINGLE_LOOKS:
             self._next_sync = time.monotonic() + min(interval, TRIES_AGAIN)
             self._reconciler.sync()
             self._next_sync = time.monotonic() + interval
+            self._cleanup.begin()
             return
         self._reconciler.look(happened, ENGINE_ACTOR)
         self._reconciler.look(set(self._store.restless()) - happened)

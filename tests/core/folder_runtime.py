@@ -6,10 +6,10 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
+from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Holding, Observation, Probe
 
 
 class FolderRuntime:
@@ -47,7 +47,8 @@ class FolderRuntime:
     def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
         with self._changing("create", instance_id):
             if not self._file(instance_id).exists():
-                self._write(instance_id, id=uuid.uuid4().hex, host_port=host_port, state="created")
+                made_at = datetime.now(UTC).isoformat()
+                self._write(instance_id, id=uuid.uuid4().hex, host_port=host_port, state="created", made_at=made_at)
             return str(self._read(instance_id)["id"])
 
     def pull(self, image: str) -> None:
@@ -88,6 +89,13 @@ class FolderRuntime:
 
     def observe_all(self) -> Mapping[str, Observation]:
         return {path.stem: self.observe(path.stem) for path in (self._folder / "containers").glob("*.json")}
+
+    def holdings(self) -> list[Holding]:
+        known = [self._read(path.stem) | {"of": path.stem} for path in (self._folder / "containers").glob("*.json")]
+        return [
+            Holding(str(each["of"]), "container", "", datetime.fromisoformat(str(each["made_at"])), str(each["id"]))
+            for each in known
+        ]
 
     def probe(self, observation: Observation, probe: Probe) -> bool:
         return observation.state is ContainerState.RUNNING

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from clawdeploy.core.bootstrap import Opener
-from clawdeploy.core.contracts import Route, Runtime
+from clawdeploy.core.contracts import ContainerSpec, Limits, Route, Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.doctor import CHECKS, Check, examine
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.models import tables
 from clawdeploy.core.settings import RUNTIME
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
@@ -24,6 +25,7 @@ from clawdeploy.web.app import create_app
 from tests.platforms import GOOD, RuntimePlugin
 
 NAMES = [name for name, _, _ in CHECKS]
+BOT = ContainerSpec(images=("nginx:alpine",), container_port=80, limits=Limits(2**20, 0.5, 10))
 NOT_OURS = "203.0.113.1"
 
 
@@ -176,16 +178,16 @@ def test_keys_from_the_environment(patient: Patient) -> None:
 def test_a_database_that_does_not_answer(patient: Patient) -> None:
     patient.started().set(DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/bots")
     failed = patient.failed()
-    assert sorted(failed) == ["clock", "database", "secret key"]
+    assert sorted(failed) == ["clock", "database", "leftovers", "secret key"]
     assert "refused" in failed["database"].found
-    assert failed["secret key"].mend == failed["clock"].mend == "Mend the database first."
+    assert {failed[each].mend for each in ("clock", "leftovers", "secret key")} == {"Mend the database first."}
     assert "hunter2" not in repr(failed)
 
 
 def test_a_damaged_database(patient: Patient) -> None:
     (patient.started().folder / "clawdeploy.db").write_text("not a database\n" * 1000)
     failed = patient.failed()
-    assert sorted(failed) == ["clock", "database", "secret key"]
+    assert sorted(failed) == ["clock", "database", "leftovers", "secret key"]
     assert "restore a backup" in failed["database"].mend
 
 
@@ -249,9 +251,9 @@ def test_a_database_of_an_older_version(patient: Patient) -> None:
 
 def test_an_engine_that_does_not_answer(patient: Patient) -> None:
     failed = patient.started().failed(runtime=BrokenRuntime(MemoryRuntime()))
-    assert sorted(failed) == ["engine", "image"]
+    assert sorted(failed) == ["engine", "image", "leftovers"]
     assert "systemctl start docker" in failed["engine"].mend
-    assert failed["image"].mend == "Mend the engine first."
+    assert failed["image"].mend == failed["leftovers"].mend == "Mend the engine first."
 
 
 class StumblingRuntime(WrappedRuntime):
@@ -274,7 +276,7 @@ class StumblingRuntime(WrappedRuntime):
 )
 def test_a_check_that_stumbles_does_not_hide_the_others(patient: Patient, error: Exception, found: str) -> None:
     failed = patient.started().failed(runtime=StumblingRuntime(error))
-    assert sorted(failed) == ["engine", "image"]
+    assert sorted(failed) == ["engine", "image", "leftovers"]
     assert failed["engine"].found == found
 
 
@@ -336,8 +338,46 @@ def test_no_docker_at_the_address(patient: Patient) -> None:
     patient.started().set(RUNTIME="docker")
     patient.environment["DOCKER_HOST"] = "tcp://127.0.0.1:1"
     failed = patient.failed()
-    assert sorted(failed) == ["engine", "image"]
+    assert sorted(failed) == ["engine", "image", "leftovers"]
     assert "127.0.0.1:1" in failed["engine"].found
+
+
+def test_what_the_database_does_not_know_is_named(patient: Patient) -> None:
+    memory = MemoryRuntime()
+    for number in range(7):
+        memory.create(f"lost-{number}", 20000 + number, BOT)
+    failed = patient.started().failed(runtime=memory)
+    assert list(failed) == ["leftovers"]
+    assert failed["leftovers"].found.startswith("This database knows nothing of container lost-0 of lost-0, container")
+    assert failed["leftovers"].found.endswith(" of lost-4, and 2 more")
+    assert "clawdeploy gc --yes" in failed["leftovers"].mend
+
+
+def test_what_is_removed_by_itself_is_no_failure(patient: Patient) -> None:
+    memory = MemoryRuntime()
+    opener = patient.started().opener(memory)
+    memory.create("lost", 20000, BOT)
+    now = memory.engine.containers["lost"].made_at
+    with opener.platform().database.transaction():
+        span = tables(opener.platform().database.peewee).span
+        span.create(begun=now - timedelta(minutes=5), until=now + timedelta(minutes=5))
+    opener.close()
+    assert patient.failed(runtime=memory) == {}
+    assert patient.examined(runtime=memory)["leftovers"].found == "What is left over is removed by itself: 1"
+
+
+def test_leftovers_are_looked_for_with_the_labels_of_this_installation(patient: Patient) -> None:
+    asked: list[str] = []
+
+    def made(installation: str) -> Runtime:
+        asked.append(installation)
+        return MemoryRuntime(installation)
+
+    opener = patient.started().opener(mine=RuntimePlugin(made))
+    opener.override(RUNTIME, "under-test")
+    assert {check.name: check for check in examine(opener, create_app)}["leftovers"].ok
+    assert opener.platform().installation in asked
+    opener.close()
 
 
 def test_an_image_that_is_missing(patient: Patient) -> None:

@@ -18,7 +18,7 @@ from clawdeploy.core.contracts.container import (
 )
 from clawdeploy.core.contracts.instance import Instance, Operation, Status, Wish
 from clawdeploy.core.contracts.platform import Access, Opener, Platform, Route
-from clawdeploy.core.contracts.runtime import EngineInfo, Runtime
+from clawdeploy.core.contracts.runtime import EngineInfo, Holding, Runtime
 from clawdeploy.core.contracts.secret import Secret
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "CredentialStore",
     "Credentials",
     "EngineInfo",
+    "Holding",
     "Identity",
     "Instance",
     "Limits",

@@ -1,6 +1,6 @@
 """Where containers run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +14,22 @@ class EngineInfo:
 
     name: str
     address: str
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One thing that a runtime keeps for an instance: its container, a volume, its secret files.
+
+    ``kind`` and ``name`` are for people; the name may be empty where the kind says it all. ``made_at`` is when it was
+    made, or written last, never too early, and ``None`` where nobody can say. ``container_id`` is the engine's id of
+    a container.
+    """
+
+    instance_id: str
+    kind: str
+    name: str
+    made_at: datetime | None
+    container_id: str | None = None
 
 
 class Runtime(Protocol):
@@ -64,6 +80,13 @@ class Runtime(Protocol):
         """Say what is true of all containers of this installation, by instance id.
 
         One engine call, however many there are; an instance that is not in it has none.
+        """
+
+    def holdings(self) -> Collection[Holding]:
+        """Say what there is of this installation, containers and all that ``discard`` removes, of whatever instance.
+
+        One engine call for each kind of thing, however many there are. Should somebody have made a second container of
+        an instance by hand, it is in it too, while ``observe`` and ``observe_all`` tell of one only, both of the same.
         """
 
     def events(self) -> Iterator[str]:

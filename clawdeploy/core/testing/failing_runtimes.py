@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from threading import Event, Lock
 
-from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Observation, Probe, Runtime
+from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Runtime
 from clawdeploy.core.errors import EngineError, RuntimeUnavailable
 
 
@@ -71,6 +71,13 @@ class WrappedRuntime:
         seen = self.inner.observe_all()
         self.after("observe_all")
         return seen
+
+    def holdings(self) -> Collection[Holding]:
+        """See ``Runtime.holdings``."""
+        self.before("holdings")
+        found = self.inner.holdings()
+        self.after("holdings")
+        return found
 
     def events(self) -> Iterator[str]:
         """See ``Runtime.events``."""

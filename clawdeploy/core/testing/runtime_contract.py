@@ -296,6 +296,23 @@ class RuntimeContract:
         self._up_again(stage, instance_id, second)
         assert self.file(stage.runtime, instance_id, path) == b"second"
 
+    def test_what_there_is_of_an_instance_is_told_until_it_is_discarded(self, stage: Stage, neighbour: Stage) -> None:
+        """Its container, its volumes and its secret files, with when each was made; nothing of anybody else."""
+        spec = replace(self.spec(), volumes=(Volume("data", "/bot-data"),))
+        neighbour.started(spec)
+        instance_id, container_id = stage.started(spec)
+        held = stage.runtime.holdings()
+        assert {each.instance_id for each in held} == {instance_id}
+        assert [each.container_id for each in held if each.container_id] == [container_id]
+        made_at = [each.made_at for each in held if each.made_at]
+        assert all(abs(datetime.now(UTC) - at) < timedelta(minutes=1) for at in made_at)
+        stage.runtime.remove(container_id)
+        held = stage.runtime.holdings()
+        assert {each.instance_id for each in held} == {instance_id}, "its volume is still there"
+        assert not [each for each in held if each.container_id]
+        stage.runtime.discard(instance_id)
+        assert not stage.runtime.holdings()
+
     def test_a_file_is_seeded_into_the_container_itself(self, stage: Stage) -> None:
         """Without a volume it lives as long as the container, also when creating it was repeated."""
         spec = replace(self.spec(), seeded_files=(SeededFile("/srv/bot/settings", b"\x00\xffbytes"),))

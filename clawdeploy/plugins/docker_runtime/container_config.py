@@ -1,14 +1,13 @@
 """From what a container should be to the request that creates it. Pure: no engine, no files."""
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clawdeploy.core.contracts import ContainerSpec, Volume
 from clawdeploy.core.errors import RuntimeFailure
-from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL, is_instance_id
 
 
 @dataclass(frozen=True)
@@ -19,8 +18,7 @@ class Owner:
     instance_id: str
 
     def __post_init__(self) -> None:
-        # The id becomes part of names and of a path.
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.instance_id):
+        if not is_instance_id(self.instance_id):
             raise RuntimeFailure("This instance id cannot be part of a container's name.")
 
     @property

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from clawdeploy.core.errors import NameTaken
 from clawdeploy.plugins.docker_runtime.container_config import Owner
 from clawdeploy.plugins.docker_runtime.engine import ANSWER_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NAME_IN_USE, EngineRefusal, not_understood
-from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, carries, label_filter
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL, carries, label_filter
 from clawdeploy.plugins.docker_runtime.observing import from_inspection
 
 INSPECT_ATTEMPTS = 5
@@ -58,6 +58,20 @@ def find_all(engine: Engine, wanted: dict[str, str]) -> list[Said]:
     found = engine.ask(list, "/containers/json", {"all": "1", **label_filter(wanted)})
     with not_understood():
         return [each for each in found if carries(each["Labels"], wanted)]
+
+
+def the_ones(found: Iterable[Said]) -> dict[str, Said]:
+    """Choose each instance's container from the list: the one that bears its name, or else the newest.
+
+    There is one at most, unless somebody has made a second one by hand. ``find_of`` chooses in the same way.
+    """
+    chosen: dict[str, Said] = {}
+    with not_understood():
+        for each in found:
+            instance_id = each["Labels"].get(INSTANCE_LABEL)
+            if instance_id and (instance_id not in chosen or f"/clawdeploy-{instance_id}" in (each.get("Names") or ())):
+                chosen[instance_id] = each
+    return chosen
 
 
 def labels(container: Said) -> dict[str, str]:

@@ -3,18 +3,18 @@
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
+from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Holding, Observation, Probe
 from clawdeploy.core.errors import ImageMissing, NoContainer, PortTaken, RuntimeFailure
-from clawdeploy.plugins.docker_runtime import containers, events, images, probing, volumes
+from clawdeploy.plugins.docker_runtime import containers, events, holdings, images, probing, volumes
 from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, PORT_IN_USE, EngineRefusal, not_understood
-from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, last_lines
 from clawdeploy.plugins.docker_runtime.observing import (
     ALIVE,
@@ -143,9 +143,11 @@ class DockerRuntime:
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""
         found = containers.find_all(self._engine, {INSTALLATION_LABEL: self._installation})
-        with not_understood():
-            labelled = [(each["Labels"].get(INSTANCE_LABEL), each) for each in found]
-        return {instance_id: from_list(each) for instance_id, each in labelled if instance_id}
+        return {instance_id: from_list(each) for instance_id, each in containers.the_ones(found).items()}
+
+    def holdings(self) -> Collection[Holding]:
+        """See ``Runtime.holdings``."""
+        return holdings.all_holdings(self._engine, self._installation, self._secrets)
 
     def events(self) -> Iterator[str]:
         """See ``Runtime.events``."""

@@ -10,11 +10,13 @@ import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from clawdeploy.core.contracts import SecretFile
 from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.plugins.docker_runtime.labels import is_instance_id
 
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 
@@ -49,12 +51,28 @@ class SecretFolder:
     def remove(self, instance_id: str) -> None:
         """Remove the secret files of an instance, wherever this user may have put them."""
         with _failures_told("Secrets cannot be removed from this server's memory"):
-            for root in self._roots:
-                # Another user's folder, which nobody else may look into, holds nothing of ours.
-                with suppress(FileNotFoundError, PermissionError):
-                    shutil.rmtree(root / self._installation / instance_id)
+            for folder in self._own_folders():
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(folder / instance_id)
                 with suppress(OSError):
-                    (root / self._installation).rmdir()
+                    folder.rmdir()
+
+    def written(self) -> dict[str, datetime]:
+        """Say of which instances there are secret files, and when the newest of each was written."""
+        found: dict[str, datetime] = {}
+        with _failures_told("Secrets in this server's memory cannot be listed"):
+            for each in [path for folder in self._own_folders() for path in folder.glob("*")]:
+                # What is being removed at this moment is as good as gone.
+                with suppress(FileNotFoundError):
+                    seen = each.lstat()
+                    if is_instance_id(each.name) and stat.S_ISDIR(seen.st_mode):
+                        at = datetime.fromtimestamp(seen.st_mtime, UTC)
+                        found[each.name] = max(at, found.get(each.name, at))
+        return found
+
+    def _own_folders(self) -> list[Path]:
+        """Return the folders of this installation that are there, and that nobody else can have put there."""
+        return [root / self._installation for root in self._roots if _is_ours(root, root / self._installation)]
 
     def _written(self, instance_id: str) -> set[Path]:
         """Return the files that there are for an instance."""
@@ -105,6 +123,18 @@ def is_in_memory(folder: Path) -> bool:
         if real.is_relative_to(point) and len(point.parts) >= longest:
             kind, longest = source.split()[0], len(point.parts)
     return kind in MEMORY_FILE_SYSTEMS
+
+
+def _is_ours(*folders: Path) -> bool:
+    """Say whether folders, each within the one before, are there, are no links and belong to this user.
+
+    Another user's folder holds nothing of ours, and a link in our place may lead anywhere.
+    """
+    try:
+        seen = [folder.lstat() for folder in folders]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    return all(stat.S_ISDIR(each.st_mode) and each.st_uid == os.geteuid() for each in seen)
 
 
 def _make_private(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The named volumes of an instance."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from clawdeploy.core.contracts import Volume
@@ -8,14 +9,15 @@ from clawdeploy.core.errors import NameTaken
 from clawdeploy.plugins.docker_runtime.container_config import Owner
 from clawdeploy.plugins.docker_runtime.engine import WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood
-from clawdeploy.plugins.docker_runtime.labels import carries, label_filter
+from clawdeploy.plugins.docker_runtime.labels import MADE_LABEL, carries, label_filter
 
 
 def make(engine: Engine, owner: Owner, volumes: Iterable[Volume]) -> None:
     """Make the volumes that are not there yet. Raises ``NameTaken`` when one is somebody else's."""
     for volume in volumes:
         name = owner.volume_name(volume)
-        made = engine.call("POST", "/volumes/create", body={"Name": name, "Labels": owner.labels}, timeout=WORK_SECONDS)
+        labels = {**owner.labels, MADE_LABEL: datetime.now(UTC).isoformat()}
+        made = engine.call("POST", "/volumes/create", body={"Name": name, "Labels": labels}, timeout=WORK_SECONDS)
         with not_understood():
             # The engine hands out a volume that is there already, whosever it is.
             ours = carries(made["Labels"], owner.labels)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
-from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
+from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Holding, Observation, Probe
 from clawdeploy.core.errors import ImageMissing, ImageUnavailable, NameTaken, NoContainer, PortTaken, RuntimeFailure
 from clawdeploy.plugins.memory_runtime.engine import ALIVE, MemoryContainer, MemoryEngine
 
@@ -53,7 +53,9 @@ class MemoryRuntime:
         own = {file.path: file.content for file in spec.seeded_files}
         for volume in spec.volumes:
             inside = {path: own.pop(path) for path in list(own) if path.startswith(f"{volume.path}/")}
-            self.engine.volumes.setdefault((self._installation, instance_id, volume.path), inside)
+            key = (self._installation, instance_id, volume.path)
+            self.engine.volumes.setdefault(key, inside)
+            self.engine.made_at.setdefault(key, datetime.now(UTC))
         return own
 
     def pull(self, image: str) -> None:
@@ -73,6 +75,7 @@ class MemoryRuntime:
                 raise RuntimeFailure("The container to start is not there any more.")
             secrets = {file.path: file.content.reveal().encode() for file in spec.secret_files}
             self.engine.secrets[self._installation, instance_id] = secrets
+            self.engine.made_at[self._installation, instance_id] = datetime.now(UTC)
             if container.state not in ALIVE:
                 if self.engine.holds(container.host_port):
                     raise PortTaken(f"Port {container.host_port} is in use by another program.")
@@ -97,15 +100,16 @@ class MemoryRuntime:
         with self.engine.lock:
             container = self._find(container_id)
             if container:
-                del self.engine.containers[container.instance_id]
-                self.engine.tell(container)
+                self.engine.take_away(container)
 
     def discard(self, instance_id: str) -> None:
         """See ``Runtime.discard``."""
         with self.engine.lock:
             self.engine.secrets.pop((self._installation, instance_id), None)
+            self.engine.made_at.pop((self._installation, instance_id), None)
             for key in [key for key in self.engine.volumes if key[:2] == (self._installation, instance_id)]:
                 del self.engine.volumes[key]
+                del self.engine.made_at[key]
 
     def observe(self, instance_id: str) -> Observation:
         """See ``Runtime.observe``."""
@@ -116,11 +120,15 @@ class MemoryRuntime:
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""
         with self.engine.lock:
-            return {
-                each.instance_id: Observation(each.state, each.id, each.host_port)
-                for each in self.engine.containers.values()
-                if each.installation == self._installation
-            }
+            ours = [each for each in self.engine.containers.items() if each[1].installation == self._installation]
+            # The one that bears the instance's name comes last, and wins.
+            ours.sort(key=lambda each: each[0] == each[1].instance_id)
+            return {each.instance_id: Observation(each.state, each.id, each.host_port) for _, each in ours}
+
+    def holdings(self) -> Collection[Holding]:
+        """See ``Runtime.holdings``."""
+        with self.engine.lock:
+            return self.engine.holdings(self._installation)
 
     def events(self) -> Iterator[str]:
         """See ``Runtime.events``."""
@@ -194,9 +202,12 @@ class MemoryRuntime:
     def vanish(self, instance_id: str) -> None:
         """Remove the instance's container behind our back."""
         with self.engine.lock:
-            container = self._must_have(instance_id)
-            del self.engine.containers[instance_id]
-            self.engine.tell(container)
+            self.engine.take_away(self._must_have(instance_id))
+
+    def copy(self, instance_id: str) -> str:
+        """Make a second container of the instance, as somebody might by hand, and return its id."""
+        with self.engine.lock:
+            return self.engine.copy(self._must_have(instance_id))
 
     def write(self, instance_id: str, line: str) -> None:
         """Let the instance's container write a line to its log."""
