@@ -5,7 +5,6 @@ import random
 import subprocess
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,8 +32,8 @@ OUTAGE = "clawdeploy.core.outage"
 MOST_TOLD = 8
 """Lines about an outage: two workers tell that nothing can be read, and that nothing can be written, perhaps twice."""
 MOST_BOTS = 3
-MOST_CREATES = 6
-"""Of one client, because each of them may be carried out although nobody was told so."""
+CREATES_EVERY = 1.5
+"""Seconds between two tries of one client, because each may be carried out although nobody was told so."""
 READS = ("/api/instances", "/dashboard", "/api/instances/{}", "/dashboard/instances/{}", "/api/instances/{}/activity")
 CONTENT = {"Content_Type": "application/json"}
 
@@ -140,13 +139,16 @@ class Site:
             chance = random.Random(seed * 1000 + number)
             by = self.servers[number % len(self.servers)]
             mine: list[str] = []
-            tries = Counter[str]()
+            next_create = 0.0
             try:
                 while not over.wait(0.05):
-                    if number < changing:
-                        self._change(chance, mine, tries, by)
-                    else:
+                    if number >= changing:
                         self._read(chance, by)
+                    elif len(mine) < MOST_BOTS and time.monotonic() > next_create:
+                        next_create = time.monotonic() + CREATES_EVERY
+                        mine += filter(None, [self.try_("create", by=by)])
+                    elif mine:
+                        self._change(chance, mine, by)
             except BaseException as error:
                 failures.append(error)
 
@@ -161,15 +163,7 @@ class Site:
                 thread.join(60)
         assert failures == []
 
-    def _change(self, chance: random.Random, mine: list[str], tries: Counter[str], by: Served) -> None:
-        if len(mine) < MOST_BOTS and tries["create"] < MOST_CREATES and (not mine or chance.random() < 0.3):
-            tries["create"] += 1
-            made = self.try_("create", by=by)
-            if made:
-                mine.append(made)
-            return
-        if not mine:
-            return
+    def _change(self, chance: random.Random, mine: list[str], by: Served) -> None:
         bot = chance.choice(mine)
         action = chance.choice(("stop", "start") * 4 + ("delete",))
         self.try_(action, bot, by)
