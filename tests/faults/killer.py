@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,26 +11,35 @@ from contextlib import suppress
 import docker
 
 from clawdeploy.core.claim_keeper import LIFETIME
+from clawdeploy.core.testing import eventually
 from tests.faults.load import Load
 from tests.faults.scene import ENGINE, Scene
+from tests.web.serving import HOST
 
 FROZEN_SECONDS = LIFETIME.total_seconds() + 1
 """Longer than the claim of a process that stands still."""
 LONGEST_PAUSE = 1.0
+PORT_FREE_WITHIN = 10.0
 DOWN_SECONDS = 1.5
 """How long a server is down at most before it is started again."""
 
 KINDS = {
-    "kill a worker": 30,
-    "kill the server": 15,
+    "kill a worker": 27,
+    "kill the server": 14,
+    "kill the parent": 6,
     "end the server": 10,
     "reload": 10,
-    "docker kill": 9,
+    "docker kill": 8,
     "docker stop": 8,
-    "docker rm -f": 8,
+    "docker rm -f": 7,
     "freeze a worker": 10,
 }
 """What is done, and how often of a hundred times."""
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) != 0
 
 
 class Killer:
@@ -62,6 +72,12 @@ class Killer:
             served.process.send_signal(signal.SIGHUP)
         elif kind == "kill the server":
             served.kill()
+            self._start_again()
+        elif kind == "kill the parent":
+            # Its workers notice that within a second, let go of the port and end when they have answered everybody.
+            served.process.kill()
+            served.close()
+            assert eventually(lambda: _is_free(served.port), PORT_FREE_WITHIN), "the workers do not notice"
             self._start_again()
         elif kind == "end the server":
             code = served.stop()

@@ -39,7 +39,7 @@ class Owner:
         self.ledger = Ledger()
         self.bearer = scene.served.bearer if name == "ann" else scene.bearer(name, scene.target.database_url)
         target = replace(scene.target, bearer=self.bearer)
-        self.oracle = Oracle(target, self.ledger, canaries=scene.canaries, new_bot=scene.bot("trial"))
+        self.oracle = Oracle(target, self.ledger, canaries=scene.canaries)
         self.settings: dict[str, set[int | None]] = {}
         """For each bot what its ``config`` may hold: what was acknowledged last, and what was sent since."""
         self.bots: set[str] = set()
@@ -88,8 +88,8 @@ class Owner:
             self.ledger.begins(bot, outcome)
 
     def broken(self, within: float) -> list[str]:
-        """Return what is broken of what concerns this owner."""
-        found = self.oracle.check(within)
+        """Return what is broken of what concerns this owner; whether everything works is tried with the scene's."""
+        found = self.oracle.check(within, trial=False)
         answer = Client(self.oracle.target.base_url, self.bearer, self.ledger).call("GET", "/api/instances")
         for shown in answer.json()["instances"] if answer and answer.status == 200 else ():
             possible = self.settings.get(shown["id"])

@@ -77,7 +77,7 @@ def reload_under_load(scene: Scene, seed: int, times: int) -> None:
 
 
 def test_no_request_fails_while_the_server_is_reloaded(patient: Scene, seed: int) -> None:
-    reload_under_load(patient, seed, 3)
+    reload_under_load(patient, seed, 2)
 
 
 @pytest.mark.prove

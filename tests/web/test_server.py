@@ -1,5 +1,6 @@
 """The server itself: real processes, real sockets, real signals."""
 
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from clawdeploy.core.testing import eventually
+from clawdeploy.web.server import GRACE_SECONDS
+from tests.browser.sites import STAGED
+from tests.browser.staged_server import RUNTIME, StagedEngine
 from tests.web.serving import HOST, Answer, Served, environment, free_port, run_serve
 
 pytestmark = pytest.mark.system
@@ -94,6 +99,22 @@ def test_a_request_that_is_under_way_is_finished_first(served: Served) -> None:
         assert slow.recv(12) == b"HTTP/1.1 201"
         slow.close()
         assert stopping.result() == 0
+
+
+@pytest.mark.prove
+def test_a_request_may_wait_for_longer_than_a_server_usually_takes_to_end(tmp_path: Path) -> None:
+    staged = Served(tmp_path, STAGED, RUNTIME=RUNTIME, WORKERS="1", WAIT_SECONDS=str(GRACE_SECONDS + 15))
+    with closing(staged), ThreadPoolExecutor() as others:
+        engine = StagedEngine(staged.port)
+        engine.order("hold", "create")
+        asked = others.submit(staged.call, "POST", "/api/instances", GOOD, **JSON)
+        assert eventually(lambda: b'"create"' in staged.call("GET", "/api/instances").body, 10)
+        ending = others.submit(staged.stop)
+        # That it is still there after its usual time is what no event tells of.
+        time.sleep(GRACE_SECONDS + 3)
+        engine.order("release", "create")
+        assert json.loads(asked.result().body)["instance"]["status"] == "running"
+        assert ending.result() == 0
 
 
 def test_ctrl_c_in_a_terminal_reaches_all_processes_and_still_ends_well(tmp_path: Path) -> None:
