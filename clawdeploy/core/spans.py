@@ -11,9 +11,9 @@ from typing import Any
 
 from clawdeploy.core.database import Database
 
-EXTENDED_EVERY = timedelta(seconds=5)
+EXTENDED_EVERY = timedelta(seconds=2)
 LONGEST_SILENCE = timedelta(minutes=1)
-CLOCKS_DIFFER = timedelta(seconds=5)
+CLOCKS_DIFFER = timedelta(seconds=2)
 """How much later than the engine's clock ours may be: what seems made so shortly before an end may be of after it."""
 MOST_SPANS = 1000
 

@@ -280,7 +280,7 @@ def test_only_one_process_looks_for_leftovers(surroundings: Surroundings) -> Non
         surroundings.open(journal, SYNC_SECONDS=1, CLEANUP_GRACE_SECONDS=1).start_background()
     assert eventually(lambda: sum(journal.calls.count("holdings") for journal in journals) > 1, 20)
     assert sorted("holdings" in journal.calls for journal in journals) == [False, False, True]
-    assert surroundings.count("span") <= 3
+    assert eventually(lambda: surroundings.count("span") == 3, 10), "each has been here since its start"
 
 
 @pytest.mark.parametrize(("grace", "again"), [(600, False), (1, True)])

@@ -106,6 +106,18 @@ class Home:
                 self._witness.remove_volume(volume)
         for installation, instance_id in self.folders:
             SecretFolder(installation).remove(instance_id)
+        for installation in {platform.installation for platform in self._opened}:
+            self._remove_bots(installation)
+
+    def _remove_bots(self, installation: str) -> None:
+        """Remove what a test that failed has left."""
+        ours = {"label": [f"{INSTALLATION_LABEL}={installation}"]}
+        for container in self._witness.containers(all=True, filters=ours):
+            self._witness.remove_container(container["Id"], force=True)
+        for volume in self._witness.volumes(ours)["Volumes"] or ():
+            self._witness.remove_volume(volume["Name"])
+        for instance_id in SecretFolder(installation).written():
+            SecretFolder(installation).remove(instance_id)
 
 
 @pytest.fixture
