@@ -20,7 +20,7 @@ from clawdeploy.core.models import tables
 from clawdeploy.core.settings import RUNTIME
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
-from clawdeploy.plugins.memory_runtime import MemoryRuntime
+from clawdeploy.plugins.memory_runtime import MemoryEngine, MemoryRuntime
 from clawdeploy.web.app import create_app
 from tests.platforms import GOOD, RuntimePlugin
 
@@ -367,17 +367,15 @@ def test_what_is_removed_by_itself_is_no_failure(patient: Patient) -> None:
 
 
 def test_leftovers_are_looked_for_with_the_labels_of_this_installation(patient: Patient) -> None:
-    asked: list[str] = []
-
-    def made(installation: str) -> Runtime:
-        asked.append(installation)
-        return MemoryRuntime(installation)
-
-    opener = patient.started().opener(mine=RuntimePlugin(made))
+    engine = MemoryEngine()
+    plugin = RuntimePlugin(lambda installation: MemoryRuntime(installation, engine=engine))
+    opener = patient.started().opener(mine=plugin)
     opener.override(RUNTIME, "under-test")
-    assert {check.name: check for check in examine(opener, create_app)}["leftovers"].ok
-    assert opener.platform().installation in asked
+    MemoryRuntime("theirs", engine=engine).create("theirs", 20000, BOT)
+    MemoryRuntime(opener.platform().installation, engine=engine).create("ours", 20001, BOT)
+    found = {check.name: check for check in examine(opener, create_app)}["leftovers"].found
     opener.close()
+    assert found == "This database knows nothing of container ours of ours"
 
 
 def test_an_image_that_is_missing(patient: Patient) -> None:

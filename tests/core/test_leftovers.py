@@ -99,6 +99,16 @@ def test_of_what_was_made_a_moment_ago_it_is_not_known_yet(
     assert platform.leftovers.find()[0].kept == MADE_UNSEEN
 
 
+def test_the_grace_period_is_that_of_the_newest_part(
+    surroundings: Surroundings, platform: Platform, now: datetime
+) -> None:
+    used_lately(surroundings, now)
+    plant(surroundings.memory, "lost", now - timedelta(minutes=30))
+    secrets = next(key for key in surroundings.memory.engine.made_at if len(key) == 2)
+    surroundings.memory.engine.made_at[secrets] = now - timedelta(minutes=1)
+    assert platform.leftovers.find()[0].removed_at == now - timedelta(minutes=1) + timedelta(seconds=GRACE)
+
+
 def test_what_was_made_while_no_server_ran_is_left_alone(
     surroundings: Surroundings, platform: Platform, now: datetime
 ) -> None:

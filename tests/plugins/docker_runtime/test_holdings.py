@@ -197,6 +197,15 @@ def test_the_date_of_a_volume_is_the_one_that_is_sure(
         assert [each.made_at for each in make_runtime("home", address).holdings()] == [made_at]
 
 
+def test_an_engine_that_lists_too_much_is_not_believed(make_runtime: MakeRuntime) -> None:
+    """Podman lists volumes that have any of several labels."""
+    theirs = {INSTALLATION_LABEL: "theirs", INSTANCE_LABEL: "lost"}
+    containers = [{"Id": "a", "Names": ["/x"], "Created": 1_790_000_000, "Labels": each} for each in (theirs, None)]
+    volumes = [{"Name": "v", "CreatedAt": "", "Labels": each} for each in (theirs, {INSTANCE_LABEL: "lost"}, None)]
+    with engines.scripted(scripted_answers(containers, volumes)) as address:
+        assert make_runtime("home", address).holdings() == []
+
+
 OURS = {INSTALLATION_LABEL: "home", INSTANCE_LABEL: "lost"}
 
 
