@@ -93,6 +93,7 @@ class Injector:
         if not engine.disarm():
             operation.finish()
             return None
+        operation.struck()
         injection = Injection(f"{operation.name} {what}", f"{at} {calls[at - 1]}" if isinstance(at, int) else at)
         began = time.monotonic()
         come_back()

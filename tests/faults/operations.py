@@ -22,6 +22,8 @@ class Operation:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.bot = ""
+        self._acknowledged = False
+        self._under_way = False
 
     def prepare(self) -> None:
         """Bring a bot into the state in which it is done; without a fault."""
@@ -31,7 +33,13 @@ class Operation:
 
     def ask(self) -> None:
         """Send the request; whether an answer comes is not known."""
-        self.scene.client.change(self.bot, self.verb)
+        answer = self.scene.client.change(self.bot, self.verb)
+        self._acknowledged = answer is not None and answer.status == 200
+
+    def struck(self) -> None:
+        """See how far it has come, before anybody goes on with it."""
+        rows = {row["id"]: row for row in self.scene.oracle.stored.rows("instance")}
+        self._under_way = self.bot in rows and rows[self.bot]["operation"] is not None
 
     def lost(self) -> Iterator[str]:
         """Say what is not so after the fault, although it must; besides the invariants."""
@@ -151,6 +159,8 @@ class Replace(Restart):
 
     def lost(self) -> Iterator[str]:
         yield from super().lost()
+        if not (self._acknowledged or self._under_way):
+            return
         for name, value in self.secrets.items():
             inside = Path(f"/proc/{self._container()['State']['Pid']}/root/run/secrets/{name}")
             if not inside.is_file() or inside.read_text() != value:

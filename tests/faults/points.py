@@ -4,6 +4,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import StrEnum
@@ -17,7 +18,7 @@ LISTS = re.compile(r"/containers/json")
 NAMES = re.compile(r"[0-9a-f]{64}|clawdeploy-[a-z2-7]{16}")
 PATIENCE_SECONDS = 20.0
 QUIET_SECONDS = 0.25
-"""After so long without another call, a server that was answered and cannot write waits for the database."""
+"""After so long without another call, a server that cannot write waits for the database, or has nothing to do."""
 
 
 class Moment(StrEnum):
@@ -42,6 +43,7 @@ class PointProxy(FaultProxy):
         super().__init__(address, target)
         self.calls: list[str] = []
         self._strike: Future[bool] | None = None
+        self._called_at = 0.0
         self._at: int | str = 0
         self._what: Moment | Fault | None = None
         self._kill: Callable[[int], None] = _nothing
@@ -54,8 +56,10 @@ class PointProxy(FaultProxy):
     def arm(self, at: int | str, what: Moment | Fault, kill: Callable[[int], None], stored: Stored) -> None:
         """Strike at the call of this number, the first is 1, or at the first that is like this one.
 
-        ``kill`` gets the id of the process that made it.
+        ``kill`` gets the id of the process that made it. Waits until the sync has looked at what happened before.
         """
+        while (rest := self._called_at + QUIET_SECONDS - time.monotonic()) > 0:
+            time.sleep(rest)
         self._kill, self._stored = kill, stored
         with self._lock:
             self.calls, self._at, self._what, self._strike = [], at, what, None
@@ -80,6 +84,7 @@ class PointProxy(FaultProxy):
         if path.startswith("/events") or (LISTS.match(path) and INSTANCE not in path):
             return
         with self._lock:
+            self._called_at = time.monotonic()
             self._went_on.set()
             if self._what is None:
                 return
