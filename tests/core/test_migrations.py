@@ -99,7 +99,7 @@ def test_a_database_of_the_version_before_is_opened_and_brought_up_to_date(surro
     assert newer.applied_migrations == ["0008_synced_at"]
     assert newer.installation == installation
     before = newer.instances.get(OWNER, instance_id)
-    assert (before.status_as_of, before.secrets_set) == (before.status_since, {"apiKey"})
+    assert (before.status_as_of, before.secrets_set) == (before.status_since, frozenset({"apiKey"}))
     newer.reconciler.sync()
     assert newer.instances.get(OWNER, instance_id).status_as_of > before.status_as_of
 
