@@ -61,6 +61,16 @@ class PrivateEngine:
         self._engine.wait(START_SECONDS)
         self.cut_power()
 
+    def freeze(self) -> None:
+        """Let the engine go on existing, and do nothing."""
+        assert self._engine
+        self._engine.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the engine go on as if nothing had happened."""
+        assert self._engine
+        self._engine.send_signal(signal.SIGCONT)
+
     def cut_power(self) -> None:
         """End everything at once, as a machine does that loses its power: engine, containers and all between them."""
         self.kill()

@@ -5,7 +5,6 @@ Every message is written for the person who gets it and never holds a secret.
 """
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import ClassVar, Self
 
 PUT_OFF = "What was asked for is kept and carried out as soon as it can be."
@@ -154,8 +153,9 @@ class EngineError(ClawDeployError):
 
     def put_off(self) -> Self:
         """Return the same error, telling as well that the change that it stands in the way of is made later."""
-        told = copy(self)
-        told.detail = f"{self.sentence} {PUT_OFF}"
+        # Not copied: that would call the constructor, which a runtime's own errors may have given other arguments.
+        told = type(self).__new__(type(self), *self.args)
+        vars(told).update(vars(self), detail=f"{self.sentence} {PUT_OFF}")
         return told
 
 

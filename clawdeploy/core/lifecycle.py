@@ -28,7 +28,7 @@ from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
 from clawdeploy.core.recording import Recorder
-from clawdeploy.core.steps import FAILED_OPERATIONS, Action, next_step
+from clawdeploy.core.steps import Action, next_step
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -223,15 +223,13 @@ class Lifecycle:
         if row.operation is None:
             self._claims.release(claim)
             return
+        reason = error.code if error.code in SENTENCES else RuntimeFailure.code
         if row.wish == Wish.RUN and not isinstance(error, RuntimeUnavailable):
-            reason = error.code if error.code in FAILED_OPERATIONS else RuntimeFailure.code
             recovering = row.operation == Operation.RECOVER
             said = tried_later(row, error.sentence, self._store.clock()) if recovering else {"detail": error.detail}
             self._claims.finish(claim, status=Status.ERROR, reason=reason, **said)
             return
-        told = error.put_off()
-        reason = error.code if error.code in SENTENCES else RuntimeFailure.code
-        fields: dict[str, Any] = {"reason": reason, "detail": told.detail}
+        fields: dict[str, Any] = {"reason": reason, "detail": error.put_off().detail}
         if row.status in (Status.PENDING, Status.CREATING):
             # Nothing is going on until the engine lets us; what was last known of a bot before stays.
             fields["status"] = Status.ERROR
@@ -241,4 +239,4 @@ class Lifecycle:
         else:
             self._claims.release(claim)
         if not claim.resumed:
-            raise told from error
+            raise error.put_off() from error

@@ -3,7 +3,14 @@
 import pytest
 
 from clawdeploy.core import errors
-from clawdeploy.core.errors import ClawDeployError, EngineError, InvalidInput
+from clawdeploy.core.errors import (
+    PUT_OFF,
+    ClawDeployError,
+    EngineError,
+    InvalidInput,
+    RuntimeFailure,
+    RuntimeUnavailable,
+)
 from clawdeploy.core.reasons import SENTENCES
 from clawdeploy.core.steps import FAILED_OPERATIONS
 
@@ -31,6 +38,23 @@ def test_every_error_of_an_engine_that_ends_an_operation_is_a_reason_with_a_sent
     # A missing image is downloaded, and an engine that is away only puts an operation off.
     assert codes - {"image_missing", "runtime_unavailable"} == FAILED_OPERATIONS
     assert set(SENTENCES) >= FAILED_OPERATIONS | {"runtime_unavailable"}
+
+
+def test_an_error_that_puts_a_change_off_is_the_same_with_one_sentence_more() -> None:
+    class Refusal(RuntimeFailure):
+        """A runtime's own, made of other things than its detail."""
+
+        def __init__(self, status: int, said: str) -> None:
+            super().__init__(f"The engine says: {said}")
+            self.status = status
+
+    for error in (Refusal(500, "No"), RuntimeUnavailable("It is gone."), EngineError()):
+        before = error.detail
+        told = error.put_off()
+        assert type(told) is type(error)
+        assert told.detail == f"{before.removesuffix('.')}. {PUT_OFF}"
+        assert (error.detail, str(told)) == (before, str(error))
+    assert vars(Refusal(500, "No").put_off())["status"] == 500
 
 
 def test_invalid_input_names_its_fields() -> None:

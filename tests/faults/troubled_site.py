@@ -51,15 +51,19 @@ class TroubledSite:
         """Remove the bots and end the server."""
         try:
             self.proxy.mend()
-            bots = [one["id"] for one in self.bots()] if self.served.process.poll() is None else []
-            with ThreadPoolExecutor(8) as threads:
-                list(threads.map(lambda bot: self.call("DELETE", f"/api/instances/{bot}"), bots))
-            assert eventually(lambda: not self.bots(), 30)
+            assert eventually(self._is_empty, 60)
         finally:
             self.served.close()
             self.proxy.close()
             self.client.close()
             self._sockets.cleanup()
+
+    def _is_empty(self) -> bool:
+        """Delete what can be deleted now; says whether nothing is left."""
+        bots = [one["id"] for one in self.bots()]
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda bot: self.call("DELETE", f"/api/instances/{bot}"), bots))
+        return not bots
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Took:
         """Send a request and say what came of it."""

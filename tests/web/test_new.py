@@ -9,7 +9,7 @@ import pytest
 import webtest
 
 from clawdeploy.core.contracts import Blueprint, Channel, CredentialField, Runtime
-from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.errors import DatabaseUnavailable, ImageUnavailable
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
 from clawdeploy.plugins.standin import StandIn
@@ -394,14 +394,31 @@ class TestProgress:
         assert part.text.count('class="way-step done"') == 4
         site.close()
 
-    def test_one_that_fails_says_why_and_what_to_do(self, tmp_path: Path) -> None:
+    def test_one_that_waits_for_the_engine_says_so(self, tmp_path: Path) -> None:
         site = BrokenSite(tmp_path)
         ann = site.browser()
         address = send(ann, **GOOD).headers["Location"]
         assert eventually(lambda: site.instances()[0]["status"] == "error", 5)
         seen = page(ann, address)
-        assert "Docker does not answer" in seen.words["bdi"]
-        assert "has to be started first" in seen.words["p"]
+        assert "Waiting for Docker" in seen.words["p"]
+        assert "What was asked for is kept" in seen.words["bdi"]
+        assert "This goes on when it does." in seen.words["p"]
+        assert "failed" not in [str(one["class"]).split()[1] for one in seen.all("li")]
+        site.broken.mend()
+        site.platform.reconciler.sync(patience=10)
+        assert ann.get(address).status_int == 303
+        assert site.instances()[0]["status"] == "running"
+        site.close()
+
+    def test_one_that_fails_says_why_and_what_to_do(self, tmp_path: Path) -> None:
+        site = BrokenSite(tmp_path)
+        site.broken.error, site.broken.calls = ImageUnavailable("It cannot be downloaded."), ("create",)
+        ann = site.browser()
+        address = send(ann, **GOOD).headers["Location"]
+        assert eventually(lambda: site.instances()[0]["status"] == "error", 5)
+        seen = page(ann, address)
+        assert "It cannot be downloaded." in seen.words["bdi"]
+        assert "connected to the internet, then try again" in seen.words["p"]
         assert "failed" in [str(one["class"]).split()[1] for one in seen.all("li")]
         assert not [one for one in seen.all("meta") if "http-equiv" in one]
         (retry,) = [one for one in seen.all("form") if "retry" in str(one["action"])]
