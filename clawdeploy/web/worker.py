@@ -71,8 +71,10 @@ class PatientWorker(ThreadWorker):
     def run(self) -> None:
         """Serve until told to end."""
         self.boot.succeed()
-        # The parent sleeps between looks at its workers; this is the signal that wakes it.
-        os.kill(self.ppid, signal.SIGCHLD)
+        # The parent sleeps between looks at its workers; this is the signal that wakes it. One that has died meanwhile
+        # is missed by the loop, which ends then.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.ppid, signal.SIGCHLD)
         super().run()
 
     def accept(self, listener: Any) -> bool:  # type: ignore[override]

@@ -60,6 +60,10 @@ class Killer:
     def strike(self, kind: str) -> None:
         """Wait for a random moment, do one thing, and return when a server is there again."""
         time.sleep(self._chance.uniform(0, LONGEST_PAUSE))
+        self.strike_now(kind)
+
+    def strike_now(self, kind: str) -> None:
+        """Do one thing, and return when a server is there again."""
         self.done.append(f"{time.monotonic() - self._began:.1f} s {kind}")
         served = self._scene.served
         if kind == "kill a worker":

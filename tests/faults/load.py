@@ -120,9 +120,13 @@ class Program(threading.Thread):
                 self.failure = traceback.format_exc()
             self._over.wait(self._chance.uniform(0, 0.2))
 
+    def begin_nothing_new(self) -> None:
+        """Only ask on until what was asked is answered."""
+        self._over.set()
+
     def finish(self) -> None:
         """Begin nothing new, and wait until what was begun is answered."""
-        self._over.set()
+        self.begin_nothing_new()
         self.join(2 * ANSWERED_WITHIN)
         assert not self.is_alive(), f"{self.name} waits for ever"
 
@@ -241,6 +245,11 @@ class Load:
     def failures(self) -> list[str]:
         """What happened to programs that must not happen, as tracebacks."""
         return [f"{program.name}: {program.failure}" for program in self.programs if program.failure]
+
+    def begin_nothing_new(self) -> None:
+        """Let the programs do no more than what they are doing now."""
+        for program in self.programs:
+            program.begin_nothing_new()
 
     def failed_requests(self) -> list[str]:
         """Return the requests that were not answered, and those that the server could not serve."""

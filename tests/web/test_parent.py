@@ -185,6 +185,18 @@ class TestReplacing:
             assert served.stop(by) == 0
             assert time.monotonic() - begun < 3
 
+    def test_a_worker_whose_parent_has_died_ends_in_good_order(self, tmp_path: Path) -> None:
+        with serving(tmp_path, WORKERS="1") as served:
+            ready(served, 1)
+            served.process.send_signal(signal.SIGHUP)
+            assert eventually(lambda: len(served.workers()) == 2, within=20)
+            workers = served.workers()
+            served.process.kill()
+            # As long as nobody has asked how it ended, its number still takes signals.
+            served.process.wait()
+            assert eventually(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in workers), within=20)
+            assert "Traceback" not in served.log.read_text()
+
     @pytest.mark.postgres
     def test_while_postgresql_is_stopped_the_server_lives_and_it_comes_back_with_it(
         self, tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
