@@ -144,6 +144,7 @@ class Database:
         """
         with self.reading():
             self._identity = self._found_identity()
+        self._reading.tells = self._writing.tells = True
 
     def pending(self) -> list[str]:
         """Return the names of migrations that are not applied yet."""

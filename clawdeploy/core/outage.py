@@ -23,10 +23,12 @@ class Outage:
     """Knows whether one use of the database, such as to read it, is possible.
 
     While it is not, and takes long to fail, one thread at a time tries, and the others are refused at once. ``wider``
-    is a use that this one is not possible without. ``clock`` returns seconds that never run backwards.
+    is a use that this one is not possible without. ``clock`` returns seconds that never run backwards. With ``tells``
+    set, the beginning and the end of an outage are logged; before, whoever opens the database hears of it anyway.
     """
 
     def __init__(self, use: str, wider: Optional["Outage"] = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.tells = False
         self._use = use
         self._wider = wider
         self._clock = clock
@@ -77,7 +79,7 @@ class Outage:
             self._refusal = why
             self._began = self._began or began
             recently = self._told_at is not None and self._failed_at - self._told_at < TOLD_EVERY
-            tells = not self._told and not recently
+            tells = self.tells and not self._told and not recently
             if tells:
                 self._told, self._told_at = True, self._failed_at
         if tells:

@@ -38,6 +38,10 @@ READS = ("/api/instances", "/dashboard", "/api/instances/{}", "/dashboard/instan
 CONTENT = {"Content_Type": "application/json"}
 
 
+class Refused(AssertionError):
+    """A request that should have worked was not answered with 200."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request and what came of it."""
@@ -102,7 +106,8 @@ class Site:
 
     def get(self, path: str) -> Any:
         answer = self.call("GET", path)
-        assert answer.status == 200, (answer.status, answer.body)
+        if answer.status != 200:
+            raise Refused(answer.status, answer.body)
         return json.loads(answer.body)
 
     def create(self, name: str = "bot", by: Served | None = None) -> str:
@@ -245,7 +250,8 @@ class Site:
         return min(worked, default=float("inf"))
 
     def cycle(self) -> None:
-        """Make a bot, stop it, start it, read its log and delete it, all of which has to work."""
+        """Make a bot, stop it, start it, read its log and delete it, all of which has to work within moments."""
+        assert eventually(lambda: self.call("GET", "/api/instances").status == 200, READS_AGAIN_WITHIN)
         bot = self.create()
         for action in ("stop", "start"):
             assert self.try_(action, bot), self.asked[-1]
@@ -272,10 +278,13 @@ class Site:
         said = ["not looked"]
 
         def agree() -> bool:
-            said[0] = self._disagreement()
+            try:
+                said[0] = self._disagreement()
+            except Refused as refused:
+                said[0] = repr(refused)
             return not said[0]
 
-        assert eventually(agree, within), (said[0], self.served.log.read_text()[-3000:])
+        assert eventually(agree, within), said[0]
         return time.monotonic() - began
 
     def _disagreement(self) -> str:
@@ -297,7 +306,7 @@ class Site:
 
     def close(self) -> None:
         for served in self.servers:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, FileNotFoundError):
                 served.kill()
         remove_all(self.installation)
         self._engine.close()

@@ -87,7 +87,7 @@ def failing_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
     subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
     yield mounted
-    subprocess.run(["umount", mounted], check=True)
+    subprocess.run(["umount", "--lazy", mounted], check=True)
 
 
 @pytest.mark.prove
@@ -100,11 +100,10 @@ def test_a_disk_that_fails_loses_no_promise(
         site.create()
         with site.clients(seed):
             subprocess.run(["mount", "-o", "remount,abort", failing_disk], check=True)
-            assert eventually(lambda: sum(asked.status == 503 for asked in site.asked) > 50, 60)
+            assert eventually(lambda: sum(asked.status == 503 for asked in site.asked) > 10, 60)
         assert [asked for asked in site.asked if asked.wrong] == []
         site.served.kill()
-        subprocess.run(["umount", failing_disk], check=True)
-        subprocess.run(["mount", "-o", "loop", tmp_path / "image", failing_disk], check=True)
+        assert eventually(lambda: _mounted_anew(tmp_path / "image", failing_disk), 20)
         site.served.start()
         record_property("settled_after", site.settles())
         site.cycle()
@@ -122,8 +121,7 @@ def test_while_its_disk_cannot_be_written_a_server_process_is_tried_again(
         site.served.process.send_signal(signal.SIGSTOP)
         for pid in site.served.workers():
             os.kill(pid, signal.SIGKILL)
-        remount = ["mount", "-o", "remount,ro", str(disk)]
-        assert eventually(lambda: subprocess.run(remount, check=False, capture_output=True).returncode == 0, 10)
+        assert eventually(lambda: _succeeds("mount", "-o", "remount,ro", disk), 10)
         site.served.process.send_signal(signal.SIGCONT)
         assert eventually(lambda: "A server process cannot start" in site.served.log.read_text(), 20)
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
@@ -132,3 +130,13 @@ def test_while_its_disk_cannot_be_written_a_server_process_is_tried_again(
         site.cycle()
     finally:
         site.close()
+
+
+def _succeeds(*command: str | Path) -> bool:
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def _mounted_anew(image: Path, mounted: Path) -> bool:
+    """Try to; it stays as it is while anybody has the file system open, such as a container that starts just now."""
+    _succeeds("umount", mounted)
+    return _succeeds("mount", "-o", "loop", image, mounted) and _succeeds("touch", mounted / "probe")
