@@ -156,6 +156,19 @@ def test_a_credential_works_while_nobody_can_write(
     assert eventually(noted, 5)
 
 
+def test_while_one_waits_to_note_a_use_no_other_does(surroundings: Surroundings, store: CredentialStore) -> None:
+    secret, record = store.issue(KIND, OWNER)
+    row = surroundings.rows.credential
+    with ThreadPoolExecutor(1) as threads:
+        with surroundings.looking().transaction():
+            assert row.update(label="locked").where(row.id == record.id).execute() == 1
+            waiting = threads.submit(store.find, KIND, secret.reveal())
+            assert eventually(store._noting.locked, 5)  # type: ignore[attr-defined]
+            assert store.find(KIND, secret.reveal())
+            assert not waiting.done()
+        assert waiting.result(10)
+
+
 def test_any_other_user_and_label(store: CredentialStore) -> None:
     for name in ("ann", "user_2abc", "Ännchen 🙂", "a'b; DROP TABLE credential", "x" * 100):
         _, record = store.issue(KIND, name, label=name)

@@ -36,7 +36,10 @@ def refuses(folder: Path, url: str, why: str) -> None:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize(("trouble", "why"), [(restarted, "refused"), (frozen, "it does not answer")])
+@pytest.mark.parametrize(
+    ("trouble", "why"),
+    [(restarted, "refused"), pytest.param(frozen, "it does not answer", marks=pytest.mark.prove)],
+)
 def test_without_postgresql_it_says_so(
     tmp_path: Path,
     server: PostgresServer,
@@ -49,6 +52,7 @@ def test_without_postgresql_it_says_so(
         refuses(tmp_path, url, why)
 
 
+@pytest.mark.prove
 def test_while_another_program_writes_to_sqlite_it_says_so(tmp_path: Path) -> None:
     file = tmp_path / "bots.db"
     memory_platform(tmp_path / "data", DATABASE_URL=f"sqlite:///{file}").close()

@@ -24,7 +24,7 @@ from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.site import Site, pause
 from tests.faults.troubles import broken, locked, through
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.engine, pytest.mark.prove, pytest.mark.timeout(400)]
 
 Record = Callable[[str, object], None]
 
@@ -102,7 +102,6 @@ def test_when_one_is_killed_the_other_takes_over(site: Site, database: Database,
     site.cycle()
 
 
-@pytest.mark.prove
 @pytest.mark.parametrize(
     ("action", "request_"), [("create", b"/containers/create?"), ("stop", b"/stop?"), ("delete", b"?force=true")]
 )
@@ -161,7 +160,6 @@ def containers_made(installation: str) -> Iterator[list[Any]]:
         listening.join(10)
 
 
-@pytest.mark.prove
 def test_nothing_interleaves_while_the_database_comes_and_goes(
     tmp_path: Path, shared: Shared, seed: int, record_property: Record
 ) -> None:
