@@ -14,8 +14,8 @@ import pytest
 from clawdeploy.core import connections
 from clawdeploy.core import database as database_module
 from clawdeploy.core.database import Database
+from clawdeploy.core.deadline import at_most
 from clawdeploy.core.errors import DatabaseUnavailable
-from clawdeploy.core.patience import at_most
 from tests.databases import PostgresServer
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.troubles import through
