@@ -103,7 +103,7 @@ def serve(context: click.Context, host: str | None, port: str | None, workers: s
     opener.close()
     serve_http(
         opener.config(),
-        lambda: bootstrap(opener.config(), opener.host),
+        lambda: bootstrap(opener.config(), opener.host, existing=True),
         lambda: _announce(context, user),
     )
 

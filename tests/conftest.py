@@ -16,6 +16,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1, help="where the random numbers of the fault tests begin")
 
 
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Give the number that the random numbers of a test begin with."""
+    return int(request.config.getoption("--seed"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Any:
     """Let what a test has logged pass from one test process to another, also when it is no Unicode."""

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,21 +92,42 @@ class PostgresServer:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """Stop all its processes where they are: it accepts connections and answers nobody, until :meth:`thaw`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port that it listens on."""
+        return "127.0.0.1", self._port
+
     def create_database(self, template: str = "template0") -> str:
         """Make a database, a copy of ``template``, and return its URL."""
         self._made += 1
         name = f"test_{self._made}"
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self._url(name)
 
     def drop_database(self, url: str) -> None:
         """Remove a database made here, ending the connections that are still open."""
-        self._execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
 
     def _url(self, database: str) -> str:
         return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{self._port}/{database}"
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
+        """Execute a statement as the superuser, in a transaction of its own."""
         with closing(psycopg2.connect(self._url("postgres"))) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -132,9 +153,9 @@ class PostgresServer:
             pytest.fail(f"initdb failed:\n{done.stdout}{done.stderr}")
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """Give the throw-away server itself, for tests that make several databases or copy a prepared one."""
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Give a throw-away server, for a test that makes it fail and must not trouble the others."""
     # Not pytest's own temporary folder: only the user who runs pytest can enter that one.
     folder = Path(tempfile.mkdtemp(prefix="clawdeploy-postgres-"))
     server = PostgresServer(folder, _programs(), _unprivileged_account())
@@ -145,6 +166,13 @@ def postgres_server() -> Iterator[PostgresServer]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give the throw-away server itself, for tests that make several databases or copy a prepared one."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

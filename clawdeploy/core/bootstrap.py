@@ -15,7 +15,7 @@ from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.database import Database
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
-from clawdeploy.core.errors import ConfigurationError
+from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
 from clawdeploy.core.events import Event
 from clawdeploy.core.installation import check_key, is_installed, open_installation
 from clawdeploy.core.instances import Instances
@@ -134,16 +134,20 @@ class Platform:
         self.database.close()
 
 
-def bootstrap(config: Config, host: PluginHost, *, clock: Callable[[], datetime] = utc_now) -> Platform:
+def bootstrap(
+    config: Config, host: PluginHost, *, clock: Callable[[], datetime] = utc_now, existing: bool = False
+) -> Platform:
     """Open the database, bring it up to date, check the key and wire everything.
 
-    Contacts no engine, so that it works while Docker is away. Raises ``ConfigurationError``, ``PluginError``,
-    ``WrongKey`` or ``DatabaseUnavailable``.
+    Contacts no engine, so that it works while Docker is away. ``existing``: a database that is empty or not there
+    was lost, and no new one takes its place. Raises ``ConfigurationError``, ``PluginError``, ``WrongKey`` or
+    ``DatabaseUnavailable``.
     """
     _make_folder(config)
     database = Database(config[DATABASE_URL], config[DATA_DIR])
     try:
-        check_key(database, config)
+        if not check_key(database, config) and existing:
+            raise DatabaseUnavailable(f"{database.label} is empty or not there, although the server began with it.")
         applied = database.migrate()
         if applied:
             logger.info("The database was brought up to date: %s", ", ".join(applied))

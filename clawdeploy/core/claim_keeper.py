@@ -12,7 +12,11 @@ from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.store import InstanceStore
 
 LIFETIME = timedelta(seconds=8)
+GOOD_FOR = timedelta(seconds=4)
+"""How long a claim has to be good for still when work begins to change a container."""
 RENEWED_EVERY = 2.0
+TRIED_AGAIN_AFTER = 0.5
+"""Seconds after which a renewal that failed is tried again: a short outage must not cost a claim."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +67,15 @@ class ClaimKeeper:
             self._update_held(claim=None, claim_until=None)
 
     def _keep(self) -> None:
-        while not self.closing.wait(self._renewed_every):
+        pause = self._renewed_every
+        while not self.closing.wait(pause):
+            pause = min(self._renewed_every, TRIED_AGAIN_AFTER)
             try:
                 self._update_held(claim_until=self._store.clock() + LIFETIME)
+                pause = self._renewed_every
+            except DatabaseUnavailable as error:
+                # The database tells of its outages itself, once.
+                logger.debug("Claims could not be renewed: %s", error.detail)
             except Exception as error:
                 # Whatever it was: a keeper that ends would let every claim of this process lapse.
                 logger.warning("Claims could not be renewed: %s: %s", type(error).__name__, error)

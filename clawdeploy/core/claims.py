@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from clawdeploy.core.claim_keeper import LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper
+from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
 from clawdeploy.core.errors import NoContainer, OperationInProgress
@@ -132,11 +132,17 @@ class Claims:
         return replace(claim, resumed=True) if claim else None
 
     def row(self, claim: Claim) -> Any:
-        """Return the claimed row as it is now; raises ``ClaimLost``."""
-        with self._store.database.reading():
-            row = self._row.select().where(self._row.id == claim.instance_id, self._row.claim == claim.token).first()
-        if row is None:
-            raise ClaimLost
+        """Return the claimed row as it is now; raises ``ClaimLost``.
+
+        The claim is good for ``GOOD_FOR`` from now on, as it is after every write. If its keeper could not renew it,
+        because the database was away, it would else be taken over in the middle of a call to the engine.
+        """
+        row = self._claimed(claim)
+        now = self._store.clock()
+        if row.claim_until < now + GOOD_FOR:
+            with self._store.database.transaction():
+                if not self._row.update(claim_until=now + LIFETIME).where(self._mine(claim)).execute():
+                    raise ClaimLost
         return row
 
     def recover(self, claim: Claim, why: str) -> None:
@@ -165,13 +171,13 @@ class Claims:
             self._publish(told)
 
     def _write(self, claim: Claim, now: datetime, /, **fields: Any) -> StatusChanged | None:
-        row = self.row(claim)
+        row = self._claimed(claim)
+        fields.setdefault("claim_until", now + LIFETIME)
         changed = "status" in fields and fields["status"] != row.status
         if changed:
             fields["status_since"] = now
             fields.setdefault("failures", failures_in_a_row(row, now))
-        mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
-        if not self._row.update(**fields, updated_at=now).where(mine).execute():
+        if not self._row.update(**fields, updated_at=now).where(self._mine(claim)).execute():
             raise ClaimLost
         after = Status(fields.get("status", row.status))
         reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
@@ -196,15 +202,23 @@ class Claims:
     def forget(self, claim: Claim) -> None:
         """Delete the claimed row with its secrets; raises ``ClaimLost``."""
         with self._store.database.transaction():
-            mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
-            if not self._row.delete().where(mine).execute():
+            if not self._row.delete().where(self._mine(claim)).execute():
                 raise ClaimLost
 
     def release(self, claim: Claim) -> None:
         """Give the claim back and leave everything else as it is."""
         with self._store.database.transaction():
-            mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
-            self._row.update(claim=None, claim_until=None).where(mine).execute()
+            self._row.update(claim=None, claim_until=None).where(self._mine(claim)).execute()
+
+    def _claimed(self, claim: Claim) -> Any:
+        with self._store.database.reading():
+            row = self._row.select().where(self._mine(claim)).first()
+        if row is None:
+            raise ClaimLost
+        return row
+
+    def _mine(self, claim: Claim) -> Any:
+        return (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
 
     def _claim(self, instance_id: str, actor: str, condition: Any, fields: Mapping[str, Any] = NOTHING) -> Claim | None:
         token = secrets.token_hex(8)

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from clawdeploy.core.contracts import CredentialRecord, Secret
@@ -31,6 +32,7 @@ class StoredCredentials:
         self._row = tables.credential
         self._clock = clock
         self._note_again_at: datetime | None = None
+        self._noting = Lock()
 
     def issue(
         self, kind: str, user_id: str, *, prefix: str = "", label: str = "", lifetime: timedelta | None = None
@@ -69,9 +71,10 @@ class StoredCredentials:
     def _note_use(self, row_id: str, now: datetime) -> None:
         """Store when a credential was used; whoever only looks at something must not fail because nobody can write.
 
-        Nor wait long: after a failure, which took some seconds, nothing is noted for a minute.
+        Nor wait long: after a failure, which took some seconds, nothing is noted for a minute, and while one waits no
+        other does.
         """
-        if self._note_again_at and now < self._note_again_at:
+        if (self._note_again_at and now < self._note_again_at) or not self._noting.acquire(blocking=False):
             return
         try:
             with self._database.transaction():
@@ -79,6 +82,8 @@ class StoredCredentials:
         except DatabaseUnavailable as error:
             self._note_again_at = now + USE_IS_NOTED_EVERY
             logger.warning("The use of credential %s could not be noted: %s", row_id, error.detail)
+        finally:
+            self._noting.release()
 
     def redeem(self, kind: str, value: str) -> CredentialRecord | None:
         """Use up a single-use credential; of simultaneous calls exactly one gets it."""

@@ -1,6 +1,7 @@
 """The database: opening it, transactions, migrations, and one class of error for all its failures."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,19 +9,24 @@ from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import peewee
-import psycopg2
-from playhouse.db_url import parse
 from playhouse.migrations import Runner
-from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
-from psycopg2.extensions import make_dsn
 
+from clawdeploy.core.connections import postgresql, said, sqlite
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
+from clawdeploy.core.outage import Outage
+from clawdeploy.core.patience import at_most
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 MIGRATION_LOCK = 0x636C6177  # Any fixed number will do; this one spells "claw" in ASCII.
-BUSY_SECONDS = 5
-MOST_CONNECTIONS = 64
-FAULTS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError, MaxConnectionsExceeded)
+ANSWERS_WITHIN = 5.0
+"""Seconds within which a transaction is through, or has failed."""
+MIGRATES_WITHIN = 600.0
+ASKS_AGAIN = 0.05
+"""Seconds between two tries to be :meth:`Database.alone`."""
+VERIFIED_EVERY = 1.0
+"""Seconds for which a database is taken to be the one that was opened."""
+IDENTITY = "SELECT id FROM installation UNION ALL SELECT name FROM schema_migration"
+FAULTS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError)
 
 
 class Database:
@@ -35,15 +41,19 @@ class Database:
         Raises ``ConfigurationError`` for a URL that cannot be connected to.
         """
         self._closing = False
+        self._reading = Outage("read")
+        self._writing = Outage("written", self._reading)
+        self._identity: frozenset[str] | None = None
+        self._verified_until = 0.0
         if not url or urlsplit(url).scheme == "sqlite":
             self.path: Path | None = _sqlite_path(url) or data_folder / "clawdeploy.db"
             self.label = f"SQLite {self.path}"
-            self.peewee: Any = _sqlite(self.path)
+            self.peewee: Any = sqlite(self.path)
         else:
             self.path = None
             parts = urlsplit(url)
             self.label = f"PostgreSQL on {parts.hostname or 'a local socket'}{parts.path}"
-            self.peewee = _postgresql(url)
+            self.peewee = postgresql(url)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -51,18 +61,37 @@ class Database:
 
         On SQLite the write lock is taken at the start, because a transaction that reads first
         and writes later fails at once when another writer came in between, without waiting.
-        Raises ``DatabaseUnavailable`` for anything that is the database's fault.
+        Raises ``DatabaseUnavailable`` for anything that is the database's fault; whether the block was stored cannot
+        be told then.
         """
-        with self._errors(), self.peewee.connection_context():
+        with self._connected(self._writing):
             arguments = ("IMMEDIATE",) if self.path else ()
             with self.peewee.atomic(*arguments):
                 yield
+            if self.path:
+                self.peewee.check_file()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Run queries that change nothing; no lock is taken."""
-        with self._errors(), self.peewee.connection_context():
+        with self._connected(self._reading):
             yield
+
+    @contextmanager
+    def _connected(self, outage: Outage) -> Iterator[None]:
+        if not self.peewee.is_closed():
+            with self._errors():
+                yield
+            return
+        with outage.noted(), self._errors(), at_most(ANSWERS_WITHIN), self.peewee.connection_context():
+            self._verify()
+            try:
+                yield
+            except peewee.ProgrammingError:
+                # Our own mistake, unless a newer version has changed the tables a moment ago.
+                self._verified_until = 0.0
+                self._verify()
+                raise
 
     def unlocked(self, query: Any) -> Any:
         """Return a query that locks the rows it finds, and passes over those that another transaction has locked.
@@ -72,17 +101,22 @@ class Database:
         return query if self.path else query.for_update("FOR UPDATE SKIP LOCKED")
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Run the block while no other process runs one: for what is done once in a database's life."""
+    def alone(self, seconds: float = ANSWERS_WITHIN) -> Iterator[None]:
+        """Run the block, for at most so many seconds, while no other process runs one.
+
+        For what is done once in a database's life. The wait for others has no limit.
+        """
         if self.path is None:
             with self._errors(), self.peewee.connection_context():
-                self.peewee.execute_sql("SET statement_timeout = 0")
-                self.peewee.execute_sql("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+                while not self._ask(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
+                    time.sleep(ASKS_AGAIN)
+                self._ask(f"SET statement_timeout = {round(seconds * 1000)}")
                 try:
-                    yield
+                    with at_most(seconds):
+                        yield
                 finally:
-                    self.peewee.execute_sql("SELECT pg_advisory_unlock(%s)", (MIGRATION_LOCK,))
-                    self.peewee.execute_sql("RESET statement_timeout")
+                    self._ask(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})")
+                    self._ask("RESET statement_timeout")
             return
         with _lock_file(self.path) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -94,15 +128,25 @@ class Database:
         Processes that start together wait for each other. Raises ``ConfigurationError`` when the
         database was made by a newer ClawDeploy.
         """
-        with self._errors(), self.alone(), self.peewee.connection_context():
+        with self._errors(), self.alone(MIGRATES_WITHIN), self.peewee.connection_context():
             runner = Runner(self.peewee, str(MIGRATIONS))
             _refuse_newer(runner)
             applied: list[str] = runner.up()
             return applied
 
+    def hold_on(self) -> None:
+        """From now on be of use only while this is the database of the same installation, in the same version.
+
+        Otherwise a server would serve another database that was put in its place, or go on writing in the old way
+        into one that a newer version has brought up to date.
+        """
+        with self.reading():
+            self._identity = self._found_identity()
+        self._reading.tells = self._writing.tells = True
+
     def pending(self) -> list[str]:
         """Return the names of migrations that are not applied yet."""
-        with self._errors(), self.peewee.connection_context():
+        with self.reading():
             runner = Runner(self.peewee, str(MIGRATIONS))
             _refuse_newer(runner)
             return [migration.name for migration in runner.status() if not migration.applied]
@@ -123,16 +167,31 @@ class Database:
             # A damaged SQLite file comes as this very class; what its other subclasses say would be our own mistake.
             if not isinstance(error, FAULTS) and type(error) is not peewee.DatabaseError:
                 raise
-            self._drop_broken_connection()
-            raise DatabaseUnavailable(_first_line(error)) from error
+            # Whatever was wrong with this connection may be wrong with the idle ones too.
+            self.peewee.close_idle()
+            raise DatabaseUnavailable(f"The database is not available right now ({said(_first(error))})") from error
         finally:
             if self._closing:
                 self.peewee.close_idle()
 
-    def _drop_broken_connection(self) -> None:
-        """Forget idle connections after a failure, so that the next call begins with a fresh one."""
-        if self.path is None:
-            self.peewee.close_idle()
+    def _ask(self, statement: str) -> Any:
+        with at_most(ANSWERS_WITHIN):
+            cursor = self.peewee.execute_sql(statement)
+            return cursor.fetchone()[0] if cursor.description else None
+
+    def _verify(self) -> None:
+        """Raise ``OperationalError`` when this is not the database any more that it was; asked now and then."""
+        if self._identity is None or time.monotonic() < self._verified_until:
+            return
+        if self._found_identity() != self._identity:
+            raise peewee.OperationalError("it is another one than at the start, or another version's; start again")
+        self._verified_until = time.monotonic() + VERIFIED_EVERY
+
+    def _found_identity(self) -> frozenset[str]:
+        try:
+            return frozenset(name for (name,) in self.peewee.execute_sql(IDENTITY).fetchall())
+        except peewee.ProgrammingError:
+            return frozenset()
 
 
 def _sqlite_path(url: str) -> Path | None:
@@ -152,31 +211,6 @@ def _lock_file(path: Path) -> TextIO:
         raise DatabaseUnavailable(f"The folder of the database {path} cannot be written ({error.strerror}).") from None
 
 
-def _sqlite(path: Path) -> Any:
-    return PooledSqliteDatabase(
-        str(path),
-        pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": BUSY_SECONDS * 1000},
-        max_connections=MOST_CONNECTIONS,
-        timeout=BUSY_SECONDS,
-        check_same_thread=False,
-    )
-
-
-def _postgresql(url: str) -> Any:
-    arguments = parse(url, unquote_password=True, unquote_user=True)
-    try:
-        make_dsn(**arguments)
-    except psycopg2.ProgrammingError as error:
-        raise ConfigurationError(f"The database URL is not usable: {_said(error)}") from None
-    return PooledPostgresqlDatabase(
-        arguments.pop("database"),
-        **{"connect_timeout": BUSY_SECONDS, "options": "-c statement_timeout=10000", **arguments},
-        max_connections=MOST_CONNECTIONS,
-        timeout=BUSY_SECONDS,
-        stale_timeout=300,
-    )
-
-
 def _refuse_newer(runner: Runner) -> None:
     newer = [migration.name for migration in runner.status() if migration.path is None]
     if newer:
@@ -186,10 +220,9 @@ def _refuse_newer(runner: Runner) -> None:
         )
 
 
-def _first_line(error: Exception) -> str:
-    return f"The database is not available right now ({_said(error)})"
-
-
-def _said(error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    return said[0][:200] if said else type(error).__name__
+def _first(error: BaseException) -> BaseException:
+    """Return the first of the failures that led to this one: that a dead connection cannot roll back says nothing."""
+    first, link = error, error.__context__
+    while link is not None:
+        first, link = link if isinstance(link, FAULTS) else first, link.__context__
+    return first

@@ -14,15 +14,19 @@ from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
 from clawdeploy.core.vault import KEY_FILE, Vault, make_key_file, read_key_file
 
 
-def check_key(database: Database, config: Config) -> None:
-    """Raise ``WrongKey`` when this database was made with another key; writes nothing, also not to a new one."""
+def check_key(database: Database, config: Config) -> bool:
+    """Say whether there is an installation; writes nothing, also not to a new database.
+
+    Raises ``WrongKey`` when it was made with another key.
+    """
     if database.path is not None and not database.path.exists():
-        return
+        return False
     installations = tables(database.peewee).installation
     with database.reading():
         known = installations.select().first() if installations.table_exists() else None
     if known is not None:
         _vault_for(known, config)
+    return known is not None
 
 
 def is_installed(database: Database) -> bool:
@@ -47,6 +51,7 @@ def open_installation(
     """
     with database.alone(), database.transaction():
         known = models.installation.select().first() or _first(models, config, clock())
+    database.hold_on()
     return known.id, _vault_for(known, config)
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 from clawdeploy.core.contracts import Runtime
-from clawdeploy.core.errors import ClawDeployError, EngineError
+from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.reconciler import Reconciler
 from clawdeploy.core.store import InstanceStore
@@ -54,6 +54,9 @@ class Watch:
             try:
                 self._look(interval)
                 self._complaint = ""
+            except DatabaseUnavailable as error:
+                # The database tells of its outages itself, once.
+                logger.debug("Sync was not possible: %s", error.detail)
             except ClawDeployError as error:
                 if error.detail != self._complaint:
                     self._complaint = error.detail

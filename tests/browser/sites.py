@@ -111,10 +111,10 @@ class LiveSite:
                 self.engine.order("reset")
         self.served.close()
         if self.on_docker:
-            _remove_all(installation)
+            remove_all(installation)
 
 
-def _remove_all(installation: str) -> None:
+def remove_all(installation: str) -> None:
     """Remove the containers and volumes of an installation whose server is gone."""
     client = docker.from_env()
     try:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 from cryptography.fernet import Fernet
 
+from clawdeploy.core import claim_keeper
 from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.claim_keeper import LIFETIME, Claim
+from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, Claim
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress, RuntimeUnavailable
@@ -234,6 +235,48 @@ def test_a_claim_that_is_kept_is_renewed(surroundings: Surroundings, instance_id
     clock.advance(seconds=LIFETIME.total_seconds() * 2)
     assert claims.resume(instance_id, "sync")
     claims.close()
+
+
+def test_a_keeper_tries_again_soon(
+    surroundings: Surroundings,
+    instance_id: str,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(claim_keeper, "TRIED_AGAIN_AFTER", 0.01)
+    claims = claims_at(surroundings, clock, renewed_every=1.0)
+    with claims.kept(take(claims, instance_id, STOP)):
+        clock.error = OSError("The database is away.")
+        assert eventually(lambda: caplog.text.count("could not be renewed") > 20, within=10)
+        clock.error = None
+    claims.close()
+
+
+def test_work_goes_on_only_with_a_claim_that_is_good_for_a_while(
+    surroundings: Surroundings, claims: Claims, instance_id: str, clock: Clock
+) -> None:
+    """After an outage of the database it may have lapsed, and nobody may have taken it over yet."""
+    claim = take(claims, instance_id, STOP)
+    for look in (claims.row, lambda claim: claims.save(claim, reason="stopping")):
+        clock.advance(seconds=LIFETIME.total_seconds() + 1)
+        look(claim)
+        assert surroundings.row(instance_id).claim_until >= clock() + GOOD_FOR
+        assert claims_at(surroundings, clock).resume(instance_id, "sync") is None
+    clock.advance(seconds=LIFETIME.total_seconds() + 1)
+    assert claims_at(surroundings, clock).resume(instance_id, "sync")
+    with pytest.raises(ClaimLost):
+        claims.row(claim)
+
+
+def test_a_claim_that_is_good_is_not_renewed_at_each_look(
+    surroundings: Surroundings, claims: Claims, instance_id: str, clock: Clock
+) -> None:
+    claim = take(claims, instance_id, STOP)
+    until = surroundings.row(instance_id).claim_until
+    clock.advance(seconds=2)
+    claims.row(claim)
+    assert surroundings.row(instance_id).claim_until == until
 
 
 def test_a_keeper_survives_a_database_that_is_away(

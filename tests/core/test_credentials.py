@@ -9,6 +9,7 @@ import pytest
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import CredentialStore
 from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.testing import eventually
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
 
 KIND, OTHER_KIND = "api_token", "session"
@@ -146,9 +147,26 @@ def test_a_credential_works_while_nobody_can_write(
             assert found.id == record.id
     assert caplog.text.count("could not be noted") == 1, "it is not tried, and waited for, again and again"
     assert secret.reveal() not in caplog.text
-    clock.advance(minutes=1)
-    store.find(KIND, secret.reveal())
-    assert store.list(KIND)[0].last_used_at
+
+    def noted() -> bool:
+        clock.advance(minutes=1)
+        store.find(KIND, secret.reveal())
+        return store.list(KIND)[0].last_used_at is not None
+
+    assert eventually(noted, 5)
+
+
+def test_while_one_waits_to_note_a_use_no_other_does(surroundings: Surroundings, store: CredentialStore) -> None:
+    secret, record = store.issue(KIND, OWNER)
+    row = surroundings.rows.credential
+    with ThreadPoolExecutor(1) as threads:
+        with surroundings.looking().transaction():
+            assert row.update(label="locked").where(row.id == record.id).execute() == 1
+            waiting = threads.submit(store.find, KIND, secret.reveal())
+            assert eventually(store._noting.locked, 5)  # type: ignore[attr-defined]
+            assert store.find(KIND, secret.reveal())
+            assert not waiting.done()
+        assert waiting.result(10)
 
 
 def test_any_other_user_and_label(store: CredentialStore) -> None:

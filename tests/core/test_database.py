@@ -11,7 +11,9 @@ import peewee
 import psycopg2
 import pytest
 
-from clawdeploy.core.database import MOST_CONNECTIONS, Database
+from clawdeploy.core import connections
+from clawdeploy.core.connections import MOST_CONNECTIONS
+from clawdeploy.core.database import Database
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
 
 
@@ -70,10 +72,10 @@ def test_our_own_mistakes_are_not_taken_for_its_faults(database: Database) -> No
 
 def test_no_connection_is_held_outside_a_transaction(database: Database) -> None:
     with database.transaction():
-        assert len(database.peewee._in_use) == 1
+        assert len(database.peewee._used) == 1
     with database.reading():
         pass
-    assert len(database.peewee._in_use) == 0
+    assert len(database.peewee._used) == 0
 
 
 def test_many_threads_write_at_once(database: Database) -> None:
@@ -105,9 +107,9 @@ def test_on_sqlite_a_reader_that_writes_later_never_fails(tmp_path: Path) -> Non
     database.close()
 
 
-def test_when_there_are_no_connections_left_it_is_said(tmp_path: Path) -> None:
+def test_when_there_are_no_connections_left_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database("", tmp_path)
-    database.peewee._wait_timeout = 0.01
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.01)
     leave = threading.Event()
 
     def hold(_: int) -> None:
@@ -145,9 +147,9 @@ def test_closing_takes_no_connection_out_of_anybodys_hands(database: Database) -
         database.close()
         closed.set()
         writing.result(10)
-    assert (len(database.peewee._connections), len(database.peewee._in_use)) == (0, 0)
+    assert (len(database.peewee._idle), len(database.peewee._used)) == (0, 0)
     assert texts(database) == {"one", "two"}, "it can be used again"
-    assert (len(database.peewee._connections), len(database.peewee._in_use)) == (0, 0)
+    assert (len(database.peewee._idle), len(database.peewee._used)) == (0, 0)
 
 
 # -- opening ---------------------------------------------------------------------------------------------------------
@@ -317,14 +319,14 @@ def test_a_failure_inside_lets_the_next_one_in(database: Database) -> None:
         pass
 
 
-def test_the_wait_for_another_has_no_limit_but_its_own_statements_have(postgres_url: str, tmp_path: Path) -> None:
+def test_work_that_takes_long_is_given_its_time(postgres_url: str, tmp_path: Path) -> None:
     database = Database(postgres_url, tmp_path)
 
     def timeout() -> Any:
         return database.peewee.execute_sql("SHOW statement_timeout").fetchone()[0]
 
-    with database.alone():
-        assert timeout() == "0"
+    with database.alone(120):
+        assert timeout() == "2min"
     with database.reading():
-        assert timeout() == "10s"
+        assert timeout() == "4s"
     database.close()

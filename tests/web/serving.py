@@ -66,8 +66,9 @@ class Served:
         self.port = free_port()
         self.folder = folder
         self.log = folder / "server.log"
-        given: dict[str, Any] = {name: settings[name] for name in ("DATABASE_URL",) if name in settings}
+        given: dict[str, Any] = {name: settings[name] for name in ("DATABASE_URL", "SECRET_KEYS") if name in settings}
         platform = memory_platform(folder / "data", **given)
+        self.installation = platform.installation
         token, _ = platform.credentials.issue("api_token", "ann", prefix="cd_")
         platform.close()
         self.bearer = f"Bearer {token.reveal()}"
