@@ -7,7 +7,6 @@ claim. It can be entered from any state, because it believes only the row and wh
 import logging
 import threading
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -27,7 +26,7 @@ from clawdeploy.core.errors import (
 )
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.observing import Observer, guarded
-from clawdeploy.core.reasons import SENTENCES, explain
+from clawdeploy.core.reasons import explain
 from clawdeploy.core.steps import FAILED_OPERATIONS, Action, Situation, Step, next_step
 from clawdeploy.core.store import InstanceStore
 
@@ -242,9 +241,8 @@ class Lifecycle:
             self._claims.finish(claim, status=Status.ERROR, reason=reason, **said)
             return
         logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
-        reason = error.code if error.code in SENTENCES else RuntimeFailure.code
-        told = copy(error)
-        told.detail = f"{ended} {PUT_OFF}"
-        self._claims.put_off(claim, reason, told.detail)
+        # A new one: of what a runtime raises nothing is known but that it is an EngineError.
+        told = (RuntimeUnavailable if isinstance(error, RuntimeUnavailable) else RuntimeFailure)(f"{ended} {PUT_OFF}")
+        self._claims.put_off(claim, told.code, told.detail)
         if not claim.resumed:
             raise told from error
