@@ -19,6 +19,7 @@ from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.core.watch import LOOKS_EVERY
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
+from tests.platforms import GOOD
 
 SELDOM = 3600
 
@@ -149,6 +150,29 @@ def test_a_bot_that_starts_is_followed_until_it_answers(surroundings: Surroundin
     surroundings.open(deafened(surroundings.memory), SYNC_SECONDS=SELDOM).start_background()
     surroundings.memory.ready = True
     surroundings.reaches(instance_id, status="running")
+
+
+def test_a_creation_whose_outcome_the_engine_did_not_tell_is_looked_for(surroundings: Surroundings) -> None:
+    class Forgetful(WrappedRuntime):
+        started = False
+
+        def after(self, call: str) -> None:
+            if call == "observe" and self.started:
+                self.started = False
+                raise RuntimeUnavailable
+            self.started |= call == "start"
+
+        def events(self) -> Any:
+            return iter(())
+
+    platform = surroundings.open(Forgetful(surroundings.memory), SYNC_SECONDS=SELDOM)
+    bystander = made(surroundings.open())
+    platform.start_background()
+    surroundings.set_row(bystander, status="creating")
+    surroundings.reaches(bystander, status="running")
+    instance = platform.instances.create(OWNER, GOOD)
+    assert (instance.status, instance.reason) == (Status.ERROR, "runtime_unavailable")
+    surroundings.reaches(instance.id, status="running", reason="")
 
 
 def test_a_sync_that_fails_is_not_the_last(surroundings: Surroundings, caplog: pytest.LogCaptureFixture) -> None:
