@@ -5,7 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import peewee
@@ -14,7 +14,7 @@ from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.contracts import Activity, Instance, Secret, Status
 from clawdeploy.core.cursor import read_cursor, write_cursor
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort, RuntimeUnavailable
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort
 from clawdeploy.core.idempotency import Idempotency
 from clawdeploy.core.models import Tables
 from clawdeploy.core.snapshots import Snapshots
@@ -23,8 +23,6 @@ from clawdeploy.core.vault import Vault
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 ID_LENGTH = 16
 MOST_COLLISIONS = 20
-UNCERTAIN_FOR = timedelta(minutes=1)
-"""For so long the outcome of a creation is looked for that the engine did not tell; after that by each whole sync."""
 
 T = TypeVar("T")
 
@@ -178,12 +176,9 @@ class InstanceStore:
     def restless(self) -> list[str]:
         """Return the ids of settled instances that something is expected of soon; only for the reconciler.
 
-        They have yet to answer for the first time, the time to bring them back has come, or the engine did not answer
-        a moment ago while they were made, so that nobody knows what has become of them.
+        They have yet to answer for the first time, or the time to bring them back has come.
         """
-        now = self.clock()
-        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | (self.row.retry_at <= now)
-        soon |= (self.row.reason == RuntimeUnavailable.code) & (self.row.status_since > now - UNCERTAIN_FOR)
+        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | (self.row.retry_at <= self.clock())
         with self.database.reading():
             return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
 
