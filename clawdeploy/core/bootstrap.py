@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from clawdeploy.core.account import Account
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config, Setting
@@ -51,7 +52,14 @@ def utc_now() -> datetime:
 class Platform:
     """Everything wired together. Make one with :func:`bootstrap`; each test makes its own."""
 
-    def __init__(self, config: Config, host: PluginHost, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        host: PluginHost,
+        database: Database,
+        clock: Callable[[], datetime],
+        pace: Pace = USUAL,
+    ) -> None:
         self.config = config
         self.host = host
         self.database = database
@@ -71,14 +79,14 @@ class Platform:
         self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
-        self._claims = Claims(store, self.publish)
+        self._claims = Claims(store, self.publish, pace=pace)
         self._deployments = Deployments(store, blueprints, channels)
         self._lifecycle = Lifecycle(
-            store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish
+            store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish, pace
         )
         schemas = Schemas(self.catalog)
         self.instances = Instances(config, store, self._claims, self._lifecycle, self._runtime, schemas, host)
-        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime)
+        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, pace)
         lease = Lease(database, models.lease, clock, "reconciler")
         self._watch = Watch(self.reconciler, store, self._runtime, lease)
 

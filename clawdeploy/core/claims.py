@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
@@ -46,11 +47,16 @@ class Claims:
     """Takes and gives back claims on instances; :attr:`kept` and :attr:`close` are their keeper's."""
 
     def __init__(
-        self, store: InstanceStore, publish: Callable[[Event], None], renewed_every: float = RENEWED_EVERY
+        self,
+        store: InstanceStore,
+        publish: Callable[[Event], None],
+        renewed_every: float = RENEWED_EVERY,
+        pace: Pace = USUAL,
     ) -> None:
         self._store = store
         self._row = store.row
         self._publish = publish
+        self._pace = pace
         self._keeper = ClaimKeeper(store, renewed_every)
         self.kept = self._keeper.kept
         self.close = self._keeper.close
@@ -84,7 +90,7 @@ class Claims:
                 return claim
             instance = self._store.owned(owner, instance_id)
             recovering = instance.operation is Operation.RECOVER and self._store.clock() < deadline
-            if not recovering or self._keeper.closing.wait(0.1):
+            if not recovering or self._pace.pause(self._keeper.closing, 0.1):
                 told = explain(instance.reason)
                 raise OperationInProgress(
                     f"Something else is going on with this bot: {told} Try again in a few seconds."
@@ -134,7 +140,7 @@ class Claims:
     def row(self, claim: Claim) -> Any:
         """Return the claimed row as it is now; raises ``ClaimLost``."""
         with self._store.database.reading():
-            row = self._row.select().where(self._row.id == claim.instance_id, self._row.claim == claim.token).first()
+            row = self._row.select().where(self._mine(claim)).first()
         if row is None:
             raise ClaimLost
         return row
@@ -144,6 +150,9 @@ class Claims:
         now = self._store.clock()
         phase = FIRST_PHASE[Operation.RECOVER]
         with self._store.database.transaction():
+            # First of all: an owner, to whom a comparison gives way, may have had the row deleted.
+            if not self._row.update(updated_at=now).where(self._mine(claim)).execute():
+                raise ClaimLost
             self._store.activity.asked(claim.instance_id, now, claim.actor, Operation.RECOVER, why)
             told = self._write(
                 claim, now, operation=Operation.RECOVER, operation_since=now, started=False, retry_at=None,
@@ -170,8 +179,7 @@ class Claims:
         if changed:
             fields["status_since"] = now
             fields.setdefault("failures", failures_in_a_row(row, now))
-        mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
-        if not self._row.update(**fields, updated_at=now).where(mine).execute():
+        if not self._row.update(**fields, updated_at=now).where(self._mine(claim)).execute():
             raise ClaimLost
         after = Status(fields.get("status", row.status))
         reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
@@ -196,15 +204,22 @@ class Claims:
     def forget(self, claim: Claim) -> None:
         """Delete the claimed row with its secrets; raises ``ClaimLost``."""
         with self._store.database.transaction():
-            mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
-            if not self._row.delete().where(mine).execute():
+            if not self._row.delete().where(self._mine(claim)).execute():
                 raise ClaimLost
+
+    def ask_again(self, instance_id: str) -> None:
+        """Have the wish of an instance that has settled carried out once more, by whoever looks next."""
+        now = self._store.clock()
+        idle = (self._row.id == instance_id) & self._row.operation.is_null() & self._row.retry_at.is_null()
+        with self._store.database.transaction():
+            for wish, operation in ((Wish.RUN, Operation.START), (Wish.STOP, Operation.STOP)):
+                begun = {"operation": operation, "operation_since": now, "started": False}
+                self._row.update(**begun).where(idle, self._row.wish == wish).execute()
 
     def release(self, claim: Claim) -> None:
         """Give the claim back and leave everything else as it is."""
         with self._store.database.transaction():
-            mine = (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
-            self._row.update(claim=None, claim_until=None).where(mine).execute()
+            self._row.update(claim=None, claim_until=None).where(self._mine(claim)).execute()
 
     def _claim(self, instance_id: str, actor: str, condition: Any, fields: Mapping[str, Any] = NOTHING) -> Claim | None:
         token = secrets.token_hex(8)
@@ -213,6 +228,9 @@ class Claims:
             query = self._row.update(**fields, claim=token, claim_until=until)
             taken = query.where(self._row.id == instance_id, condition).execute()
         return Claim(instance_id, token, actor) if taken else None
+
+    def _mine(self, claim: Claim) -> Any:
+        return (self._row.id == claim.instance_id) & (self._row.claim == claim.token)
 
     def _is_free(self, now: datetime) -> Any:
         return self._row.claim.is_null() | (self._row.claim_until <= now)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from clawdeploy.core.activity import KEPT
-from clawdeploy.core.background import in_background
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims, require_container
 from clawdeploy.core.config import Config
@@ -225,7 +224,7 @@ class Instances:
 
     def _wait(self, claim: Claim, most: float | None) -> None:
         """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us."""
-        outcome = in_background(lambda: self._lifecycle.carry_out(claim))
+        outcome = self._lifecycle.begin(claim)
         seconds = self._config[WAIT_SECONDS] if most is None else most
         patient = self._waiting.acquire(blocking=False)
         try:

@@ -7,11 +7,13 @@ claim. It can be entered from any state, because it believes only the row and wh
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
@@ -43,9 +45,14 @@ PUT_OFF = "What was asked for is kept and carried out as soon as it can be."
 
 @dataclass
 class Attempt:
-    """What one run of the loop remembers besides the row."""
+    """What one run of the loop remembers besides the row.
+
+    ``changing``: a container was changed, and the claim was not seen to hold since then. When it does not, the change
+    may have come after that of whoever took the work over.
+    """
 
     claim: Claim
+    changing: bool = False
     steps: int = 0
     pause: float = FIRST_PAUSE
     pulled: bool = False
@@ -63,6 +70,7 @@ class Lifecycle:
         deployments: Deployments,
         ports: tuple[int, int],
         publish: Callable[[Event], None],
+        pace: Pace = USUAL,
     ) -> None:
         self._store = store
         self._claims = claims
@@ -70,8 +78,13 @@ class Lifecycle:
         self._deployments = deployments
         self._ports = ports
         self._publish = publish
+        self._pace = pace
         self._closing = threading.Event()
         self.observer = Observer(runtime, deployments, store.clock)
+
+    def begin(self, claim: Claim) -> "Future[None]":
+        """Carry out in the background what was claimed; returns the outcome as a future."""
+        return self._pace.beside(lambda: self.carry_out(claim))
 
     def carry_out(self, claim: Claim) -> None:
         """Work on the claimed instance until it has settled.
@@ -86,6 +99,8 @@ class Lifecycle:
                 self._run(attempt)
             except ClaimLost:
                 logger.info("Work on instance %s was taken over", claim.instance_id)
+                if attempt.changing:
+                    self._claims.ask_again(claim.instance_id)
 
     def close(self) -> None:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
@@ -127,6 +142,7 @@ class Lifecycle:
         if attempt.steps > MOST_STEPS:
             raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
         row = self._claims.row(attempt.claim)
+        attempt.changing = False
         seen, situation = self.observer.observed(row)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
@@ -146,6 +162,7 @@ class Lifecycle:
 
     def _act(self, action: Action, attempt: Attempt, row: Any, seen: Observation) -> None:
         container = seen.container_id or ""
+        attempt.changing = True
         if action is Action.CREATE:
             self._create(attempt, row)
         elif action is Action.START:
@@ -210,7 +227,7 @@ class Lifecycle:
         if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
             self._phase(attempt.claim, row, "waiting_until_ready", status=Status.CREATING)
         attempt.steps -= 1
-        self._closing.wait(attempt.pause)
+        self._pace.pause(self._closing, attempt.pause)
         attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
 
     def _forget(self, claim: Claim, row: Any) -> None:

@@ -5,12 +5,12 @@ ended by nobody's hand are brought back; that is an operation as well.
 """
 
 import logging
-import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
 from typing import Any
 
-from clawdeploy.core.background import Crew
+from clawdeploy.core.background import USUAL, Crew, Pace
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 SYNC_ACTOR = "sync"
 MOST_AT_ONCE = 8
 """How many instances are worked on at a time, and as many again probed."""
-RESUMED_EVERY = 5.0
-"""Seconds between two tries to carry on with the same instance."""
+RESUMED_EVERY = timedelta(seconds=5)
+"""The time between two tries to carry on with the same instance."""
 UNANSWERED_PROBES = 2
 """How many syncs in a row a running bot must not answer until that is recorded."""
 
@@ -39,14 +39,16 @@ Change = dict[str, str]
 class Reconciler:
     """Compares instances with the runtime; ``watch.py`` says when."""
 
-    def __init__(self, store: InstanceStore, claims: Claims, lifecycle: Lifecycle, runtime: Runtime) -> None:
+    def __init__(
+        self, store: InstanceStore, claims: Claims, lifecycle: Lifecycle, runtime: Runtime, pace: Pace = USUAL
+    ) -> None:
         self._store = store
         self._claims = claims
         self._lifecycle = lifecycle
         self._observer = lifecycle.observer
         self._runtime = runtime
-        self._crew = Crew(MOST_AT_ONCE)
-        self._resumed_at: dict[str, float] = {}
+        self._crew = Crew(MOST_AT_ONCE, pace)
+        self._resumed_at: dict[str, datetime] = {}
         self._unanswered: dict[str, int] = {}
 
     def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[Change]:
@@ -85,10 +87,11 @@ class Reconciler:
     def resume(self, actor: str = SYNC_ACTOR) -> None:
         """Carry on with unfinished operations that nobody works on, with each of them every few seconds at most."""
         unfinished = self._store.unfinished()
-        now = time.monotonic()
+        now = self._store.clock()
         self._resumed_at = {each: at for each, at in self._resumed_at.items() if each in unfinished}
         for instance_id in unfinished:
-            if now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) >= RESUMED_EVERY:
+            # Also after the clock was put back.
+            if not timedelta(0) <= now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) < RESUMED_EVERY:
                 self._resume(instance_id, actor)
 
     def _readiness(self, rows: list[Any], seen: Mapping[str, Observation]) -> dict[str, bool | None]:
@@ -165,7 +168,7 @@ class Reconciler:
         return [{"id": row.id, "before": row.status, "after": step.status.value, "reason": step.reason}]
 
     def _resume(self, instance_id: str, actor: str) -> "Future[None]":
-        self._resumed_at[instance_id] = time.monotonic()
+        self._resumed_at[instance_id] = self._store.clock()
 
         def work() -> None:
             claim = self._claims.resume(instance_id, actor)

@@ -1,6 +1,6 @@
 """What the memory runtimes of several installations share: containers, volumes, images and host ports."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from queue import SimpleQueue
@@ -29,9 +29,9 @@ class MemoryContainer:
     started_at: datetime | None = None
     lines: list[tuple[datetime, str]] = field(default_factory=list)
 
-    def write(self, line: str) -> None:
+    def write(self, line: str, at: datetime) -> None:
         """Add a line to the log."""
-        self.lines.append((datetime.now(UTC), line))
+        self.lines.append((at, line))
 
     def observation(self) -> Observation:
         """Return everything there is to see of it."""
@@ -52,10 +52,16 @@ class MemoryEngine:
     """What the runtimes of several installations share, as they would share one Docker Engine.
 
     ``images`` are the images on the host, ``None`` for every image there is; ``registry`` are
-    those that can be pulled; ``foreign_ports`` are host ports that other programs hold.
+    those that can be pulled; ``foreign_ports`` are host ports that other programs hold. ``clock`` is the engine's.
     """
 
-    def __init__(self, images: Collection[str] | None = None, registry: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        images: Collection[str] | None = None,
+        registry: Collection[str] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.clock = clock
         self.images = None if images is None else set(images)
         self.registry = set(registry)
         self.foreign_ports: set[int] = set()

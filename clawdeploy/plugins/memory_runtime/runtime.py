@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Observation, Probe
@@ -77,8 +77,8 @@ class MemoryRuntime:
                 if self.engine.holds(container.host_port):
                     raise PortTaken(f"Port {container.host_port} is in use by another program.")
                 container.exit_code, container.out_of_memory, container.restart_count = None, False, 0
-                container.started_at = datetime.now(UTC)
-                container.write("started")
+                container.started_at = self.engine.clock()
+                container.write("started", container.started_at)
             container.state, container.ended_with_engine = ContainerState.RUNNING, False
             self.engine.tell(container)
 
@@ -88,7 +88,7 @@ class MemoryRuntime:
             container = self._find(container_id)
             if container and container.state in ALIVE:
                 container.state, container.exit_code = ContainerState.EXITED, 0
-                container.write("stopped")
+                container.write("stopped", self.engine.clock())
                 self.engine.tell(container)
 
     def remove(self, container_id: str) -> None:
@@ -196,7 +196,7 @@ class MemoryRuntime:
     def write(self, instance_id: str, line: str) -> None:
         """Let the instance's container write a line to its log."""
         with self.engine.lock:
-            self._must_have(instance_id).write(line)
+            self._must_have(instance_id).write(line, self.engine.clock())
 
     def file(self, instance_id: str, path: str) -> bytes | None:
         """Return what the instance's container finds at a path."""
