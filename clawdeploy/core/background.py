@@ -3,10 +3,12 @@
 import contextvars
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +38,28 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
     return outcome
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How work goes on: ``beside`` lets it go on beside whoever asked for it, ``pause`` waits.
+
+    ``pause`` waits for an event, at most so many seconds, and says whether it came; ``seconds`` never run backwards. In
+    tests with a pace of their own nothing takes time, and one thing happens after another.
+    """
+
+    beside: Callable[[Callable[[], None]], "Future[None]"] = in_background
+    pause: Callable[[threading.Event, float], Any] = threading.Event.wait
+    seconds: Callable[[], float] = time.monotonic
+
+
+USUAL = Pace()
+
+
 class Crew:
     """Does background work, at most ``size`` pieces at a time; the others wait without a thread of their own."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, pace: Pace = USUAL) -> None:
         self._size = size
+        self._pace = pace
         self._lock = threading.Lock()
         self._waiting: deque[tuple[str, Callable[[], None]]] = deque()
         self._outcomes: dict[str, Future[None]] = {}
@@ -53,9 +72,10 @@ class Crew:
                 return self._outcomes[name]
             outcome = self._outcomes[name] = Future()
             self._waiting.append((name, work))
-            if self._busy < self._size:
-                self._busy += 1
-                in_background(self._work)
+            hires = self._busy < self._size
+            self._busy += hires
+        if hires:
+            self._pace.beside(self._work)
         return outcome
 
     def _work(self) -> None:

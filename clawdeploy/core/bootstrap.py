@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from clawdeploy.core.account import Account
-from clawdeploy.core.background import in_background
+from clawdeploy.core.background import USUAL, Pace, in_background
 from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
@@ -58,7 +58,14 @@ def utc_now() -> datetime:
 class Platform:
     """Everything wired together. Make one with :func:`bootstrap`; each test makes its own."""
 
-    def __init__(self, config: Config, host: PluginHost, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        host: PluginHost,
+        database: Database,
+        clock: Callable[[], datetime],
+        pace: Pace = USUAL,
+    ) -> None:
         self.config = config
         self.host = host
         self.database = database
@@ -71,7 +78,7 @@ class Platform:
         members = host.members(config, self.credentials, installation)
         self._providers = members.auth_providers
         runtime = chosen(members.runtimes, RUNTIME, config)
-        self.engine_health = EngineHealth(runtime.ping)
+        self.engine_health = EngineHealth(runtime.ping, pace=pace)
         self._runtime = CircuitBreaker(runtime, self.engine_health)
         self._patience = Patience(self.engine_health)
         blueprints, channels = members.blueprints, members.channels
@@ -80,14 +87,14 @@ class Platform:
         self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
-        self._claims = Claims(store, self.publish, engine_is_silent=self.engine_health.turns_out_silent)
+        self._claims = Claims(store, self.publish, engine_is_silent=self.engine_health.turns_out_silent, pace=pace)
         self._deployments = Deployments(store, blueprints, channels)
         self._lifecycle = Lifecycle(
-            store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish
+            store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish, pace
         )
         schemas = Schemas(self.catalog)
         self.instances = Instances(config, store, self._claims, self._lifecycle, schemas, host, self._patience)
-        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, self.engine_health)
+        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, self.engine_health, pace)
         lease = Lease(database, models.lease, clock, "reconciler")
         spans = Spans(database, models.span, clock)
         grace = timedelta(seconds=config[CLEANUP_GRACE_SECONDS])

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
@@ -52,11 +53,13 @@ class Claims:
         publish: Callable[[Event], None],
         renewed_every: float = RENEWED_EVERY,
         engine_is_silent: Callable[[], bool] = lambda: False,
+        pace: Pace = USUAL,
     ) -> None:
         self._store = store
         self._row = store.row
         self._publish = publish
         self._engine_is_silent = engine_is_silent
+        self._pace = pace
         self._keeper = ClaimKeeper(store, renewed_every)
         self.kept = self._keeper.kept
         self.close = self._keeper.close
@@ -90,7 +93,8 @@ class Claims:
                 return claim
             instance = self._store.owned(owner, instance_id)
             recovering = instance.operation is Operation.RECOVER and self._store.clock() < deadline
-            if not recovering or self._engine_is_silent() or self._keeper.closing.wait(0.1):
+            silent = self._engine_is_silent()
+            if not recovering or silent or self._pace.pause(self._keeper.closing, 0.1):
                 told = explain(instance.reason)
                 raise OperationInProgress(
                     f"Something else is going on with this bot: {told} Try again in a few seconds."
@@ -172,6 +176,9 @@ class Claims:
         now = self._store.clock()
         phase = FIRST_PHASE[Operation.RECOVER]
         with self._store.database.transaction():
+            # First of all: an owner, to whom a comparison gives way, may have had the row deleted.
+            if not self._row.update(updated_at=now).where(self._mine(claim)).execute():
+                raise ClaimLost
             self._store.activity.asked(claim.instance_id, now, claim.actor, Operation.RECOVER, why)
             told = self._write(
                 claim, now, operation=Operation.RECOVER, operation_since=now, started=False, retry_at=None,

@@ -33,9 +33,12 @@ def recent_crashes(row: Any, seen: Observation, now: datetime) -> tuple[int, ...
 
 
 def is_loop(row: Any, seen: Observation, crashes: Sequence[int]) -> bool:
-    """Say whether a bot crashes in a loop: within the operation that started it, only what came after counts."""
+    """Say whether a bot crashes in a loop: within the operation that started it, only what came after counts.
+
+    One that has not crashed since its last start is in no loop any more, whatever else is wrong with it.
+    """
     count = seen.restart_count if row.operation and row.started else len(crashes)
-    return count >= CRASHES_THAT_MAKE_A_LOOP
+    return seen.restart_count > 0 and count >= CRASHES_THAT_MAKE_A_LOOP
 
 
 def failures_in_a_row(row: Any, now: datetime) -> int:

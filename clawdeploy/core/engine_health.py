@@ -1,12 +1,11 @@
 """Whether the engine answers, for the many who ask at once: one question to the engine, and its answer shared."""
 
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from threading import Lock
+from threading import RLock
 
-from clawdeploy.core.background import in_background
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.errors import EngineError, RuntimeUnavailable
 
 KEEP_SECONDS = 3.0
@@ -28,13 +27,16 @@ class EngineHealth:
 
     ``ping`` proves that the engine answers or raises. At most one is under way, in a thread of its own, however many
     ask. How long somebody waits for it is counted from its beginning, so that whoever comes later, when it plainly
-    hangs, is answered at once. ``clock`` returns seconds that never run backwards.
+    hangs, is answered at once. ``clock`` returns seconds that never run backwards, the pace's if it is not given.
     """
 
-    def __init__(self, ping: Callable[[], object], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, ping: Callable[[], object], *, clock: Callable[[], float] | None = None, pace: Pace = USUAL
+    ) -> None:
         self._ping = ping
-        self._clock = clock
-        self._lock = Lock()
+        self._clock = clock or pace.seconds
+        self._pace = pace
+        self._lock = RLock()
         self._asking: Future[None] | None = None
         self._asked_at: float | None = None
         self._answered_at: float | None = None
@@ -114,7 +116,10 @@ class EngineHealth:
         """Begin a ping unless one is under way; called with the lock."""
         if self._asking is None:
             self._asked_at = self._clock()
-            self._asking = in_background(self._work)
+            asking = self._pace.beside(self._work)
+            if asking.done():
+                return asking
+            self._asking = asking
         return self._asking
 
     def _work(self) -> None:

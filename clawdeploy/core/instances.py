@@ -233,7 +233,7 @@ class Instances:
 
         Raises what the work does, and ``RuntimeUnavailable`` when the engine turns out not to answer.
         """
-        outcome = in_background(lambda: self._lifecycle.carry_out(claim))
+        outcome = self._lifecycle.begin(claim)
         try:
             done = self._patience.wait(outcome, self._config[WAIT_SECONDS] if most is None else most)
         except RuntimeUnavailable as silence:

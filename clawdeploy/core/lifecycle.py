@@ -7,10 +7,12 @@ claim. It can be entered from any state, because it believes only the row and wh
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
@@ -63,6 +65,7 @@ class Lifecycle:
         deployments: Deployments,
         ports: tuple[int, int],
         publish: Callable[[Event], None],
+        pace: Pace = USUAL,
     ) -> None:
         self._store = store
         self._claims = claims
@@ -70,9 +73,14 @@ class Lifecycle:
         self._deployments = deployments
         self._ports = ports
         self._publish = publish
+        self._pace = pace
         self._closing = threading.Event()
         self.observer = Observer(runtime, deployments, store.clock)
         self.recorder = Recorder(claims, store.clock)
+
+    def begin(self, claim: Claim) -> "Future[None]":
+        """Carry out in the background what was claimed; returns the outcome as a future."""
+        return self._pace.beside(lambda: self.carry_out(claim))
 
     def carry_out(self, claim: Claim) -> None:
         """Work on the claimed instance until it has settled.
@@ -200,7 +208,7 @@ class Lifecycle:
         if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
             self._phase(attempt.claim, row, "waiting_until_ready", status=Status.CREATING)
         attempt.steps -= 1
-        self._closing.wait(attempt.pause)
+        self._pace.pause(self._closing, attempt.pause)
         attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
 
     def _forget(self, claim: Claim, row: Any) -> None:

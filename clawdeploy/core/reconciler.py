@@ -5,13 +5,13 @@ ended by nobody's hand are brought back; that is an operation as well.
 """
 
 import logging
-import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from clawdeploy.core.background import Crew
+from clawdeploy.core.background import USUAL, Crew, Pace
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import ClaimLost, Claims
 from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status
@@ -28,8 +28,8 @@ SYNC_ACTOR = "sync"
 ENGINE_ACTOR = "engine"
 MOST_AT_ONCE = 8
 """How many instances are worked on at a time, and as many again probed."""
-RESUMED_EVERY = 5.0
-"""Seconds between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
+RESUMED_EVERY = timedelta(seconds=5)
+"""The time between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
 UNANSWERED_PROBES = 2
 """How many syncs in a row a running bot must not answer until that is recorded."""
 
@@ -44,7 +44,13 @@ class Reconciler:
     """Compares instances with the runtime; ``watch.py`` says when."""
 
     def __init__(
-        self, store: InstanceStore, claims: Claims, lifecycle: Lifecycle, runtime: Runtime, health: EngineHealth
+        self,
+        store: InstanceStore,
+        claims: Claims,
+        lifecycle: Lifecycle,
+        runtime: Runtime,
+        health: EngineHealth,
+        pace: Pace = USUAL,
     ) -> None:
         self._store = store
         self._claims = claims
@@ -52,8 +58,8 @@ class Reconciler:
         self._observer = lifecycle.observer
         self._runtime = runtime
         self._health = health
-        self._crew = Crew(MOST_AT_ONCE)
-        self._resumed_at: dict[str, float] = {}
+        self._crew = Crew(MOST_AT_ONCE, pace)
+        self._resumed_at: dict[str, datetime] = {}
         self._unanswered: dict[str, int] = {}
 
     def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[Change]:
@@ -100,11 +106,12 @@ class Reconciler:
         if unfinished and not self._health.connected():
             self._resumed_at.clear()
             return
-        now = time.monotonic()
+        now = self._store.clock()
         # A copy, because those who work write into it.
         self._resumed_at = {each: at for each, at in self._resumed_at.copy().items() if each in unfinished}
         for instance_id in unfinished:
-            if now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) >= RESUMED_EVERY:
+            # Also after the clock was put back.
+            if not timedelta(0) <= now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) < RESUMED_EVERY:
                 self._resume(instance_id, actor)
 
     def _readiness(self, rows: list[Any], seen: Mapping[str, Observation]) -> dict[str, bool | None]:
@@ -184,7 +191,7 @@ class Reconciler:
         def work() -> None:
             claim = self._claims.resume(instance_id, actor)
             if claim is not None:
-                self._resumed_at[instance_id] = time.monotonic()
+                self._resumed_at[instance_id] = self._store.clock()
                 logger.info("Sync: carrying on with instance %s", instance_id)
                 self._lifecycle.carry_out(claim)
 

@@ -175,7 +175,9 @@ def _toward_running(situation: Situation) -> Step:
     seen = situation.observation
     if situation.recorded is Recorded.BACKING_OFF:
         return Step(Action.STOP if seen.state in ALIVE else Action.KEEP)
-    if not situation.started and not (seen.state is ContainerState.RUNNING and _may_go_on(situation)):
+    # One that the engine has ended since then is to be started once more.
+    started = situation.started and not (seen.state is ContainerState.EXITED and seen.ended_with_engine)
+    if not started and not (seen.state is ContainerState.RUNNING and _may_go_on(situation)):
         return _toward_started(situation)
     if seen.state is ContainerState.RESTARTING and not situation.looping:
         return Step(Action.WAIT)

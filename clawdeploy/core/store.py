@@ -157,7 +157,8 @@ class InstanceStore:
         with self.database.transaction():
             row = self._one(self._owned(owner), instance_id)
             now = self.clock()
-            self.row.update(**fields, updated_at=now).where(self.row.id == row.id).execute()
+            if not self.row.update(**fields, updated_at=now).where(self.row.id == row.id).execute():
+                raise InstanceNotFound
             self._write_secrets(row.id, values)
             self.activity.changed(row.id, now, owner, [*fields, *values])
             return self._snapshot(self._one(self.row.select(), instance_id))
@@ -169,9 +170,10 @@ class InstanceStore:
             self._installation.update(synced_at=at).where(older).execute()
 
     def unfinished(self) -> list[str]:
-        """Return the ids of instances with an unfinished operation; only for the reconciler."""
+        """Return the ids of instances with an unfinished operation, the oldest first; only for the reconciler."""
         with self.database.reading():
-            return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(False))]
+            unfinished = self.row.select(self.row.id).where(self.row.operation.is_null(False))
+            return [row.id for row in unfinished.order_by(self.row.created_at)]
 
     def restless(self) -> list[str]:
         """Return the ids of settled instances that something is expected of soon; only for the reconciler.
@@ -183,9 +185,9 @@ class InstanceStore:
             return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
 
     def rows(self, ids: Collection[str]) -> list[Any]:
-        """Return the rows of some instances, as far as there are any; only for the reconciler."""
+        """Return the rows of some instances, as far as there are any, the oldest first; only for the reconciler."""
         with self.database.reading():
-            return list(self.row.select().where(self.row.id.in_(list(ids))))
+            return list(self.row.select().where(self.row.id.in_(list(ids))).order_by(self.row.created_at))
 
     def all_rows(self) -> list[Any]:
         """Return all rows, deleted ones included; only for the reconciler."""

@@ -369,3 +369,14 @@ def test_closing_gives_back_what_is_held(surroundings: Surroundings, claims: Cla
 
 def wait_until(condition: Callable[[], bool]) -> None:
     assert eventually(condition, within=10.0)
+
+
+def test_what_was_deleted_while_it_was_compared_is_not_brought_back(
+    surroundings: Surroundings, claims: Claims, instance_id: str
+) -> None:
+    comparing = claims.resume(instance_id, "sync")
+    assert comparing
+    deleting = take(claims, instance_id, DELETE)
+    claims.forget(deleting)
+    with pytest.raises(ClaimLost):
+        claims.recover(comparing, "It ended.")

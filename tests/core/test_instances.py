@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -380,3 +382,30 @@ def test_a_delete_that_was_acknowledged_wins_over_every_start(surroundings: Surr
     platform.reconciler.sync(patience=10)
     assert surroundings.count("instance") == 0
     assert not surroundings.memory.observe_all()
+
+
+@pytest.mark.postgres
+def test_what_is_deleted_while_it_is_changed_is_not_found(tmp_path: Path, postgres_url: str) -> None:
+    """On SQLite nobody gets in between."""
+
+    class DeletesBetween(Clock):
+        """The time is asked for between the look at the row and its change."""
+
+        armed = False
+
+        def __call__(self) -> datetime:
+            if self.armed:
+                self.armed = False
+                row = surroundings.rows.instance
+                with surroundings.looking().transaction():
+                    row.delete().where(row.id == instance_id).execute()
+            return super().__call__()
+
+    clock = DeletesBetween()
+    surroundings = Surroundings(tmp_path, postgres_url)
+    platform = surroundings.open(clock=clock)
+    instance_id = made(platform)
+    clock.armed = True
+    with pytest.raises(InstanceNotFound):
+        platform.instances.patch(OWNER, instance_id, {"apiKey": "sk-1"})
+    surroundings.close()

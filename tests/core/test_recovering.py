@@ -10,6 +10,7 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import OperationInProgress, RuntimeFailure
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
+from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 
 PATIENCE = 20
@@ -58,6 +59,26 @@ def test_what_the_engine_could_not_start_by_itself_is_started(surroundings: Surr
     assert state(surroundings, stopped) is ContainerState.EXITED
     told = [(entry.what, entry.detail) for entry in platform.instances.activity(OWNER, running)]
     assert ("recover", "Docker could not start it by itself.") in told
+
+
+def test_what_ends_with_the_engine_while_it_comes_up_is_started_once_more(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    class EndsAfterStart(WrappedRuntime):
+        """The engine is killed as soon as it has started a container, and starts again."""
+
+        ended = False
+
+        def after(self, call: str) -> None:
+            if call == "start" and not self.ended:
+                self.ended = True
+                surroundings.memory.end_with_engine()
+
+    instance_id = made(platform)
+    platform.instances.stop(OWNER, instance_id)
+    crashing = surroundings.open(EndsAfterStart(surroundings.memory), clock=clock)
+    assert crashing.instances.start(OWNER, instance_id).status == Status.RUNNING
+    assert state(surroundings, instance_id) is ContainerState.RUNNING
 
 
 def test_what_was_brought_back_and_is_removed_meanwhile_is_not_made_anew(
@@ -140,6 +161,23 @@ def test_a_crash_now_and_then_is_no_loop(surroundings: Surroundings, platform: P
         sync(platform)
         assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
         clock.advance(minutes=11)
+
+
+def test_one_that_crashes_no_more_and_does_not_answer_is_left_to_run(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    crash(surroundings, platform, instance_id)
+    surroundings.memory.ready = False
+    clock.advance(seconds=10)
+    platform.reconciler.sync()
+    surroundings.reaches(instance_id, reason="waiting_until_ready")
+    clock.advance(seconds=31)
+    surroundings.reaches(instance_id, reason="not_ready", operation=None)
+    for _ in range(2):
+        sync(platform)
+        assert platform.instances.get(OWNER, instance_id).reason == "not_ready"
+        assert state(surroundings, instance_id) is ContainerState.RUNNING
 
 
 @pytest.mark.parametrize("call", ["stop", "delete"])
@@ -239,3 +277,26 @@ def test_a_bot_that_stops_answering_is_unhealthy_and_may_recover(
     surroundings.memory.ready = True
     sync(platform)
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+@pytest.mark.parametrize(("slow", "quick"), [("start", "stop"), ("stop", "start")])
+def test_what_an_engine_does_late_is_set_right(
+    surroundings: Surroundings, platform: Platform, clock: Clock, slow: str, quick: str
+) -> None:
+    class Freezes(WrappedRuntime):
+        """Its process freezes in a call for so long that another one takes the work over and finishes it."""
+
+        def before(self, call: str) -> None:
+            if call == slow:
+                clock.advance(seconds=10)
+                getattr(platform.instances, quick)(OWNER, instance_id)
+
+    instance_id = made(platform)
+    if slow == "start":
+        platform.instances.stop(OWNER, instance_id)
+    frozen = surroundings.open(Freezes(surroundings.memory), clock=clock)
+    getattr(frozen.instances, slow)(OWNER, instance_id)
+    sync(platform)
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason) == ("running" if quick == "start" else "stopped", "")
+    assert (state(surroundings, instance_id) is ContainerState.RUNNING) is (quick == "start")

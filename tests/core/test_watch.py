@@ -197,7 +197,7 @@ def test_what_keeps_failing_is_said_once(surroundings: Surroundings, caplog: pyt
 def test_what_is_unfinished_is_looked_for_between_two_syncs(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciler, "RESUMED_EVERY", 0.01)
+    monkeypatch.setattr(reconciler, "RESUMED_EVERY", timedelta(milliseconds=10))
     instance_id = made(surroundings.open())
     with pytest.raises(RuntimeUnavailable):
         surroundings.open(BrokenRuntime(surroundings.memory)).instances.stop(OWNER, instance_id)

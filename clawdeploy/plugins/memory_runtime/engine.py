@@ -1,7 +1,7 @@
 """What the memory runtimes of several installations share: containers, volumes, images and host ports."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
@@ -32,9 +32,9 @@ class MemoryContainer:
     made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     lines: list[tuple[datetime, str]] = field(default_factory=list)
 
-    def write(self, line: str) -> None:
+    def write(self, line: str, at: datetime) -> None:
         """Add a line to the log."""
-        self.lines.append((datetime.now(UTC), line))
+        self.lines.append((at, line))
 
     def observation(self) -> Observation:
         """Return everything there is to see of it."""
@@ -59,9 +59,16 @@ class MemoryEngine:
     those that can be pulled; ``foreign_ports`` are host ports that other programs hold. ``containers`` are kept by
     name, which is the instance's id unless somebody made a second one by hand; ``made_at`` holds when volumes and
     secrets were made, by the keys that these have.
+    ``clock`` is the engine's.
     """
 
-    def __init__(self, images: Collection[str] | None = None, registry: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        images: Collection[str] | None = None,
+        registry: Collection[str] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.clock = clock
         self.images = None if images is None else set(images)
         self.registry = set(registry)
         self.foreign_ports: set[int] = set()

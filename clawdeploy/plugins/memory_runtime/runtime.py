@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Holding, Observation, Probe
@@ -55,7 +55,7 @@ class MemoryRuntime:
             inside = {path: own.pop(path) for path in list(own) if path.startswith(f"{volume.path}/")}
             key = (self._installation, instance_id, volume.path)
             self.engine.volumes.setdefault(key, inside)
-            self.engine.made_at.setdefault(key, datetime.now(UTC))
+            self.engine.made_at.setdefault(key, self.engine.clock())
         return own
 
     def pull(self, image: str) -> None:
@@ -75,13 +75,13 @@ class MemoryRuntime:
                 raise RuntimeFailure("The container to start is not there any more.")
             secrets = {file.path: file.content.reveal().encode() for file in spec.secret_files}
             self.engine.secrets[self._installation, instance_id] = secrets
-            self.engine.made_at[self._installation, instance_id] = datetime.now(UTC)
+            self.engine.made_at[self._installation, instance_id] = self.engine.clock()
             if container.state not in ALIVE:
                 if self.engine.holds(container.host_port):
                     raise PortTaken(f"Port {container.host_port} is in use by another program.")
                 container.exit_code, container.out_of_memory, container.restart_count = None, False, 0
-                container.started_at = datetime.now(UTC)
-                container.write("started")
+                container.started_at = self.engine.clock()
+                container.write("started", container.started_at)
             container.state = ContainerState.RUNNING
             container.ended_with_engine, container.engine_error = False, ""
             self.engine.tell(container)
@@ -92,7 +92,7 @@ class MemoryRuntime:
             container = self._find(container_id)
             if container and container.state in ALIVE:
                 container.state, container.exit_code = ContainerState.EXITED, 0
-                container.write("stopped")
+                container.write("stopped", self.engine.clock())
                 self.engine.tell(container)
 
     def remove(self, container_id: str) -> None:
@@ -212,7 +212,7 @@ class MemoryRuntime:
     def write(self, instance_id: str, line: str) -> None:
         """Let the instance's container write a line to its log."""
         with self.engine.lock:
-            self._must_have(instance_id).write(line)
+            self._must_have(instance_id).write(line, self.engine.clock())
 
     def file(self, instance_id: str, path: str) -> bytes | None:
         """Return what the instance's container finds at a path."""
