@@ -14,11 +14,12 @@ import click
 import clawdeploy
 from clawdeploy.command_line import CommandLine, report_sentences_only, trustworthy_end
 from clawdeploy.core import doctor as examination
-from clawdeploy.core.bootstrap import Opener, Platform, bootstrap, utc_now
+from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
 from clawdeploy.core.config import Setting
 from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.leftovers import Leftover
+from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import HOST, PORT, RUNTIME, WORKERS, browser_origin
 
 F = TypeVar("F", bound=Callable[..., Any])

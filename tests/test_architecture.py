@@ -12,7 +12,13 @@ from clawdeploy.core.plugins import DEFAULT_PLUGINS
 from tests.imports import Import, imports, is_within
 
 ROOT = Path(__file__).resolve().parents[1]
-WIRING = ("clawdeploy.cli", "clawdeploy.web.app", "clawdeploy.web.server", "clawdeploy.core.bootstrap")
+WIRING = (
+    "clawdeploy.cli",
+    "clawdeploy.web.app",
+    "clawdeploy.web.server",
+    "clawdeploy.core.bootstrap",
+    "clawdeploy.core.opener",
+)
 SEAM = tuple(f"clawdeploy.core.{name}" for name in ("contracts", "errors", "events", "hookspecs", "config", "settings"))
 MOST_LINES = 250
 LONGER_FOR_A_REASON = {

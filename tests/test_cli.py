@@ -19,10 +19,10 @@ from click.testing import CliRunner
 import clawdeploy
 from clawdeploy.cli import command_line
 from clawdeploy.command_line import CommandLine
-from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import MIGRATIONS
 from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.opener import Opener
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.orphans import plant

@@ -4,7 +4,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from clawdeploy.core.account import Account
 from clawdeploy.core.background import USUAL, Pace, in_background
@@ -200,44 +200,6 @@ def open_existing(config: Config, host: PluginHost, *, clock: Callable[[], datet
         raise
     database.close()
     return None
-
-
-class Opener:
-    """What commands get as ``click.Context.obj``: opens the platform once, when it is needed."""
-
-    actor = "cli"
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
-        self._host: PluginHost | None = None
-        self._platform: Platform | None = None
-
-    @property
-    def host(self) -> PluginHost:
-        """The loaded plugins; raises ``PluginError`` or ``ConfigurationError``."""
-        if self._host is None:
-            self._host = PluginHost.discover(self._environment)
-        return self._host
-
-    def override(self, setting: Setting[Any], value: str) -> None:
-        """Let an option of the command line win over the environment."""
-        self._environment[setting.name] = value
-
-    def config(self) -> Config:
-        """Read all settings; raises ``ConfigurationError``."""
-        return self.host.config(self._environment)
-
-    def platform(self) -> Platform:
-        """Return the platform, opened at the first call."""
-        if self._platform is None:
-            self._platform = bootstrap(self.config(), self.host)
-        return self._platform
-
-    def close(self) -> None:
-        """Close the platform if it is open; it would be opened anew."""
-        if self._platform is not None:
-            self._platform.close()
-            self._platform = None
 
 
 def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:

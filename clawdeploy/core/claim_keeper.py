@@ -21,6 +21,10 @@ TRIED_AGAIN_AFTER = 0.5
 logger = logging.getLogger(__name__)
 
 
+class ClaimLost(Exception):
+    """The claim lapsed or was taken over; whoever held it must stop working."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """The right to work on one instance. ``resumed``: nobody waits for the outcome."""

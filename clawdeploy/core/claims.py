@@ -12,36 +12,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.background import USUAL, Pace
-from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper
+from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper, ClaimLost
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
-from clawdeploy.core.errors import NoContainer, OperationInProgress
+from clawdeploy.core.errors import OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.holders import is_dead, new_holder
+from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING, require_container
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.store import InstanceStore, nothing
-
-ONLY_WATCHING = ("pulling_image", "waiting_until_ready")
-"""Phases in which the work changes nothing about the container: another wish may take over."""
-
-FIRST_PHASE = {
-    Operation.CREATE: "creating_container",
-    Operation.START: "starting",
-    Operation.STOP: "stopping",
-    Operation.RESTART: "starting",
-    Operation.RECOVER: "starting",
-    Operation.DELETE: "removing",
-}
-"""What is going on from the moment of a claim, so that what was so before it is not taken for it."""
 
 RECOVERY_PATIENCE = timedelta(seconds=10)
 """How long what a person asks for waits for the sync to get through with its own work on the instance."""
 
 NOTHING: Mapping[str, Any] = {}
-
-
-class ClaimLost(Exception):
-    """The claim lapsed or was taken over; whoever held it must stop working."""
 
 
 class Claims:
@@ -261,11 +245,3 @@ class Claims:
         held = self._row.select(self._row.claim).where(self._row.id == instance_id).scalar()
         free = self._row.claim.is_null() | (self._row.claim_until <= now)
         return free | (self._row.claim == held) if held and is_dead(held) else free
-
-
-def require_container(instance: Instance) -> None:
-    """Raise ``NoContainer`` for an instance that never got a container, with what is known about why."""
-    if instance.container_id is None:
-        why = f" {instance.detail}" if instance.detail else ""
-        again = "" if instance.operation else ' A PATCH with {"status": "running"} tries again.'
-        raise NoContainer(f"This bot has no container yet.{why}{again}")

@@ -10,7 +10,8 @@ import time
 from datetime import timedelta
 
 from clawdeploy.core.background import Crew
-from clawdeploy.core.claims import ClaimLost, Claims
+from clawdeploy.core.claim_keeper import ClaimLost
+from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.leftovers import JUST_MADE, Leftover, Leftovers

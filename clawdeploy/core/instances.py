@@ -8,7 +8,7 @@ from typing import Any
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.background import in_background
 from clawdeploy.core.claim_keeper import Claim
-from clawdeploy.core.claims import Claims, require_container
+from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Activity, Instance, Operation, Status, Wish
 from clawdeploy.core.errors import InstanceNotFound, InvalidInput, RuntimeUnavailable
@@ -16,6 +16,7 @@ from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.idempotency import Once
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.patience import Patience
+from clawdeploy.core.phases import require_container
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.reasons import explain

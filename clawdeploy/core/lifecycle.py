@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import Any
 
 from clawdeploy.core.background import USUAL, Pace
-from clawdeploy.core.claim_keeper import Claim
-from clawdeploy.core.claims import ClaimLost, Claims
+from clawdeploy.core.claim_keeper import Claim, ClaimLost
+from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
 from clawdeploy.core.crashes import tried_later
 from clawdeploy.core.deployments import Deployments

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.background import USUAL, Crew, Pace
-from clawdeploy.core.claim_keeper import Claim
-from clawdeploy.core.claims import ClaimLost, Claims
+from clawdeploy.core.claim_keeper import Claim, ClaimLost
+from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import EngineError

@@ -11,10 +11,10 @@ from multiprocessing.connection import Client, Listener
 from typing import Any
 
 from clawdeploy.cli import command_line
-from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.contracts import Platform, Runtime
 from clawdeploy.core.errors import RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.opener import Opener
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.contracts import AuthProvider, Credentials, Identity
 from clawdeploy.core.errors import (
     ConfigurationError,
@@ -20,6 +19,7 @@ from clawdeploy.core.errors import (
 )
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import PORT
 from clawdeploy.core.testing import BrokenRuntime
 from tests.core.surroundings import OWNER, Surroundings, made

@@ -10,8 +10,8 @@ from cryptography.fernet import Fernet
 
 from clawdeploy.core import claim_keeper
 from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, Claim
-from clawdeploy.core.claims import ClaimLost, Claims
+from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, Claim, ClaimLost
+from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged

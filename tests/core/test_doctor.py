@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.contracts import ContainerSpec, Limits, Route, Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.doctor import CHECKS, Check, examine
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.models import tables
+from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import RUNTIME
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime

@@ -2,8 +2,8 @@
 
 import pytest
 
-from clawdeploy.core.claims import FIRST_PHASE, ONLY_WATCHING
 from clawdeploy.core.contracts import ContainerState, Observation
+from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING
 from clawdeploy.core.reasons import SENTENCES, explain
 
 

@@ -18,9 +18,9 @@ import falcon.inspect
 
 from clawdeploy.cli import command_line
 from clawdeploy.core import contracts, doctor, events, fields, hookspecs, reasons
-from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.config import Setting
 from clawdeploy.core.errors import ClawDeployError
+from clawdeploy.core.opener import Opener
 from clawdeploy.core.plugins import DEFAULT_PLUGINS, PluginHost
 from clawdeploy.core.settings import CORE_SETTINGS
 from clawdeploy.web import body, instances, strict_json

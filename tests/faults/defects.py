@@ -41,8 +41,8 @@ DEFECTS = (
     Defect(
         "everybody has the lease",
         f"{CORE}/lease.py",
-        "known.until > now:\n            return False\n",
-        "known.until > now:\n            return True\n",
+        "            if not is_dead(known.holder):\n                return False\n",
+        "            if not is_dead(known.holder):\n                return True\n",
         ("tests/core/test_watch.py", "-k", "lease"),
     ),
     Defect(
@@ -55,9 +55,9 @@ DEFECTS = (
     Defect(
         "the claim of a dead process never lapses",
         f"{CORE}/claims.py",
-        "        return self._row.claim.is_null() | (self._row.claim_until <= now)\n",
-        "        return self._row.claim.is_null()\n",
-        ("tests/core/test_processes.py", "-k", "killed"),
+        "        free = self._row.claim.is_null() | (self._row.claim_until <= now)\n",
+        "        free = self._row.claim.is_null()\n",
+        ("tests/core/test_claims.py", "-k", "lapses"),
     ),
     Defect(
         "claims are not renewed",
@@ -69,14 +69,13 @@ DEFECTS = (
     Defect(
         "whoever lost a claim goes on writing",
         f"{CORE}/claims.py",
-        "            row = self._row.select().where(self._row.id == claim.instance_id, self._row.claim == claim.token)"
-        ".first()\n",
-        "            row = self._row.select().where(self._row.id == claim.instance_id).first()\n",
+        "        return (self._row.id == claim.instance_id) & (self._row.claim == claim.token)\n",
+        "        return self._row.id == claim.instance_id\n",
         ("tests/core/test_processes.py", "tests/core/test_reconciler.py", "tests/core/test_claims.py"),
     ),
     Defect(
         "another wish takes over from work that acts",
-        f"{CORE}/claims.py",
+        f"{CORE}/phases.py",
         'ONLY_WATCHING = ("pulling_image", "waiting_until_ready")\n',
         'ONLY_WATCHING = ("pulling_image", "waiting_until_ready", "starting", "stopping", "creating_container")\n',
         ("tests/core/test_claims.py",),
@@ -166,5 +165,33 @@ DEFECTS = (
         "        seen = from_inspection(container)\n        self._write_secrets(instance_id, spec)\n",
         "        seen = from_inspection(container)\n",
         ("tests/plugins/docker_runtime/test_contract.py", "-k", "secret"),
+    ),
+    Defect(
+        "an engine that does not answer is asked by everybody",
+        f"{CORE}/circuit_breaker.py",
+        "            if not self._health.answers(PING_PATIENCE):\n",
+        "            if False:\n",
+        ("tests/core/test_circuit_breaker.py",),
+    ),
+    Defect(
+        "what a restored backup does not know of is removed",
+        f"{CORE}/leftovers.py",
+        '        if covered(moments, spans):\n            return ""\n',
+        '        if True:\n            return ""\n',
+        ("tests/core/test_leftovers.py", "tests/core/test_cleanup.py"),
+    ),
+    Defect(
+        "what a frozen process changed too late stays so",
+        f"{CORE}/lifecycle.py",
+        "                if attempt.acts and not self._closing.is_set():\n",
+        "                if False:\n",
+        ("tests/core/test_lifecycle.py", "tests/core/test_claims.py", "tests/core/test_recovering.py"),
+    ),
+    Defect(
+        "a wish to stop is not kept",
+        f"{CORE}/claims.py",
+        '"wish": wish, "operation": operation,',
+        '"operation": operation,',
+        ("tests/core/test_state_machine.py",),
     ),
 )

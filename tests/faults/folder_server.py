@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clawdeploy.cli import command_line
-from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.opener import Opener
 from tests.core.folder_runtime import FolderRuntime
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clawdeploy.cli import command_line
-from clawdeploy.core.bootstrap import Opener
 from clawdeploy.core.contracts import Blueprint, Bot, ContainerSpec, Limits, Probe, SecretFile, SeededFile, Volume
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.opener import Opener
 from tests.browser.sites import STANDIN_IMAGE
 
 ROOT = Path(__file__).resolve().parents[2]

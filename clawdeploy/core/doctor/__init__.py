@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from clawdeploy.core.bootstrap import Opener, utc_now
+from clawdeploy.core.bootstrap import utc_now
 from clawdeploy.core.doctor import checks, databases, leftovers, ports
 from clawdeploy.core.doctor.asking import Build
 from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.errors import ClawDeployError, PluginError
+from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import BIND_ADDRESS, DATA_DIR, PORT, PORT_RANGE
 
 

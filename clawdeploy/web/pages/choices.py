@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from clawdeploy.core.claims import ONLY_WATCHING
 from clawdeploy.core.contracts import Instance, Operation, Status
+from clawdeploy.core.phases import ONLY_WATCHING
 
 UNDER_WAY = {
     Operation.CREATE: "It is being made already.",

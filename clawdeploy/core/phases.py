@@ -1,0 +1,25 @@
+"""What is going on with an instance while an operation is under way, and what has to be there before one."""
+
+from clawdeploy.core.contracts import Instance, Operation
+from clawdeploy.core.errors import NoContainer
+
+ONLY_WATCHING = ("pulling_image", "waiting_until_ready")
+"""Phases in which the work changes nothing about the container: another wish may take over."""
+
+FIRST_PHASE = {
+    Operation.CREATE: "creating_container",
+    Operation.START: "starting",
+    Operation.STOP: "stopping",
+    Operation.RESTART: "starting",
+    Operation.RECOVER: "starting",
+    Operation.DELETE: "removing",
+}
+"""What is going on from the moment of a claim, so that what was so before it is not taken for it."""
+
+
+def require_container(instance: Instance) -> None:
+    """Raise ``NoContainer`` for an instance that never got a container, with what is known about why."""
+    if instance.container_id is None:
+        why = f" {instance.detail}" if instance.detail else ""
+        again = "" if instance.operation else ' A PATCH with {"status": "running"} tries again.'
+        raise NoContainer(f"This bot has no container yet.{why}{again}")
