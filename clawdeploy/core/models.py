@@ -175,6 +175,17 @@ class IdempotencyRow(peewee.Model):
         primary_key = peewee.CompositeKey("owner", "call", "key")
 
 
+class RateLimitRow(peewee.Model):
+    """One window of somebody's: the moments at which they did something in it; see ``core/ratelimit.py``."""
+
+    key = peewee.TextField(primary_key=True)
+    hits = JsonField(default=list)
+    empty_at = UtcField(index=True)
+
+    class Meta:
+        table_name = "rate_limit"
+
+
 @dataclass(frozen=True)
 class Tables:
     """The models of one database."""
@@ -186,6 +197,7 @@ class Tables:
     lease: Any
     activity: Any
     idempotency: Any
+    rate_limit: Any
 
 
 def tables(database: peewee.Database) -> Tables:
@@ -195,5 +207,14 @@ def tables(database: peewee.Database) -> Tables:
         meta = type("Meta", (), {"database": database, "table_name": vars(model)["_meta"].table_name})
         return type(model.__name__, (model,), {"__doc__": model.__doc__, "Meta": meta})
 
-    rows = (InstallationRow, InstanceRow, SecretRow, CredentialRow, LeaseRow, ActivityRow, IdempotencyRow)
+    rows = (
+        InstallationRow,
+        InstanceRow,
+        SecretRow,
+        CredentialRow,
+        LeaseRow,
+        ActivityRow,
+        IdempotencyRow,
+        RateLimitRow,
+    )
     return Tables(*(bound(row) for row in rows))
