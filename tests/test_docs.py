@@ -45,6 +45,7 @@ HOSTS = (
     "127.0.0.1",
     "bots.example.org",
     "click.palletsprojects.com",
+    "datatracker.ietf.org",
     "docs.docker.com",
     "download.docker.com",
     "falcon.readthedocs.io",

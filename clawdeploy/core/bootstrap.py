@@ -29,6 +29,7 @@ from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.models import tables
 from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
+from clawdeploy.core.ratelimit import CHANGES, SIGN_INS, RateLimit
 from clawdeploy.core.reconciler import Change, Reconciler
 from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import (
@@ -37,7 +38,9 @@ from clawdeploy.core.settings import (
     DATA_DIR,
     DATABASE_URL,
     PORT_RANGE,
+    RATE_LIMIT,
     RUNTIME,
+    SIGN_IN_LIMIT,
     SYNC_SECONDS,
 )
 from clawdeploy.core.sign_in import identify
@@ -87,6 +90,10 @@ class Platform:
         self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
+        # Several hosts share one window, and so its time is the database's. Whoever passes a clock in wants that one.
+        shared = database.now if clock is utc_now else clock
+        self.change_limit = RateLimit("change", config[RATE_LIMIT], CHANGES, database, models.rate_limit, shared)
+        self.sign_in_limit = RateLimit("sign-in", config[SIGN_IN_LIMIT], SIGN_INS, database, models.rate_limit, shared)
         self._claims = Claims(store, self.publish, engine_is_silent=self.engine_health.turns_out_silent, pace=pace)
         self._deployments = Deployments(store, blueprints, channels)
         self._lifecycle = Lifecycle(

@@ -4,6 +4,7 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
@@ -101,6 +102,20 @@ class Database:
         On SQLite a transaction locks everything from its start, so that the query is good as it is.
         """
         return query if self.path else query.for_update("FOR UPDATE SKIP LOCKED")
+
+    def locked(self, query: Any) -> Any:
+        """Return a query that locks the rows it finds until the transaction ends, waiting for whoever has them."""
+        return query if self.path else query.for_update()
+
+    def now(self) -> datetime:
+        """Return the present moment by the one clock that all processes share; to be called in a transaction.
+
+        SQLite is used from one machine, by that machine's clock. The hosts that share a PostgreSQL have a clock each.
+        """
+        if self.path:
+            return datetime.now(UTC)
+        moment: datetime = self.peewee.execute_sql("SELECT clock_timestamp()").fetchone()[0]
+        return moment
 
     @contextmanager
     def alone(self, seconds: float = ANSWERS_WITHIN) -> Iterator[None]:

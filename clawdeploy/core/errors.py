@@ -5,7 +5,10 @@ Every message is written for the person who gets it and never holds a secret.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from clawdeploy.core.ratelimit import Standing
 
 PUT_OFF = "What was asked for is kept and carried out as soon as it can be."
 
@@ -113,6 +116,21 @@ class SignInByBrowserNeeded(ClawDeployError):
 
     code = "sign_in_by_browser_needed"
     summary = "Sign in with a browser to change tokens and sessions"
+
+
+class RateLimited(ClawDeployError):
+    """Somebody did too much in too short a time; this time nothing was done.
+
+    ``retry_after`` is in how many seconds there is room again, ``standings`` how they stand against each rate.
+    """
+
+    code = "rate_limited"
+    summary = "Too many requests in a short time"
+
+    def __init__(self, detail: str = "", retry_after: int = 1, standings: "Sequence[Standing]" = ()) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.standings = standings
 
 
 class NoContainer(ClawDeployError):

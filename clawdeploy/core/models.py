@@ -190,6 +190,17 @@ class SpanRow(peewee.Model):
         table_name = "span"
 
 
+class RateLimitRow(peewee.Model):
+    """One window of somebody's: the moments at which they did something in it; see ``core/ratelimit.py``."""
+
+    key = peewee.TextField(primary_key=True)
+    hits = JsonField(default=list)
+    empty_at = UtcField(index=True)
+
+    class Meta:
+        table_name = "rate_limit"
+
+
 @dataclass(frozen=True)
 class Tables:
     """The models of one database."""
@@ -202,6 +213,7 @@ class Tables:
     activity: Any
     idempotency: Any
     span: Any
+    rate_limit: Any
 
 
 def tables(database: peewee.Database) -> Tables:
@@ -211,5 +223,15 @@ def tables(database: peewee.Database) -> Tables:
         meta = type("Meta", (), {"database": database, "table_name": vars(model)["_meta"].table_name})
         return type(model.__name__, (model,), {"__doc__": model.__doc__, "Meta": meta})
 
-    rows = (InstallationRow, InstanceRow, SecretRow, CredentialRow, LeaseRow, ActivityRow, IdempotencyRow, SpanRow)
+    rows = (
+        InstallationRow,
+        InstanceRow,
+        SecretRow,
+        CredentialRow,
+        LeaseRow,
+        ActivityRow,
+        IdempotencyRow,
+        SpanRow,
+        RateLimitRow,
+    )
     return Tables(*(bound(row) for row in rows))

@@ -1,13 +1,14 @@
 """The core's own settings. Plugins register theirs beside them."""
 
 import os
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import clawdeploy
 from clawdeploy.core.config import Config, Setting
+from clawdeploy.core.rates import rates
 
 
 def text(value: str) -> str:
@@ -87,6 +88,17 @@ def database_url(value: str) -> str:
     return value
 
 
+def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read comma-separated IP addresses and networks."""
+    try:
+        found = tuple(ip_network(name) for name in names(value))
+    except ValueError as error:
+        raise ValueError(f"it must be addresses or networks such as 127.0.0.1, 10.0.0.0/8: {error}") from None
+    if not all(network.prefixlen for network in found):
+        raise ValueError("a network of all addresses would let anybody say who they are")
+    return found
+
+
 def default_data_folder() -> Path:
     """Say where data lives when nobody says.
 
@@ -161,6 +173,27 @@ SYNC_SECRET = Setting(
     "Value of the `X-Sync-Secret` header that `POST /api/admin/sync` asks for. Without it the call does not exist.",
     secret=True,
 )
+RATE_LIMIT = Setting(
+    "CLAWDEPLOY_RATE_LIMIT",
+    rates,
+    rates("60/minute"),
+    "How many changes (POST, PATCH, DELETE) each user may make: `60/minute`, or several as in `60/minute;1000/hour`. "
+    "`0` means no limit.",
+)
+SIGN_IN_LIMIT = Setting(
+    "CLAWDEPLOY_SIGN_IN_LIMIT",
+    rates,
+    rates("20/minute"),
+    "How often signing in may fail from each network address before further failures are answered with 429. Good "
+    "credentials are let in all the same. `0` means no limit.",
+)
+TRUSTED_PROXIES: Setting[tuple[IPv4Network | IPv6Network, ...]] = Setting(
+    "CLAWDEPLOY_TRUSTED_PROXIES",
+    networks,
+    (),
+    "Addresses or networks of your own web servers in front of this one, comma-separated. What `X-Forwarded-For` says "
+    "of where a request came from is believed from these alone.",
+)
 SECRET_KEYS: Setting[tuple[str, ...]] = Setting(
     "CLAWDEPLOY_SECRET_KEYS",
     names,
@@ -191,6 +224,9 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     SYNC_SECONDS,
     CLEANUP_GRACE_SECONDS,
     SYNC_SECRET,
+    RATE_LIMIT,
+    SIGN_IN_LIMIT,
+    TRUSTED_PROXIES,
     SECRET_KEYS,
     DISABLED_PLUGINS,
     STRICT_PLUGINS,

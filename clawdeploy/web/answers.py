@@ -8,6 +8,7 @@ import falcon
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.errors import problem_of
+from clawdeploy.web.limits import SignInFailures
 from clawdeploy.web.logs import request_id
 from clawdeploy.web.request import Request
 
@@ -17,8 +18,9 @@ PROBLEM_TYPE = "application/problem+json"
 class ErrorAnswers:
     """Answers every error that leaves a responder or a middleware, in the one shape."""
 
-    def __init__(self, pages: ErrorPages) -> None:
+    def __init__(self, pages: ErrorPages, failures: SignInFailures) -> None:
         self._pages = pages
+        self._failures = failures
 
     def install(self, app: falcon.App[Any, Any]) -> None:
         """Take over from the framework's own error handlers."""
@@ -31,7 +33,7 @@ class ErrorAnswers:
         if page and isinstance(error, NotSignedIn | InvalidCredentials):
             resp.status, resp.location = falcon.HTTP_SEE_OTHER, "/"
             return
-        problem = problem_of(error)
+        problem = problem_of(self._failures.counted(req, error))
         resp.status = falcon.code_to_http_status(problem.status)
         resp.set_headers(dict(problem.headers))
         if page:

@@ -19,6 +19,7 @@ from clawdeploy.web.instances import (
     InstanceStop,
     OneInstance,
 )
+from clawdeploy.web.limits import ChangeLimit, SignInFailures
 from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
@@ -47,13 +48,13 @@ def create_app(platform: Platform) -> App:
     templates = Templates()
     routes = served(core_routes(platform, templates), platform.routes(), platform.host.blame)
     access: dict[str, Access] = {route.template: route.access for route in routes}
-    middleware: list[Any] = [StaticCaching(), SecurityHeaders(), RequestLog(), Guard(platform, access), QueryCheck()]
-    middleware.append(IdempotencyKeys(platform))
+    middleware: list[Any] = [StaticCaching(), SecurityHeaders(), RequestLog(), Guard(platform, access)]
+    middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform)]
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.xml_error_serialization = False
-    ErrorAnswers(ErrorPages(platform, templates)).install(app)
+    ErrorAnswers(ErrorPages(platform, templates), SignInFailures(platform)).install(app)
     app.add_static_route("/static", STATIC)
     for route in routes:
         app.add_route(route.template, route.resource)

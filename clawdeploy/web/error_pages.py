@@ -16,6 +16,7 @@ LINK_INVALID = SignInLinkInvalid.code
 ADVICE: Mapping[str, str] = {
     "not_found": "It may have been moved or deleted, or the address has a mistake in it.",
     "instance_not_found": "It may have been deleted, or be somebody else's, or the address has a mistake in it.",
+    "rate_limited": "What you asked for was not done.",
     "internal_error": "Your bots run on. If it happens again, show the request id to whoever runs this server.",
 }
 """What can be said besides a problem's own sentence, by its code."""

@@ -42,6 +42,7 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.InstanceNotFound: Row(404),
     errors.CredentialNotFound: Row(404),
     errors.SignInByBrowserNeeded: Row(403),
+    errors.RateLimited: Row(429),
     errors.NoContainer: Row(400),
     errors.OperationInProgress: Row(409, retry_after=2),
     errors.IdempotencyKeyReused: Row(422),
@@ -131,7 +132,8 @@ def _own(error: ClawDeployError) -> Problem:
         return INTERNAL
     if row.status > 500:
         logger.warning("%s: %s", error.code, error.detail)
-    headers = {"Retry-After": str(row.retry_after)} if row.retry_after else {}
+    retry_after = error.retry_after if isinstance(error, errors.RateLimited) else row.retry_after
+    headers = {"Retry-After": str(retry_after)} if retry_after else {}
     if row.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="ClawDeploy"'
     fields = error.errors if isinstance(error, InvalidInput) else {}

@@ -1,6 +1,7 @@
 """A request, and who is calling."""
 
 import time
+from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -9,6 +10,7 @@ import falcon
 from clawdeploy.core.contracts import Credentials, Identity
 from clawdeploy.core.errors import NotSignedIn
 from clawdeploy.core.idempotency import Once
+from clawdeploy.core.ratelimit import Standing
 from clawdeploy.web.logs import request_id
 
 
@@ -19,6 +21,7 @@ class Request(falcon.Request):
         self.started = time.monotonic()
         self._identity: Identity | None = None
         self.once: Once | None = None
+        self.standings: Sequence[Standing] = ()
         request_id.set(token_hex(8))
         super().__init__(*arguments, **options)
 

@@ -13,6 +13,7 @@ from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from tests.browser.staged_server import RUNTIME, StagedEngine
 from tests.platforms import GOOD, memory_platform
+from tests.web.people import UNHURRIED
 from tests.web.serving import HOST, SERVE, Served
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,7 @@ class LiveSite:
     """
 
     def __init__(self, folder: Path, *, on_docker: bool = False, **settings: str) -> None:
-        usual = {"WORKERS": "1", "SYNC_SECONDS": "1", "WAIT_SECONDS": "1"}
+        usual = {"WORKERS": "1", "SYNC_SECONDS": "1", "WAIT_SECONDS": "1", **UNHURRIED}
         if on_docker:
             # Away from the usual range, so that a ClawDeploy that is in use on this machine keeps its ports.
             usual |= {"RUNTIME": "docker", "STANDIN_IMAGE": STANDIN_IMAGE, "PORT_RANGE": "22000-22999"}

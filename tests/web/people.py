@@ -16,10 +16,18 @@ from tests.platforms import GOOD, memory_platform
 SYNC_SECRET = "open-sesame-\u00e9"
 
 
+UNHURRIED = {"RATE_LIMIT": "1000/second", "SIGN_IN_LIMIT": "1000/second"}
+"""Settings for tests that do in a second what takes people an hour, and are not about that."""
+
+
 class Site:
-    """A platform on the memory runtime, or on one wrapped around it, and the application that serves it."""
+    """A platform on the memory runtime, or on one wrapped around it, and the application that serves it.
+
+    The limits of what may be done in a minute are out of the way, unless a test sets them.
+    """
 
     def __init__(self, folder: Path, *, plugins: dict[str, object] | None = None, **settings: Any) -> None:
+        settings = {**UNHURRIED, **settings}
         self.memory = MemoryRuntime()
         self.settings = settings
         self.platform: Platform = memory_platform(folder, runtime=self.wrap, plugins=plugins, **settings)

@@ -49,6 +49,8 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "CLAWDEPLOY_DATA_DIR": str(folder / "data"),
         "CLAWDEPLOY_RUNTIME": "memory",
+        # Tests change more in a minute than people do.
+        "CLAWDEPLOY_RATE_LIMIT": "0",
         **{name if name == "DOCKER_HOST" else f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
     }
 

@@ -39,7 +39,7 @@ def test_codes_belong_to_one_kind_each() -> None:
 def test_only_documented_statuses(kind: type[ClawDeployError]) -> None:
     """A 500 is always a defect, and a 503 always says when to try again."""
     row = TABLE[kind]
-    assert row.status in (400, 401, 403, 404, 409, 410, 413, 415, 422, 500, 503)
+    assert row.status in (400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 500, 503)
     assert row.status != 503 or row.retry_after
 
 

@@ -72,7 +72,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
     connection.hidden = true;
     updatedAt = Date.now();
     sayHowOld();
-  } else if (status === 401) {
+  } else if (status === 401 || status === 429) {
+    // To look at something is too much only for those who fail to sign in too often.
     lost("You are signed out, so this page is no longer fresh.", "Sign in again");
   } else if (status === 404) {
     lost("This bot was deleted.", "Back to Dashboard", "/dashboard");

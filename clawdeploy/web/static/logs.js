@@ -137,7 +137,8 @@ function sayHowMany() {
 }
 
 async function refuse(answer) {
-  if (answer.status === 401) return say("You are signed out. Sign in again to see the logs.");
+  // To look at something is too much (429) only for those who fail to sign in too often.
+  if (answer.status === 401 || answer.status === 429) return say("You are signed out. Sign in again to see the logs.");
   gone = answer.status === 404;
   if (gone) return say("This bot is not there any more.");
   const problem = await answer.json().catch(() => ({}));

@@ -1,0 +1,73 @@
+"""Who does too much in too short a time: changes by user, failed sign-ins by where they come from."""
+
+import logging
+from collections.abc import Mapping
+
+import falcon
+
+from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
+from clawdeploy.core.rates import period
+from clawdeploy.core.settings import TRUSTED_PROXIES
+from clawdeploy.web.origin import SAFE_METHODS
+from clawdeploy.web.peers import Peers
+from clawdeploy.web.request import Request
+
+FAILED_SIGN_INS = (NotSignedIn, InvalidCredentials, SignInLinkInvalid)
+
+logger = logging.getLogger(__name__)
+
+
+class ChangeLimit:
+    """Middleware that counts each change of a signed-in user, whatever comes of it, and refuses what is too much.
+
+    It stands behind the guard, so that another site that abuses somebody's browser uses nothing of theirs up, and
+    before whatever reads the request. The headers are those of draft-ietf-httpapi-ratelimit-headers-11.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._limit = platform.change_limit
+
+    def process_resource(
+        self,
+        req: Request,
+        resp: falcon.Response,
+        resource: object,
+        params: Mapping[str, object],
+    ) -> None:
+        """Count a change; raises ``RateLimited``."""
+        if req.method in SAFE_METHODS or not req.signed_in:
+            return
+        try:
+            req.standings = self._limit.take(req.caller)
+        except RateLimited as refused:
+            req.standings = refused.standings
+            raise
+
+    def process_response(self, req: Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
+        """Say what the rates are, and how much of each is left for how many seconds."""
+        if req.standings:
+            rates = [(f'"per-{period(one.rate).replace(" ", "-")}"', one) for one in req.standings]
+            policies = (f"{name};q={one.rate.amount};w={one.rate.get_expiry()}" for name, one in rates)
+            resp.set_header("RateLimit-Policy", ", ".join(policies))
+            resp.set_header("RateLimit", ", ".join(f"{name};r={one.remaining};t={one.seconds}" for name, one in rates))
+
+
+class SignInFailures:
+    """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._limit = platform.sign_in_limit
+        self._peers = Peers(platform.config[TRUSTED_PROXIES])
+
+    def counted(self, req: Request, error: Exception) -> Exception:
+        """Return what a request is answered with that ended in an error: that error, or that it was one too many."""
+        if not isinstance(error, FAILED_SIGN_INS):
+            return error
+        try:
+            self._limit.take(self._peers.peer(req))
+        except RateLimited as refused:
+            return refused
+        except DatabaseUnavailable as unavailable:
+            logger.warning("A failed sign-in could not be counted: %s", unavailable.detail)
+        return error
