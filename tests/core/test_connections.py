@@ -16,6 +16,7 @@ from clawdeploy.core import database as database_module
 from clawdeploy.core.database import Database
 from clawdeploy.core.deadline import at_most
 from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.testing import eventually
 from tests.databases import PostgresServer
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.troubles import through
@@ -64,7 +65,7 @@ def test_one_that_accepts_connections_and_says_nothing_is_given_up(tmp_path: Pat
 
         with ThreadPoolExecutor(16) as threads:
             took = list(threads.map(try_it, range(16)))
-        assert PATIENCE * 0.9 < max(took) < PATIENCE * 4, "nobody waits for those who connect"
+        assert PATIENCE * 0.9 < max(took) < PATIENCE * 4
         assert try_it(0) < PATIENCE * 4
 
 
@@ -116,6 +117,20 @@ def test_a_connection_is_used_again_until_it_is_old(database: Database, monkeypa
     assert ask(database) == first
     monkeypatch.setattr(connections, "KEPT_SECONDS", 0.0)
     assert ask(database) != first
+
+
+def test_who_has_a_connection_does_not_wait_for_one_who_makes_one(database: Database, proxy: FaultProxy) -> None:
+    first = ask(database)
+    with ThreadPoolExecutor(1) as threads:
+        with database.reading():
+            proxy.break_(Fault.HANG, b"user\0")
+            connecting = threads.submit(ask, database)
+            assert eventually(lambda: proxy.injected > 0, 4)
+        assert ask(database) == first
+        assert not connecting.done()
+        proxy.mend()
+        with pytest.raises(DatabaseUnavailable):
+            connecting.result(10)
 
 
 def test_one_that_was_made_while_nothing_could_be_written_is_not_kept(
