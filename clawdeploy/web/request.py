@@ -19,6 +19,7 @@ class Request(falcon.Request):
         self.started = time.monotonic()
         self._identity: Identity | None = None
         self.once: Once | None = None
+        self.query: dict[str, Any] = {}
         request_id.set(token_hex(8))
         super().__init__(*arguments, **options)
 
