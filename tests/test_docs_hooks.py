@@ -99,6 +99,10 @@ def register_routes(module: types.ModuleType, folder: Path, caplog: pytest.LogCa
     app.get("/api/who-am-i", status=401)
     signed_in = app.get("/api/who-am-i", headers={"Authorization": f"Bearer {token.reveal()}"})
     assert signed_in.json == {"userId": "me"}
+    told = app.get("/api/openapi.json").json
+    assert told["paths"]["/api/who-am-i"]["get"]["summary"] == "Say who is calling."
+    assert told["components"]["schemas"]["Person"]["required"] == ["userId"]
+    assert set(told["paths"]["/api/version"]["get"]["responses"]) == {"default"}
 
 
 def register_commands(module: types.ModuleType, folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from clawdeploy.core.answers import EVIDENCE
 from clawdeploy.core.contracts import Activity, Observation
 
 KEPT = 200
@@ -18,16 +19,8 @@ LONGEST_EVIDENCE = 300
 
 def evidence(seen: Observation) -> Mapping[str, object]:
     """Return what was seen of a container as JSON values; what says nothing is left out."""
-    told = {
-        "container": seen.state.value,
-        "containerId": (seen.container_id or "")[:12],
-        "exitCode": seen.exit_code,
-        "outOfMemory": seen.out_of_memory,
-        "restartCount": seen.restart_count,
-        "unhealthy": seen.unhealthy,
-        "endedWithEngine": seen.ended_with_engine,
-        "engineError": seen.engine_error[:LONGEST_EVIDENCE],
-    }
+    bounded = {"container_id": (seen.container_id or "")[:12], "engine_error": seen.engine_error[:LONGEST_EVIDENCE]}
+    told = EVIDENCE.dump({**vars(seen), **bounded})
     return {name: value for name, value in told.items() if value or (name == "exitCode" and value is not None)}
 
 

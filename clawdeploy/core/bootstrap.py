@@ -50,6 +50,9 @@ from clawdeploy.core.watch import Watch
 
 T = TypeVar("T")
 
+BEARER = {"type": "http", "scheme": "bearer"}
+"""What callers send to an auth provider that says nothing about it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -99,8 +102,8 @@ class Platform:
         self._lifecycle = Lifecycle(
             store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish, pace
         )
-        schemas = Schemas(self.catalog)
-        self.instances = Instances(config, store, self._claims, self._lifecycle, schemas, host, self._patience)
+        self.schemas = Schemas(self.catalog)
+        self.instances = Instances(config, store, self._claims, self._lifecycle, self.schemas, host, self._patience)
         self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, self.engine_health, pace)
         lease = Lease(database, models.lease, clock, "reconciler")
         spans = Spans(database, models.span, clock)
@@ -125,6 +128,10 @@ class Platform:
         knows the caller.
         """
         return identify(self._providers, credentials)
+
+    def security_schemes(self) -> Mapping[str, Mapping[str, str]]:
+        """Return how callers show who they are, as OpenAPI says it, by the name of the provider."""
+        return {provider.name: getattr(provider, "security_scheme", BEARER) for provider in self._providers}
 
     def routes(self) -> list[OfferedRoute]:
         """Return the HTTP resources of plugins, and whose they are."""

@@ -1,9 +1,10 @@
 """What can be chosen on this server: language models, channels, blueprints."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from clawdeploy.core.answers import BLUEPRINT, CHANNEL, LANGUAGE_MODEL
 from clawdeploy.core.contracts import Blueprint, Channel
 
 
@@ -38,22 +39,11 @@ class Catalog:
 
     def models(self) -> list[dict[str, Any]]:
         """Return the language models as JSON values."""
-        return [asdict(model) for model in LANGUAGE_MODELS]
+        return list(LANGUAGE_MODEL.dump(LANGUAGE_MODELS, many=True))
 
     def channels(self) -> list[dict[str, Any]]:
         """Return the channels with the credential fields of their forms, as JSON values."""
-        return [
-            {
-                "name": channel.name,
-                "label": channel.label,
-                "help": channel.help,
-                "credentialFields": [
-                    {"name": field.name, "label": field.label, "help": field.help}
-                    for field in channel.credential_fields
-                ],
-            }
-            for channel in self.channel_members.values()
-        ]
+        return list(CHANNEL.dump(self.channel_members.values(), many=True))
 
     def labels(self) -> dict[str, str]:
         """Return what people see in place of the name of a model, channel or blueprint."""
@@ -65,11 +55,6 @@ class Catalog:
     def blueprints(self) -> list[dict[str, Any]]:
         """Return the blueprints, as JSON values; one of them is the default."""
         return [
-            {
-                "name": blueprint.name,
-                "label": blueprint.label,
-                "description": blueprint.description,
-                "default": blueprint.name == self.default_blueprint,
-            }
+            {**BLUEPRINT.dump(blueprint), "default": blueprint.name == self.default_blueprint}
             for blueprint in self.blueprint_members.values()
         ]

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -17,6 +17,7 @@ LONGEST_NAME = 100
 LONGEST_TEXT = 100
 LONGEST_SECRET = 4096
 LARGEST_CONFIG = 16 * 1024
+WISHES = ("running", "stopped")
 OBSERVED_STATUSES = ("pending", "creating", "error", "deleted")
 ONLY_TEXT: dict[str, Any] = {
     "invalid": "It must be a text.",
@@ -24,7 +25,15 @@ ONLY_TEXT: dict[str, Any] = {
     "required": "It is required.",
 }
 
+TRIMMED = "White space around it is removed first."
+ON_ONE_LINE = "no line breaks, no other control characters and nothing that turns the direction of text"
+
 logger = logging.getLogger(__name__)
+
+
+def said(description: str, **further: Any) -> dict[str, Any]:
+    """Return the metadata of a field: its description, and what JSON Schema can say besides its type."""
+    return {"description": description, **further}
 
 
 def _check_name(value: str) -> None:
@@ -66,7 +75,7 @@ def _check_config(value: dict[str, Any]) -> None:
 def _check_wish(value: str) -> None:
     if value in OBSERVED_STATUSES:
         raise ValidationError(f'"{value}" is observed, never set. Only "running" and "stopped" can be asked for.')
-    if value not in ("running", "stopped"):
+    if value not in WISHES:
         raise ValidationError('It must be "running" or "stopped".')
 
 
@@ -84,18 +93,38 @@ class _AnyObject(fields.Field[dict[str, Any]]):
         return value
 
 
+class _Credentials(_AnyObject):
+    """A JSON object of secrets, each trimmed as one that stands alone is."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        given = super()._deserialize(value, *arguments, **options)
+        return {field: secret.strip() if isinstance(secret, str) else secret for field, secret in given.items()}
+
+
 def name(**options: Any) -> fields.Field[Any]:
     """Return the field of a name: trimmed, on one line, not too long, with something to see in it."""
-    return _Trimmed(validate=_check_name, error_messages=ONLY_TEXT, **options)
+    told = said(
+        f"{TRIMMED} Any script and emoji, at least one of them visible, but {ON_ONE_LINE}.",
+        minLength=1,
+        maxLength=LONGEST_NAME,
+    )
+    return _Trimmed(validate=_check_name, error_messages=ONLY_TEXT, metadata=told, **options)
 
 
-def _secret(key: str) -> fields.Field[Any]:
-    return _Trimmed(data_key=key, allow_none=True, validate=_check_secret, error_messages=ONLY_TEXT)
+def _told_of_secret(what: str) -> dict[str, Any]:
+    form = {"minLength": 1, "maxLength": LONGEST_SECRET, "pattern": "^[!-~]+$", "not": {"enum": [MASK]}}
+    return said(f"{what}; `null` means none. {TRIMMED}", **form)
+
+
+def _secret(key: str, what: str) -> fields.Field[Any]:
+    told = _told_of_secret(what)
+    return _Trimmed(data_key=key, allow_none=True, validate=_check_secret, error_messages=ONLY_TEXT, metadata=told)
 
 
 def optional_text(key: str) -> fields.Field[Any]:
     """Return a field of short text that may be absent or null."""
-    return _Trimmed(data_key=key, allow_none=True, validate=_check_text, error_messages=ONLY_TEXT)
+    told = said(f"{TRIMMED} Kept, not used; it may have {ON_ONE_LINE}.", maxLength=LONGEST_TEXT)
+    return _Trimmed(data_key=key, allow_none=True, validate=_check_text, error_messages=ONLY_TEXT, metadata=told)
 
 
 def choice(names: list[str], **options: Any) -> fields.Field[Any]:
@@ -106,16 +135,30 @@ def choice(names: list[str], **options: Any) -> fields.Field[Any]:
 
 def wished_status() -> fields.Field[Any]:
     """Return the field of a status that is asked for."""
-    return fields.String(validate=_check_wish, error_messages=ONLY_TEXT)
+    told = said("Starts the bot, making its container first if there is none, or stops it.", enum=list(WISHES))
+    return fields.String(validate=_check_wish, error_messages=ONLY_TEXT, metadata=told)
 
 
-def shared_fields() -> dict[str, Any]:
-    """Return the fields that a create and a change have in common, with the same limits."""
+def shared_fields(credentials: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that a create and a change have in common, with the same limits.
+
+    ``credentials`` are the names that some channel knows.
+    """
+    of_channel = "the channel may refuse what does not look like one of its own"
+    credential = {"type": ["string", "null"], **_told_of_secret(f"A credential; {of_channel}")}
+    config = said(f"Any JSON object, of at most {LARGEST_CONFIG} bytes. A change replaces all of it.", type="object")
+    further = said(
+        "Further credentials of the channel, by field name; those of other channels are refused. `botToken` may stand "
+        "here or beside it, not both.",
+        type="object",
+        properties=dict.fromkeys(credentials, credential),
+        additionalProperties=False,
+    )
     return {
-        "bot_token": _secret("botToken"),
-        "api_key": _secret("apiKey"),
-        "credentials": _AnyObject(allow_none=True),
-        "config": _AnyObject(validate=_check_config, error_messages=ONLY_TEXT),
+        "bot_token": _secret("botToken", f"The bot's token at the chat network; {of_channel}"),
+        "api_key": _secret("apiKey", "The key for the language model"),
+        "credentials": _Credentials(allow_none=True, metadata=further),
+        "config": _AnyObject(validate=_check_config, error_messages=ONLY_TEXT, metadata=config),
     }
 
 
@@ -133,8 +176,10 @@ def check_credentials(
         try:
             if field not in known and (value is not None or field not in removable):
                 raise ValidationError(f"{label} has no such credential; leave it out.")
+            if not isinstance(value, str | None):
+                raise ValidationError(ONLY_TEXT["invalid"])
             if value is not None:
-                _check_secret(value if isinstance(value, str) else "")
+                _check_secret(value)
         except ValidationError as error:
             errors[field] = [str(said) for said in error.messages]
     if channel and not errors:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from clawdeploy.core.activity import KEPT
+from clawdeploy.core.answers import dump_instance
 from clawdeploy.core.background import in_background
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
@@ -20,7 +21,7 @@ from clawdeploy.core.phases import require_container
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.reasons import explain
-from clawdeploy.core.schemas import Schemas, dump_instance
+from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS, in_url, reachable
 from clawdeploy.core.store import Found, InstanceStore, Page
 

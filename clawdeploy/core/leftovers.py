@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from clawdeploy.core.answers import timestamp
 from clawdeploy.core.contracts import Holding, Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.observing import guarded
-from clawdeploy.core.schemas import timestamp
 from clawdeploy.core.spans import LONGEST_SILENCE, Span, Spans, covered
 
 UNKNOWN_ID = "No bot in the database has this id."

@@ -1,19 +1,17 @@
-"""What comes in and what goes out, as JSON: camelCase there, snake_case here."""
+"""What comes in, as JSON: camelCase there, snake_case here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError
 
 from clawdeploy.core.catalog import LANGUAGE_MODELS, Catalog
-from clawdeploy.core.contracts import Activity, Channel, Instance, Secret
+from clawdeploy.core.contracts import Channel, Instance, Secret
 from clawdeploy.core.errors import InvalidInput
 from clawdeploy.core.fields import (
     API_KEY,
     BOT_TOKEN,
-    MASK,
     check_credentials,
     choice,
     name,
@@ -41,11 +39,13 @@ class Changes:
 
 
 class Schemas:
-    """Checks what comes in against what this server offers."""
+    """Checks what comes in against what this server offers; ``new`` and ``change`` say what that is."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._new = Schema.from_dict(
+        known = {field.name for channel in catalog.channel_members.values() for field in channel.credential_fields}
+        shared = shared_fields(sorted(known))
+        self.new: Schema = Schema.from_dict(
             {
                 "name": name(required=True),
                 "model": choice([model.name for model in LANGUAGE_MODELS], required=True),
@@ -54,20 +54,14 @@ class Schemas:
                 "region": optional_text("region"),
                 "instance_type": optional_text("instanceType"),
                 "ip_address": optional_text("ipAddress"),
-                **shared_fields(),
+                **shared,
             }
         )()
-        self._changes = Schema.from_dict(
-            {
-                "name": name(),
-                "status": wished_status(),
-                **shared_fields(),
-            }
-        )()
+        self.change: Schema = Schema.from_dict({"name": name(), "status": wished_status(), **shared})()
 
     def new_instance(self, body: Mapping[str, Any]) -> NewInstance:
         """Check the body of a create; raises ``InvalidInput`` with a sentence for each wrong field, all at once."""
-        loaded, errors = _load(self._new, body)
+        loaded, errors = _load(self.new, body)
         values: dict[str, Secret | None] = {}
         # A channel that is wrong itself says nothing about credentials.
         if "channel" in loaded:
@@ -79,7 +73,7 @@ class Schemas:
 
     def changes(self, body: Mapping[str, Any], instance: Instance) -> Changes:
         """Check the body of a patch of this instance; raises ``InvalidInput``."""
-        loaded, errors = _load(self._changes, body)
+        loaded, errors = _load(self.change, body)
         stored = instance.secrets_set
         values = self._secrets(loaded, self._catalog.channel_members.get(instance.channel), stored, errors)
         if errors:
@@ -106,55 +100,6 @@ class Schemas:
         for field, sentences in check_credentials(given, channel, (stored | {BOT_TOKEN}) - {API_KEY}).items():
             errors.setdefault(field, sentences)
         return {field: None if value is None else Secret(value) for field, value in (given | api_key).items()}
-
-
-def dump_activity(entry: Activity) -> dict[str, Any]:
-    """Return something that has happened as JSON values."""
-    return {
-        "at": timestamp(entry.at),
-        "actor": entry.actor,
-        "kind": entry.kind,
-        "what": entry.what,
-        "reason": entry.reason or None,
-        "detail": entry.detail or None,
-        "evidence": dict(entry.evidence),
-    }
-
-
-def dump_instance(instance: Instance, url: str | None) -> dict[str, Any]:
-    """Return an instance as JSON values. A secret is ``"***"`` or ``None``, never its value."""
-    masked = dict.fromkeys(sorted(instance.secrets_set), MASK)
-    return {
-        "id": instance.id,
-        "userId": instance.owner,
-        "name": instance.name,
-        "model": instance.model,
-        "channel": instance.channel,
-        "blueprint": instance.blueprint,
-        "status": instance.status.value,
-        "statusReason": instance.reason or None,
-        "statusDetail": instance.detail or None,
-        "statusSince": timestamp(instance.status_since),
-        "statusAsOf": timestamp(instance.status_as_of),
-        "operation": instance.operation.value if instance.operation else None,
-        "botToken": masked.pop(BOT_TOKEN, None),
-        "apiKey": masked.pop(API_KEY, None),
-        "credentials": masked,
-        "containerId": instance.container_id,
-        "port": instance.host_port,
-        "url": url,
-        "config": instance.config,
-        "region": instance.region,
-        "instanceType": instance.instance_type,
-        "ipAddress": instance.ip_address,
-        "createdAt": timestamp(instance.created_at),
-        "updatedAt": timestamp(instance.updated_at),
-    }
-
-
-def timestamp(moment: datetime) -> str:
-    """Return an aware UTC moment in RFC 3339."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _load(schema: Schema, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -4,7 +4,7 @@ import errno
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -33,6 +33,7 @@ class ApiTokens:
     """Recognizes callers by a bearer token that this server issued."""
 
     name = "api_tokens"
+    security_scheme: Mapping[str, str] = {"type": "http", "scheme": "bearer", "bearerFormat": f"{PREFIX}..."}
 
     def __init__(self, credentials: CredentialStore) -> None:
         self._credentials = credentials

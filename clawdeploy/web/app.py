@@ -21,6 +21,7 @@ from clawdeploy.web.instances import (
 )
 from clawdeploy.web.limits import ChangeLimit, SignInFailures
 from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
+from clawdeploy.web.openapi import OpenApi
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
 from clawdeploy.web.pages.dashboard import Dashboard
@@ -46,7 +47,10 @@ def create_app(platform: Platform) -> App:
     plugin or the mode is strict, and when two want one address.
     """
     templates = Templates()
-    routes = served(core_routes(platform, templates), platform.routes(), platform.host.blame)
+    openapi = OpenApi()
+    own = core_routes(platform, templates, openapi)
+    routes = served(own, platform.routes(), platform.host.blame)
+    openapi.describe(platform, [route for route in routes if route.template.startswith("/api/") or route not in own])
     access: dict[str, Access] = {route.template: route.access for route in routes}
     middleware: list[Any] = [StaticCaching(), SecurityHeaders(), RequestLog(), Guard(platform, access)]
     middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform)]
@@ -61,7 +65,7 @@ def create_app(platform: Platform) -> App:
     return app
 
 
-def core_routes(platform: Platform, templates: Templates) -> list[Route]:
+def core_routes(platform: Platform, templates: Templates, openapi: OpenApi) -> list[Route]:
     """Return our own resources; those that say nothing about access need a signed-in user."""
     return [
         Route("/", Landing(platform, templates), "public"),
@@ -86,6 +90,7 @@ def core_routes(platform: Platform, templates: Templates) -> list[Route]:
         Route("/dashboard/instances/{instance_id}/retry", Retry(platform, templates)),
         Route("/dashboard/instances/{instance_id}/delete", Delete(platform, templates)),
         Route("/api/health", Health(platform), "public"),
+        Route("/api/openapi.json", openapi, "public"),
         Route("/api/admin/sync", Sync(platform), "admin"),
         Route("/api/channels", Channels(platform)),
         Route("/api/models", Models(platform)),

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import falcon
+from marshmallow import fields
 
 from clawdeploy.core import errors
+from clawdeploy.core.answers import Answer
 from clawdeploy.core.errors import ClawDeployError, InvalidCredentials, InvalidInput, NotSignedIn
+from clawdeploy.core.fields import said
 from clawdeploy.web import refusals
 
 logger = logging.getLogger(__name__)
@@ -78,6 +81,32 @@ FRAMEWORK: Mapping[int, tuple[str, str]] = {
     416: ("range_not_satisfiable", "The file has no such part."),
 }
 
+# What the server refuses before the application gets to see it: status, code and a sentence.
+MALFORMED_REQUEST = (400, "malformed_request", "The request is not well-formed HTTP.")
+URI_TOO_LONG = (414, *FRAMEWORK[414])
+EXPECTATION_FAILED = (417, "expectation_failed", "The Expect header asks for something unknown.")
+HEADERS_TOO_LARGE = (431, "headers_too_large", "The request's headers are too large.")
+
+
+class ProblemAnswer(Answer):
+    """Every error (RFC 9457)."""
+
+    type = fields.String(metadata=said("A name, not an address to open."))
+    title = fields.String(metadata=said("A few words for a person."))
+    status = fields.Integer(metadata=said("The HTTP status."))
+    detail = fields.String(metadata=said("A sentence for a person."))
+    code = fields.String(metadata=said("Stable, for programs."))
+    request_id = fields.String(metadata=said("To find it in the server's log."))
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata=said("With `invalid_input`: what is wrong with each field, query parameter or header."),
+    )
+    optional = frozenset({"errors"})
+
+
+PROBLEM = ProblemAnswer()
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -96,15 +125,10 @@ class Problem:
         ``type`` is a name, not an address: a self-hosted server has no documentation site that
         every reader could reach. ``docs/api.md`` lists the codes.
         """
-        members: dict[str, Any] = {
-            "type": f"urn:clawdeploy:error:{self.code}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            "requestId": request_id,
-        }
-        return members | ({"errors": self.errors} if self.errors else {})
+        members = {**vars(self), "type": f"urn:clawdeploy:error:{self.code}", "request_id": request_id}
+        if not self.errors:
+            del members["errors"]
+        return dict(PROBLEM.dump(members))
 
 
 INTERNAL = Problem(

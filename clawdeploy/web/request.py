@@ -22,6 +22,7 @@ class Request(falcon.Request):
         self._identity: Identity | None = None
         self.once: Once | None = None
         self.standings: Sequence[Standing] = ()
+        self.query: dict[str, Any] = {}
         request_id.set(token_hex(8))
         super().__init__(*arguments, **options)
 

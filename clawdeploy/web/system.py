@@ -3,11 +3,57 @@
 from datetime import UTC, datetime
 
 import falcon
+from marshmallow import fields
 
+from clawdeploy.core.answers import Answer, BlueprintAnswer, ChannelAnswer, LanguageModelAnswer
 from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.contracts import Call, documented
+from clawdeploy.core.errors import DatabaseUnavailable, EngineError
+from clawdeploy.core.fields import said
 from clawdeploy.web.queries import ApiResource
 from clawdeploy.web.request import Request
 from clawdeploy.web.strict_json import read_nothing
+
+
+class HealthAnswer(Answer):
+    """Whether the server and the engine are well."""
+
+    status = fields.String(metadata={"enum": ["ok"]})
+    timestamp = fields.String(metadata={"format": "date-time"})
+    docker = fields.String(metadata=said("Whether the engine answers.", enum=["connected", "disconnected"]))
+
+
+class ChangeAnswer(Answer):
+    """What a sync found different."""
+
+    id = fields.String(metadata=said("Whose status it is: an instance."))
+    before = fields.String(metadata=said("The status that it had."))
+    after = fields.String(metadata=said("The status that it has."))
+    reason = fields.String(metadata=said("Why, as a code; empty when all is well."))
+
+
+class Changes(Answer):
+    """What changed."""
+
+    changes = fields.List(fields.Nested(ChangeAnswer))
+
+
+class ModelList(Answer):
+    """The language models to choose from."""
+
+    models = fields.List(fields.Nested(LanguageModelAnswer))
+
+
+class ChannelList(Answer):
+    """The chat networks to choose from."""
+
+    channels = fields.List(fields.Nested(ChannelAnswer))
+
+
+class BlueprintList(Answer):
+    """What can be deployed."""
+
+    blueprints = fields.List(fields.Nested(BlueprintAnswer))
 
 
 class Health(ApiResource):
@@ -16,6 +62,7 @@ class Health(ApiResource):
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
+    @documented(Call(HealthAnswer()))
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         """Say that the server runs, and whether the engine answers it."""
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -31,6 +78,7 @@ class Sync(ApiResource):
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
+    @documented(Call(Changes(), raises=(DatabaseUnavailable, EngineError)))
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Compare every instance with its container now, and say what changed."""
         read_nothing(req)
@@ -43,6 +91,7 @@ class Channels(ApiResource):
     def __init__(self, platform: Platform) -> None:
         self._catalog = platform.catalog
 
+    @documented(Call(ChannelList()))
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         """Say which chat networks a bot can talk on, and which credentials each needs."""
         resp.media = {"channels": self._catalog.channels()}
@@ -54,6 +103,7 @@ class Models(ApiResource):
     def __init__(self, platform: Platform) -> None:
         self._catalog = platform.catalog
 
+    @documented(Call(ModelList()))
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         """Say which models a bot can think with."""
         resp.media = {"models": self._catalog.models()}
@@ -65,6 +115,7 @@ class Blueprints(ApiResource):
     def __init__(self, platform: Platform) -> None:
         self._catalog = platform.catalog
 
+    @documented(Call(BlueprintList()))
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         """Say what this server can deploy."""
         resp.media = {"blueprints": self._catalog.blueprints()}

@@ -24,9 +24,10 @@ from gunicorn import util
 from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
+from clawdeploy.web import errors
 from clawdeploy.web.boot import Boot
 from clawdeploy.web.connections import HEAD_SECONDS, Connection
-from clawdeploy.web.errors import FRAMEWORK, INTERNAL, Problem
+from clawdeploy.web.errors import INTERNAL, Problem
 from clawdeploy.web.logs import request_id
 
 logger = logging.getLogger(__name__)
@@ -36,9 +37,9 @@ FIRST_REQUEST_SECONDS = 1.0
 
 # What gunicorn refuses before the application sees it; any other malformed request is a 400.
 REFUSED: dict[type[BaseException], tuple[int, str, str]] = {
-    http_errors.LimitRequestLine: (414, *FRAMEWORK[414]),
-    http_errors.LimitRequestHeaders: (431, "headers_too_large", "The request's headers are too large."),
-    http_errors.ExpectationFailed: (417, "expectation_failed", "The Expect header asks for something unknown."),
+    http_errors.LimitRequestLine: errors.URI_TOO_LONG,
+    http_errors.LimitRequestHeaders: errors.HEADERS_TOO_LARGE,
+    http_errors.ExpectationFailed: errors.EXPECTATION_FAILED,
 }
 
 
@@ -167,7 +168,7 @@ class PatientWorker(ThreadWorker):
 def _refusal(error: BaseException) -> Problem:
     if not isinstance(error, http_errors.ParseException):
         return INTERNAL
-    status, code, detail = REFUSED.get(type(error), (400, "malformed_request", "The request is not well-formed HTTP."))
+    status, code, detail = REFUSED.get(type(error), errors.MALFORMED_REQUEST)
     return Problem(status, code, "The request was not understood", detail)
 
 

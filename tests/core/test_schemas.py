@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from clawdeploy.core.answers import dump_instance
 from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.contracts import Channel, CredentialField, Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.errors import InvalidInput
-from clawdeploy.core.schemas import Schemas, dump_instance
+from clawdeploy.core.schemas import Schemas
 from clawdeploy.plugins.discord import Discord
 from clawdeploy.plugins.standin import StandIn
 from clawdeploy.plugins.telegram import Telegram

@@ -80,7 +80,7 @@ class Play:
     """
 
     def __init__(self, app: Callable[..., Any], real: dict[str, str]) -> None:
-        self._app = app
+        self.app = app
         self._real = real
 
     def send(self, exchange: Exchange) -> Message:
@@ -88,7 +88,7 @@ class Play:
         method, address = self._here(exchange.request.start).split(" ")
         headers = {name: self._here(value) for name, value in exchange.request.headers.items()}
         body = b"" if exchange.request.json is None else self._here(json.dumps(exchange.request.json)).encode()
-        answer = TestRequest.blank(address, method=method, headers=headers, body=body).get_response(self._app)
+        answer = TestRequest.blank(address, method=method, headers=headers, body=body).get_response(self.app)
         media = json.loads(answer.body) if answer.body and "json" in (answer.content_type or "") else None
         self._learn(exchange.answer.json, media)
         self._learn_cookie(exchange.answer.headers.get("Set-Cookie"), answer.headers.get("Set-Cookie"))

@@ -12,6 +12,7 @@ from clawdeploy.core.contracts import Runtime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.web.app import App, create_app
 from tests.platforms import GOOD, memory_platform
+from tests.web.conformance import Conformance
 
 SYNC_SECRET = "open-sesame-\u00e9"
 
@@ -32,6 +33,7 @@ class Site:
         self.settings = settings
         self.platform: Platform = memory_platform(folder, runtime=self.wrap, plugins=plugins, **settings)
         self.app: App = create_app(self.platform)
+        self._conformance: Conformance | None = None
 
     def wrap(self, installation: str) -> Runtime:
         """Return the runtime of the platform; a site that is to fail overrides it."""
@@ -69,6 +71,13 @@ class Site:
         """Return all that a refused request must leave as it is: rows and containers."""
         return [self.instances(user) for user in ("ann", "bob")], dict(self.memory.observe_all())
 
+    def is_documented(self, method: str, path: str, answer: webtest.TestResponse) -> None:
+        """Make sure that an answer is one that the OpenAPI document tells of; all calls of tests are looked at."""
+        if self._conformance is None:
+            self._conformance = Conformance(webtest.TestApp(self.app).get("/api/openapi.json").json)
+        complaints = list(self._conformance.complaints(method, path, answer))
+        assert not complaints, (method, path, answer.status, complaints)
+
     def close(self) -> None:
         """Give everything back."""
         self.platform.close()
@@ -94,7 +103,9 @@ class Caller:
             request.environ.pop("CONTENT_LENGTH", None)
         else:
             request.body = body
-        return self.test.do_request(request, status="*")
+        answer = self.test.do_request(request, status="*")
+        self.site.is_documented(method, request.environ["PATH_INFO"], answer)
+        return answer
 
     def get(self, path: str, **headers: str | None) -> webtest.TestResponse:
         """Look at something."""

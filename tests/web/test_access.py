@@ -10,7 +10,15 @@ from clawdeploy.core.contracts import AuthProvider, Credentials, Identity
 from clawdeploy.core.hookspecs import hookimpl
 from tests.web.people import SYNC_SECRET, Caller, Site, problem
 
-LOOKED_AT = ("/", "/api/health", "/robots.txt", "/sitemap.xml", "/favicon.ico", "/apple-touch-icon.png")
+LOOKED_AT = (
+    "/",
+    "/api/health",
+    "/api/openapi.json",
+    "/robots.txt",
+    "/sitemap.xml",
+    "/favicon.ico",
+    "/apple-touch-icon.png",
+)
 PUBLIC = {("GET", "/sign-in/{token}"), *((method, path) for path in LOOKED_AT for method in ("GET", "HEAD"))}
 ODD_IDS = ("A" * 16, "1", "9" * 23, "%00", "..", "%ff'", "a" * 5000, "a" * 16 + "%0a", "%ED%A0%80", "%EF%BD%81" * 16)
 ADMIN = {("POST", "/api/admin/sync")}

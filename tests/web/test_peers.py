@@ -3,7 +3,7 @@
 import pytest
 from falcon.testing import create_environ
 
-from clawdeploy.core.settings import networks
+from clawdeploy.core.setting_values import networks
 from clawdeploy.web.peers import Peers
 from clawdeploy.web.request import Request
 

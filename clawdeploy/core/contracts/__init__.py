@@ -4,6 +4,7 @@ from clawdeploy.core.contracts.account import AccountSection
 from clawdeploy.core.contracts.activity import Activity
 from clawdeploy.core.contracts.auth import AuthProvider, CredentialRecord, Credentials, CredentialStore, Identity
 from clawdeploy.core.contracts.blueprint import Blueprint, Bot
+from clawdeploy.core.contracts.call import Call, call_of, documented
 from clawdeploy.core.contracts.channel import Channel, CredentialField, CredentialForm
 from clawdeploy.core.contracts.container import (
     MISSING,
@@ -29,6 +30,7 @@ __all__ = [
     "AuthProvider",
     "Blueprint",
     "Bot",
+    "Call",
     "Channel",
     "ContainerSpec",
     "ContainerState",
@@ -55,4 +57,6 @@ __all__ = [
     "Status",
     "Volume",
     "Wish",
+    "call_of",
+    "documented",
 ]

@@ -34,7 +34,10 @@ class Identity:
 
 
 class AuthProvider(Protocol):
-    """Tells who is calling from headers and cookies."""
+    """Tells who is calling from headers and cookies.
+
+    It may have an attribute ``security_scheme``: what OpenAPI says of the credential that it takes.
+    """
 
     name: str
 

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import falcon
 
+from clawdeploy.core.contracts import Call, documented
+from clawdeploy.core.errors import DatabaseUnavailable, SignInLinkInvalid
 from clawdeploy.plugins.local_auth.browsers import browser_of
 from clawdeploy.plugins.local_auth.sessions import SESSION_LIFETIME, Sessions
 
@@ -17,6 +19,14 @@ class SignInLink:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
+    @documented(
+        Call(
+            status=303,
+            headers={"Location": "The dashboard.", "Set-Cookie": "The session."},
+            raises=(SignInLinkInvalid, DatabaseUnavailable),
+            refuses=(403,),
+        )
+    )
     def on_get(self, req: falcon.Request, resp: falcon.Response, token: str) -> None:
         """Open a session in this browser."""
         # The address holds the link itself: no next page and no cache may keep it.
@@ -44,6 +54,7 @@ class SignOut:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
+    @documented(Call(status=303, headers={"Location": "The landing page."}))
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """End the session, take its cookie back and lead to the landing page."""
         self._sessions.end(req.cookies.get(self._sessions.cookie))

@@ -36,6 +36,7 @@ class LocalSessions:
     def __init__(self, credentials: CredentialStore, cookie: str) -> None:
         self._credentials = credentials
         self._cookie = cookie
+        self.security_scheme = {"type": "apiKey", "in": "cookie", "name": cookie}
 
     def authenticate(self, credentials: Credentials) -> Identity | None:
         """Return the session's user, or ``None`` when there is no live session.
