@@ -29,7 +29,7 @@ SIGNED_IN = (
     errors.SignInUnavailable,
     errors.DatabaseUnavailable,
 )
-ADMIN = (errors.NotSignedIn, errors.InvalidCredentials)
+ADMIN = (errors.NotSignedIn, errors.InvalidCredentials, errors.RateLimited)
 CHANGE = (refusals.CrossOrigin, errors.RateLimited)
 """For every call that changes something for a user or for anybody."""
 BODY = (
@@ -92,6 +92,9 @@ def _kinds(route: Route, method: str, call: Call) -> Iterator[type[ClawDeployErr
         yield from ADMIN
     elif method not in SAFE_METHODS:
         yield from CHANGE
+    if errors.SignInLinkInvalid in call.raises:
+        # Links are not to be guessed by trying many.
+        yield errors.RateLimited
     if isinstance(route.resource, ApiResource) or call.query is not None:
         yield errors.InvalidInput
     if takes_body(route, method):

@@ -75,7 +75,7 @@ class Conformance:
 
     def _undocumented(self, method: str, status: int, headers: Mapping[str, str], body: bytes) -> Iterator[str]:
         """An address or a method that is not documented is not there, or answers a question about methods."""
-        if status not in (400, 401, 403, 404, 405, 413, 503) and not (method == "OPTIONS" and status == 200):
+        if status not in (400, 401, 403, 404, 405, 413, 429, 503) and not (method == "OPTIONS" and status == 200):
             yield f"{status} at an address that is not documented"
         if body:
             yield from self.errors({"$ref": "#/components/schemas/Problem"}, json.loads(body))
