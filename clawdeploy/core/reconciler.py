@@ -14,7 +14,7 @@ from typing import Any
 from clawdeploy.core.background import USUAL, Crew, Pace
 from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
-from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status
+from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status, Wish
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import EngineError
 from clawdeploy.core.lifecycle import Lifecycle
@@ -135,7 +135,11 @@ class Reconciler:
         return ready
 
     def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
+        failed = row.wish == Wish.RUN and row.status == Status.ERROR and row.retry_at is None
         try:
+            if failed and seen.state is ContainerState.EXITED and not closely:
+                # The list does not say how it ended: that may have been once more since then, now by the engine.
+                seen = self._observer.look(row.id)
             step = verdict(self._observer.situation(row, seen, ready=ready))
         except EngineError:
             return False

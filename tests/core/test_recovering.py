@@ -61,6 +61,18 @@ def test_what_the_engine_could_not_start_by_itself_is_started(surroundings: Surr
     assert ("recover", "Docker could not start it by itself.") in told
 
 
+def test_one_that_has_crashed_and_then_ends_with_the_engine_is_brought_back(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 1)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+    surroundings.memory.end_with_engine()
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
 def test_what_ends_with_the_engine_while_it_comes_up_is_started_once_more(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:

@@ -140,6 +140,8 @@ def settled_one(world: World, bot: Bot, row: Any) -> list[str]:
         wrong.append(f"{row.status} {row.reason} with wish {row.wish}; {seen}, {facts}: expected {may_be}")
     if row.retry_at is not None and not facts.sick:
         wrong.append(f"it is to be brought back at {row.retry_at} and is not")
+    if container is not None and row.made_from != container.spec.fixed:
+        wrong.append("its container was made from something else than is recorded")
     if container is not None and row.container_id != container.id:
         wrong.append("another container than the one that there is")
     return wrong

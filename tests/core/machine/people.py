@@ -88,14 +88,15 @@ class People:
             if key and (bot.owner, bot.key) == (owner, key):
                 return bot
         self._made_so_far += 1
-        self.bots.append(Bot(f"bot {self._made_so_far}", owner, key, secrets={"apiKey": {secret}}))
+        self.bots.append(Bot(f"bot {self._made_so_far}", owner, key, secrets={"apiKey": {None if key else secret}}))
         return self.bots[-1]
 
     def create(self, bot: Bot, where: int) -> None:
         """Make a bot, with its key if it has one."""
         self._asked_last = bot
         body: dict[str, Any] = {"name": bot.name, "model": "gpt-5.2", "channel": "telegram"}
-        (body["apiKey"],) = bot.secrets["apiKey"] if bot.version == 0 else {None}
+        if not bot.key:
+            (body["apiKey"],) = bot.secrets["apiKey"]
         outcome = self.call(where, lambda platform: _create(platform, bot, body))
         if outcome.value is not None:
             assert bot.id in ("", outcome.value), f"{bot.name} was made once more"
@@ -114,7 +115,9 @@ class People:
         before, excuses, alone, version = bot.wishes, facts.excuses, facts.left_alone, bot.version
         bot.wishes, facts.excuses, facts.left_alone = before | {wish}, set(), False
         self._asked_last = bot
+        busy = self._is_busy(bot)
         outcome = self.call(where, lambda platform: do(platform, bot.owner, bot.id), bot)
+        assert outcome.error or outcome.died or not busy, f"{call}, and {bot.name} was being worked on"
         others = bot.version != version
         bot.version += 1
         if outcome.refused and not others:
@@ -207,6 +210,13 @@ class People:
             self.ask(bot, what, where)
         elif bot is not None:
             happen(self.world, bot.id, what)
+
+    def _is_busy(self, bot: Bot) -> bool:
+        """Say whether somebody works on a bot, in a way that lets nobody else in."""
+        row = self.world.rows().get(bot.id)
+        if row is None or row.claim is None or row.operation in (None, "recover"):
+            return False
+        return row.claim_until > self.world.clock() and row.reason not in ("pulling_image", "waiting_until_ready")
 
     def _interrupted_within(self, seconds: float) -> bool:
         """Say whether something is going on, or was cut short so lately that what it held may not be free yet."""
