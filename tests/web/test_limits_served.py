@@ -21,6 +21,9 @@ pytestmark = pytest.mark.system
 NOWHERE = "/api/instances/doesnotexist2345"
 THREADS = 16
 
+USUAL = "60/minute"
+"""What holds where nobody says otherwise, which served tests do."""
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -66,7 +69,7 @@ def check_exact(servers: Sequence[Served], bearer: str) -> None:
     "workers", [pytest.param("1", marks=pytest.mark.prove), pytest.param("2", marks=pytest.mark.prove), "4"]
 )
 def test_sixty_a_minute_with_any_number_of_workers(tmp_path: Path, database_url: str, workers: str) -> None:
-    with closing(Served(tmp_path, WORKERS=workers, DATABASE_URL=database_url)) as served:
+    with closing(Served(tmp_path, WORKERS=workers, DATABASE_URL=database_url, RATE_LIMIT=USUAL)) as served:
         check_exact([served], served.bearer)
 
 
@@ -75,10 +78,12 @@ def test_sixty_a_minute_on_two_servers_with_one_database(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str
 ) -> None:
     with ExitStack() as running:
-        one = running.enter_context(closing(Served(tmp_path_factory.mktemp("one"), DATABASE_URL=postgres_url)))
+        one = running.enter_context(
+            closing(Served(tmp_path_factory.mktemp("one"), DATABASE_URL=postgres_url, RATE_LIMIT=USUAL))
+        )
         folder = tmp_path_factory.mktemp("two")
         shutil.copytree(one.folder / "data", folder / "data")
-        two = running.enter_context(closing(Served(folder, DATABASE_URL=postgres_url)))
+        two = running.enter_context(closing(Served(folder, DATABASE_URL=postgres_url, RATE_LIMIT=USUAL)))
         check_exact([one, two], one.bearer)
 
 
