@@ -12,7 +12,7 @@ from tests.faults.points import Moment
 from tests.faults.proxy import Fault
 from tests.faults.scene import Scene
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.prove, pytest.mark.engine, pytest.mark.timeout(1800)]
 
 QUICK = (
     ("create", Moment.UNANSWERED, "POST /containers/create"),
