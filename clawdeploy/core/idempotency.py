@@ -18,6 +18,7 @@ from typing import Any
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import IdempotencyInFlight, IdempotencyKeyReused, InvalidInput, WrongKey
+from clawdeploy.core.holders import is_dead, new_holder
 from clawdeploy.core.models import Tables
 from clawdeploy.core.vault import Vault
 
@@ -27,8 +28,8 @@ KEPT = timedelta(hours=24)
 IN_FLIGHT = timedelta(minutes=1)
 """After this long without an answer the process that took a key is taken to be dead.
 
-Sooner when the work on what it made is over: then it is about to answer, with what is found, or somebody else had to
-finish its work.
+Sooner when it is known to be dead and has made nothing, or when the work on what it made is over: then it is about to
+answer, with what is found, or somebody else had to finish its work.
 """
 TAKEN_OVER = (
     "This took so long that the same request, sent again, was let through. Send it once more to see its outcome."
@@ -48,6 +49,7 @@ class Once:
     call: str
     key: str
     until: datetime
+    holder: str
     made: str | None = None
 
 
@@ -82,7 +84,7 @@ class Idempotency:
         if not FORM.fullmatch(key):
             raise InvalidInput({HEADER: ["It must be 1 to 255 visible ASCII characters, such as a random UUID."]})
         now = self._clock()
-        once = Once(owner, _bounded(call), key, now + IN_FLIGHT)
+        once = Once(owner, _bounded(call), key, now + IN_FLIGHT, new_holder())
         digest = _digest(body)
         # Sealed, because the hash of a body that holds a short secret could be guessed. No two seals are the same.
         sealed = self._vault.seal(owner, HEADER, Secret(digest))
@@ -140,8 +142,7 @@ class Idempotency:
 
         Looking first and writing then would let another process write, or free the key, in between.
         """
-        fields = {"owner": once.owner, "call": once.call, "key": once.key, "created_at": now, "until": once.until}
-        insert = self._row.insert(**fields, fingerprint=sealed)
+        insert = self._row.insert(**{**vars(once), "created_at": now, "fingerprint": sealed})
         here = (self._row.owner, self._row.call, self._row.key)
         insert.on_conflict(conflict_target=here, update={self._row.key: once.key}).execute()
         return self._row.select().where(self._here(once)).get()
@@ -151,15 +152,17 @@ class Idempotency:
             raise IdempotencyKeyReused
         if row.status is not None:
             return FirstAnswer(row.status, row.body, row.location, row.media_type)
-        if row.until > now and not self._is_settled(row.made):
+        if row.until > now and not self._is_over(row):
             raise IdempotencyInFlight
-        self._row.update(until=once.until).where(self._here(once)).execute()
+        self._row.update(until=once.until, holder=once.holder).where(self._here(once)).execute()
         return replace(once, made=row.made)
 
-    def _is_settled(self, made: str | None) -> bool:
-        """Say whether something was made, and nobody works on it any more."""
-        unfinished = (self._instance.id == made) & self._instance.operation.is_null(False)
-        return made is not None and not self._instance.select().where(unfinished).exists()
+    def _is_over(self, row: Any) -> bool:
+        """Say whether nobody works any more on what was made, or for certain nobody will make anything."""
+        if row.made is None:
+            return row.holder is not None and is_dead(row.holder)
+        unfinished = (self._instance.id == row.made) & self._instance.operation.is_null(False)
+        return not self._instance.select().where(unfinished).exists()
 
     def _forget_old(self, now: datetime) -> None:
         """Delete some of the keys that are too old, in a transaction of its own that waits for nobody."""
@@ -179,7 +182,7 @@ class Idempotency:
         return (self._row.owner == once.owner) & (self._row.call == once.call) & (self._row.key == once.key)
 
     def _mine(self, once: Once) -> Any:
-        return self._here(once) & (self._row.until == once.until)
+        return self._here(once) & (self._row.holder == once.holder)
 
 
 def _bounded(call: str) -> str:

@@ -159,7 +159,8 @@ class LeaseRow(peewee.Model):
 class IdempotencyRow(peewee.Model):
     """The key of a request that is carried out once; see ``core/idempotency.py``.
 
-    ``until`` is when the process that took it is taken to be dead, unless there is an answer.
+    ``holder`` names the process that took it, and ``until`` is when that one is taken to be dead, unless there is an
+    answer. Keys of before the column have no holder.
     """
 
     owner = peewee.TextField()
@@ -168,6 +169,7 @@ class IdempotencyRow(peewee.Model):
     fingerprint = peewee.TextField()
     created_at = UtcField(index=True)
     until = UtcField()
+    holder = peewee.TextField(null=True)
     made = peewee.TextField(null=True)
     status = peewee.IntegerField(null=True)
     body = peewee.TextField(null=True)

@@ -64,7 +64,7 @@ def test_another_body_is_refused_and_the_order_of_its_fields_is_no_difference(ke
             keys.begin(OWNER, CALL, "k", {"body": other})
 
 
-def test_while_it_is_carried_out_it_waits_and_a_dead_process_holds_it_for_a_minute(
+def test_while_it_is_carried_out_it_waits_and_a_process_that_is_silent_holds_it_for_a_minute(
     keys: Idempotency, clock: Clock
 ) -> None:
     begin(keys)
@@ -76,7 +76,7 @@ def test_while_it_is_carried_out_it_waits_and_a_dead_process_holds_it_for_a_minu
         begin(keys)
 
 
-def test_a_dead_process_holds_it_no_longer_than_the_work_goes_on_that_it_began(
+def test_a_silent_process_holds_it_no_longer_than_the_work_goes_on_that_it_began(
     keys: Idempotency, opened: Platform, surroundings: Surroundings
 ) -> None:
     there = opened.instances.create(OWNER, GOOD, once=begin(keys, GOOD))

@@ -1,6 +1,9 @@
 """Old keys go, without anybody waiting for it, and those of before an update stay."""
 
-from clawdeploy.core.idempotency import FORGOTTEN_AT_ONCE, KEPT, FirstAnswer, Once
+import pytest
+
+from clawdeploy.core.errors import IdempotencyInFlight
+from clawdeploy.core.idempotency import FORGOTTEN_AT_ONCE, IN_FLIGHT, KEPT, FirstAnswer, Once
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
 
 CALL = "POST /api/instances"
@@ -67,3 +70,21 @@ def test_an_answer_of_before_the_update_is_given_again(surroundings: Surrounding
     assert looking.pending() == ["0004_answer_media_type"]
     before = FirstAnswer(201, "{}", "/api/instances/x")
     assert surroundings.open().idempotency.begin(OWNER, CALL, "k", {"a": 1}) == before
+
+
+def test_a_key_that_the_version_before_took_lapses_by_itself(surroundings: Surroundings) -> None:
+    """Its row does not know who holds it."""
+    clock = Clock()
+    platform = surroundings.open(clock=clock)
+    platform.idempotency.begin(OWNER, CALL, "k", {"a": 1})
+    platform.close()
+    looking = surroundings.looking()
+    with looking.transaction():
+        looking.peewee.execute_sql("ALTER TABLE idempotency DROP COLUMN holder")
+        looking.peewee.execute_sql("DELETE FROM schema_migration WHERE name = '0011_key_holder'")
+    assert looking.pending() == ["0011_key_holder"]
+    keys = surroundings.open(clock=clock).idempotency
+    with pytest.raises(IdempotencyInFlight):
+        keys.begin(OWNER, CALL, "k", {"a": 1})
+    clock.advance(seconds=IN_FLIGHT.total_seconds() + 1)
+    assert isinstance(keys.begin(OWNER, CALL, "k", {"a": 1}), Once)

@@ -84,6 +84,20 @@ def test_a_process_that_froze_makes_no_second_bot(surroundings: Surroundings) ->
     assert platform.idempotency.begin(OWNER, CREATE, "k", GOOD) == FirstAnswer(201, "{}", there.id)
 
 
+def test_a_process_that_was_killed_before_it_made_anything_holds_the_key_no_longer(surroundings: Surroundings) -> None:
+    platform = surroundings.open()
+    process = frozen(surroundings)
+    with pytest.raises(IdempotencyInFlight):
+        platform.idempotency.begin(OWNER, CREATE, "k", GOOD)
+    process.kill()
+    process.communicate()
+    again = platform.idempotency.begin(OWNER, CREATE, "k", GOOD)
+    assert isinstance(again, Once)
+    assert again.made is None
+    with pytest.raises(IdempotencyInFlight):
+        platform.idempotency.begin(OWNER, CREATE, "k", GOOD)
+
+
 def test_a_process_that_froze_leaves_the_bot_to_the_one_that_took_over(surroundings: Surroundings) -> None:
     """Woken before the other one made it, it makes none and frees nothing."""
     clock = Clock()

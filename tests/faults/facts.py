@@ -40,19 +40,13 @@ class Stored:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     @contextmanager
-    def changing(self) -> Iterator[Any]:
-        """Give a cursor in a transaction that is committed, for what only time would do."""
-        opened: Any = psycopg2.connect(self.url) if self.file is None else sqlite3.connect(self.file, timeout=10)
-        with closing(opened), closing(opened.cursor()) as cursor:
-            yield cursor
-            opened.commit()
-
-    @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep everybody from writing, and nobody from reading."""
-        with self.changing() as cursor:
+        opened: Any = psycopg2.connect(self.url) if self.file is None else sqlite3.connect(self.file, timeout=10)
+        with closing(opened), closing(opened.cursor()) as cursor:
             cursor.execute("LOCK TABLE instance IN EXCLUSIVE MODE" if self.file is None else "BEGIN IMMEDIATE")
             yield
+            opened.commit()
 
     def clear(self) -> Iterator[tuple[str, bytes]]:
         """Yield everything that is stored, with the name of where: the raw files, or a dump of the tables."""

@@ -97,8 +97,6 @@ class Create(Operation):
         self.bot = self.scene.client.create(self.key, self.fields) or ""
 
     def lost(self) -> Iterator[str]:
-        # A key is held for a minute by a process that has died; that minute is over.
-        self.scene.lapse_keys()
         again = self.scene.client.create(self.key, self.fields)
         if again is None or self.bot not in ("", again):
             yield f"The key led to {self.bot or 'nobody knows what'} and leads to {again}."

@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 
+from clawdeploy.core.testing import eventually
 from tests.browser.sites import STANDIN_IMAGE
 from tests.faults.decoys import INSTALLATION, Decoys
 from tests.faults.facts import Machine
@@ -16,6 +17,7 @@ from tests.faults.keeper_server import BLUEPRINT, KEEPER_SERVER
 from tests.faults.ledger import Client, Ledger
 from tests.faults.oracle import Oracle, Target
 from tests.faults.points import PointProxy
+from tests.faults.state import shown_to
 from tests.platforms import memory_platform
 from tests.web.serving import HOST, Served
 
@@ -83,12 +85,18 @@ class Scene:
         )
         undo.callback(_remove_all, self.oracle.machine)
         undo.callback(_end, self.served)
-        made = Client(self.target.base_url, bystander, self.ledger).call(
-            "POST", "/api/instances", self.bot("bystander")
+        self._add_bystander(Client(self.target.base_url, bystander, self.ledger))
+
+    def _add_bystander(self, client: Client) -> None:
+        """Make a bot of another owner, which nobody touches from now on."""
+        assert client.create("bystander", self.bot("bystander"))
+        running = eventually(
+            lambda: [one["status"] for one in (shown_to(client) or {}).values()] == ["running"], MADE_WITHIN
         )
-        assert made is not None
-        assert made.json()["instance"]["status"] == "running", made
+        assert running, self.served.log.read_text()[-3000:]
         self.oracle.remember()
+        # That bot is not of the owner whose bots are looked at.
+        self.ledger.outcomes.clear()
 
     def another_server(self) -> Served:
         """Start a server on the same database and engine; whoever asks for one closes it."""
@@ -111,11 +119,6 @@ class Scene:
         assert answer is not None
         shown: dict[str, Any] = answer.json()["instance"]
         return shown
-
-    def lapse_keys(self) -> None:
-        """Let the minute be over for which a process that died holds an idempotency key."""
-        with self.oracle.stored.changing() as cursor:
-            cursor.execute("UPDATE idempotency SET until = 0")
 
     def close(self) -> None:
         """End the server and remove everything that it and this made."""

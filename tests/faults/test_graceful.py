@@ -28,7 +28,7 @@ TRIES = 4
 MADE_WITHIN = 60.0
 RELOADED_WITHIN = 40.0
 
-pytestmark = [pytest.mark.prove, pytest.mark.engine, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
 
 @pytest.fixture

