@@ -5,7 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import peewee
@@ -14,7 +14,7 @@ from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.contracts import Activity, Instance, Secret, Status
 from clawdeploy.core.cursor import read_cursor, write_cursor
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort, RuntimeFailure
 from clawdeploy.core.idempotency import Idempotency
 from clawdeploy.core.models import Tables
 from clawdeploy.core.snapshots import Snapshots
@@ -23,6 +23,8 @@ from clawdeploy.core.vault import Vault
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 ID_LENGTH = 16
 MOST_COLLISIONS = 20
+UNSURE_FOR = timedelta(seconds=10)
+"""How long after the engine failed to do something it is looked at often whether it did it all the same."""
 
 T = TypeVar("T")
 
@@ -178,9 +180,12 @@ class InstanceStore:
     def restless(self) -> list[str]:
         """Return the ids of settled instances that something is expected of soon; only for the reconciler.
 
-        They have yet to answer for the first time, or the time to bring them back has come.
+        They have yet to answer for the first time, the time to bring them back has come, or the engine has just failed
+        to do something: it may have done it all the same.
         """
-        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | (self.row.retry_at <= self.clock())
+        now = self.clock()
+        unsure = (self.row.reason == RuntimeFailure.code) & (self.row.updated_at > now - UNSURE_FOR)
+        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | (self.row.retry_at <= now) | unsure
         with self.database.reading():
             return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
 

@@ -11,7 +11,7 @@ from clawdeploy.core import lease as lease_module
 from clawdeploy.core import reconciler
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
-from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
+from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.testing import BrokenRuntime, eventually
@@ -127,6 +127,24 @@ def test_what_the_engine_tells_shows_at_once(surroundings: Surroundings, happeni
         container.state = ContainerState.RUNNING
         surroundings.memory.engine.tell(container)
         assert surroundings.witness.until(StatusChanged, within=2.0, after=Status.RUNNING, actor="engine")
+
+
+def test_what_the_engine_refused_and_has_all_the_same_shows_at_once(surroundings: Surroundings) -> None:
+    class Refusing(CountingSyncs):
+        def stop(self, container_id: str, timeout: float) -> None:
+            raise RuntimeFailure("server error")
+
+        def events(self) -> Any:
+            return iter(())
+
+    engine = Refusing(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.start_background()
+    assert eventually(lambda: engine.syncs > 0, 10)
+    assert platform.instances.restart(OWNER, instance_id, wait=10).reason == "runtime_failure"
+    surroundings.witness.until(StatusChanged, within=3.0, after=Status.RUNNING, actor="sync")
+    assert engine.syncs == 1
 
 
 def test_many_events_are_one_look_at_all(surroundings: Surroundings) -> None:

@@ -116,12 +116,7 @@ class Client:
         if answer is None or answer.status != 201:
             return None
         made = answer.json()["instance"]
-        if made["status"] == "error":
-            # It was made, and what becomes of it is told by its reason.
-            self.ledger.begins(made["id"], RUNNING)
-            self.ledger.begins(made["id"], STOPPED)
-        else:
-            self.ledger.acknowledged(made["id"], RUNNING)
+        self.told(made["id"], RUNNING, made)
         return str(made["id"])
 
     def change(self, instance_id: str, verb: str, **headers: str) -> Answer | None:
@@ -133,8 +128,18 @@ class Client:
         answer = self.call("DELETE" if deleting else "POST", path, **headers)
         if answer is None:
             return None
-        if answer.status == 200 or (deleting and answer.status == 404) or KEPT in answer.body:
+        if answer.status == 200 and not deleting:
+            self.told(instance_id, outcome, answer.json()["instance"])
+        elif answer.status == 200 or (deleting and answer.status == 404) or KEPT in answer.body:
             self.ledger.acknowledged(instance_id, outcome)
         elif answer.status < 500:
             self.ledger.refused(instance_id, before)
         return answer
+
+    def told(self, instance_id: str, outcome: str, shown: Mapping[str, Any]) -> None:
+        """Note what was asked for as acknowledged, unless the answer says that it did not work out."""
+        self.ledger.acknowledged(instance_id, outcome)
+        if shown["status"] == "error":
+            # What becomes of it is told by its reason.
+            self.ledger.begins(instance_id, RUNNING)
+            self.ledger.begins(instance_id, STOPPED)

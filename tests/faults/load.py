@@ -189,7 +189,7 @@ class Program(threading.Thread):
                 before = self._owner.ledger.begins(bot, wished)
                 answer = self._client.call("PATCH", f"/api/instances/{bot}", {"status": wished})
                 if answer is not None and answer.status == 200:
-                    self._owner.ledger.acknowledged(bot, wished)
+                    self._client.told(bot, wished, answer.json()["instance"])
                 elif answer is not None and answer.status < 500:
                     self._owner.ledger.refused(bot, before)
                 self._answered(answer)
