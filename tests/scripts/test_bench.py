@@ -44,10 +44,28 @@ def test_logs_are_measured_on_the_real_engine() -> None:
     assert all(0 < float(each) < 10_000 for figure in figures.values() for each in figure)
 
 
+def test_that_somebody_ends_a_bot_is_seen_at_once() -> None:
+    done = subprocess.run([BENCH, "detection", "--rounds", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = {line[:24].strip(): line[24:].split() for line in done.stdout.splitlines()[-2:]}
+    assert list(figures) == ["docker kill", "docker rm -f"]
+    assert all(0 < float(each) < 10 for figure in figures.values() for each in figure)
+
+
+@pytest.mark.prove
+@pytest.mark.postgres
+def test_a_sync_of_a_thousand_bots_is_measured_on_both_databases() -> None:
+    done = subprocess.run([BENCH, "sync", "--rounds", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = {line[:24].strip(): line[24:].split() for line in done.stdout.splitlines()[-2:]}
+    assert list(figures) == ["SQLite", "PostgreSQL"]
+    assert all(0 < float(each) < 100 for figure in figures.values() for each in figure)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Say what to measure: scripts/bench create, pages, logs or lighthouse\n"),
+        ([], "Say what to measure: scripts/bench create, pages, logs, sync, detection or lighthouse\n"),
         (["sleep"], "sleep is nothing that this script measures; --help shows what it does.\n"),
         (["lighthouse", "--phone"], "--phone is not an option of this script; --help shows those it has.\n"),
         (["create", "--rounds", "few"], "--rounds needs a whole number from 1 to 9999.\n"),
