@@ -19,6 +19,7 @@ from typing import Any
 
 from docker import APIClient
 from docker.utils import kwargs_from_env
+from figures import table
 
 # Away from the usual range, so that a ClawDeploy that is in use on this machine keeps its ports.
 PORT_RANGE = "21000-21999"
@@ -153,15 +154,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def report(rows: dict[str, list[float]]) -> str:
-    """Lay out the figures, in seconds, as a table."""
-    lines = [f"{'seconds':24}{'min':>8}{'median':>8}{'max':>8}"]
-    for name, times in rows.items():
-        lines.append(f"{name:24}{min(times):8.3f}{statistics.median(times):8.3f}{max(times):8.3f}")
-    ours, bare = (statistics.median(times) for times in rows.values())
-    return "\n".join([*lines, f"{'ratio of the medians':24}{ours / bare:16.2f}"])
-
-
 def main(rounds: int) -> None:
     """Measure both in turn, each going first in every other round."""
     with served() as server:
@@ -176,7 +168,8 @@ def main(rounds: int) -> None:
             both: list[tuple[Server | BareEngine, list[float]]] = [(server, ours), (bare, its)]
             for subject, times in both if number % 2 else reversed(both):
                 times.append(measure(subject))
-    sys.stdout.write(report({"POST to running": ours, "bare create and start": its}) + "\n")
+    sys.stdout.write(table("seconds", {"POST to running": ours, "bare create and start": its}))
+    sys.stdout.write(f"{'ratio of the medians':24}{statistics.median(ours) / statistics.median(its):16.2f}\n")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Measure how soon the API shows that somebody has ended or removed a bot's container on the server."""
 
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable
 
 import docker
 from bench_create import PATIENCE_SECONDS, Server, served
+from figures import table
 
 
 def shows(server: Server, bot: str, status: str) -> float:
@@ -40,9 +40,7 @@ def main(rounds: int) -> None:
         bot = server.create_running()
         times = {name: [measure(server, bot, *way) for _ in range(rounds)] for name, way in ways.items()}
     sys.stdout.write(f"{rounds} rounds, Docker {client.version()['Version']}, {os.cpu_count()} CPUs\n")
-    sys.stdout.write(f"{'seconds until shown':24}{'min':>8}{'median':>8}{'max':>8}\n")
-    for name, took in times.items():
-        sys.stdout.write(f"{name:24}{min(took):8.3f}{statistics.median(took):8.3f}{max(took):8.3f}\n")
+    sys.stdout.write(table("seconds until shown", times))
 
 
 if __name__ == "__main__":

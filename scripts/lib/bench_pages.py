@@ -2,7 +2,6 @@
 
 import json
 import os
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
+from figures import table
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 from with_chromium import run
 
@@ -88,14 +88,8 @@ def time_pages(browser: Browser, site: LiveSite, rounds: int) -> None:
 
 
 def print_table(rows: dict[str, list[float | None]]) -> None:
-    """Print the least, the median and the most of each row; ``None`` is what was never seen."""
-    sys.stdout.write(f"{'milliseconds':40}{'min':>8}{'median':>8}{'max':>8}\n")
-    for name, times in rows.items():
-        known = [each for each in times if each is not None]
-        if len(known) < len(times):
-            sys.stdout.write(f"{name:40}{'not seen':>24}\n")
-        else:
-            sys.stdout.write(f"{name:40}{min(known):8.0f}{statistics.median(known):8.0f}{max(known):8.0f}\n")
+    """Print the figures of pages, in milliseconds."""
+    sys.stdout.write(table("milliseconds", rows, width=40, digits=0))
 
 
 def main(rounds: int) -> None:

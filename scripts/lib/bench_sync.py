@@ -1,12 +1,13 @@
 """Measure one sync of a thousand bots that exist in memory and about which nothing has changed, on both databases."""
 
 import os
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from figures import table
 
 from tests.databases import running_postgres
 from tests.platforms import GOOD, memory_platform
@@ -45,9 +46,7 @@ def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="clawdeploy-bench-") as folder, running_postgres() as postgres:
         times["PostgreSQL"] = measure(Path(folder), postgres.create_database(), rounds)
     sys.stdout.write(f"{rounds} syncs of {BOTS} bots in memory, nothing changed, {os.cpu_count()} CPUs\n")
-    sys.stdout.write(f"{'seconds':24}{'min':>8}{'median':>8}{'max':>8}\n")
-    for name, took in times.items():
-        sys.stdout.write(f"{name:24}{min(took):8.3f}{statistics.median(took):8.3f}{max(took):8.3f}\n")
+    sys.stdout.write(table("seconds", times))
 
 
 if __name__ == "__main__":

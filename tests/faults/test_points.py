@@ -1,6 +1,6 @@
 """A process dies at every call to the engine that an operation makes, and nothing is lost, leaked or lied about."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.faults.scene import Scene
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
 TRIES = 3
+Strike = Callable[[Injector, int], Injection | None]
 QUICK = (
     ("create", Moment.UNANSWERED, "POST /containers/create"),
     ("stop", Moment.BEFORE, "POST /containers/*/stop"),
@@ -51,6 +52,13 @@ def count(faults: Faults, injection: Injection) -> None:
     faults.tell(str(injection))
 
 
+def everywhere(scene: Scene, faults: Faults, name: str, strike: Strike) -> None:
+    """Strike at each call that an operation makes."""
+    injector = Injector(scene, OPERATIONS[name](scene))
+    for injection in injector.everywhere(lambda number: strike(injector, number)):
+        count(faults, injection)
+
+
 @pytest.mark.parametrize(("name", "what", "call"), QUICK)
 def test_a_server_dies_at_a_call_that_matters(scene: Scene, faults: Faults, name: str, what: Moment, call: str) -> None:
     """The sync may call the engine just when the server is about to commit: that looks as if it had committed."""
@@ -64,26 +72,20 @@ def test_a_server_dies_at_a_call_that_matters(scene: Scene, faults: Faults, name
 @pytest.mark.parametrize("what", list(Moment))
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_server_dies_at_every_call(either: Scene, faults: Faults, name: str, what: Moment) -> None:
-    injector = Injector(either, OPERATIONS[name](either))
-    for injection in injector.everywhere(lambda number: injector.server_dies(what, number)):
-        count(faults, injection)
+    everywhere(either, faults, name, lambda injector, number: injector.server_dies(what, number))
 
 
 @pytest.mark.prove
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_only_the_worker_dies(either: Scene, faults: Faults, name: str) -> None:
-    injector = Injector(either, OPERATIONS[name](either))
-    for injection in injector.everywhere(lambda number: injector.worker_dies(Moment.UNANSWERED, number)):
-        count(faults, injection)
+    everywhere(either, faults, name, lambda injector, number: injector.worker_dies(Moment.UNANSWERED, number))
 
 
 @pytest.mark.prove
 @pytest.mark.parametrize("what", [Fault.DROP, Fault.ERROR, Fault.TRUNCATE, Fault.GARBAGE])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_one_call_goes_wrong(scene: Scene, faults: Faults, name: str, what: Fault) -> None:
-    injector = Injector(scene, OPERATIONS[name](scene))
-    for injection in injector.everywhere(lambda number: injector.engine_fails(what, number)):
-        count(faults, injection)
+    everywhere(scene, faults, name, lambda injector, number: injector.engine_fails(what, number))
 
 
 @pytest.mark.prove

@@ -24,7 +24,7 @@ from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
 from tests.core.surroundings import Clock
 from tests.databases import PostgresServer
 from tests.platforms import GOOD, memory_platform
-from tests.plugins.docker_runtime.test_remaking import Busy
+from tests.plugins.docker_runtime.blueprints import Busy
 
 pytestmark = pytest.mark.engine
 

@@ -1,7 +1,7 @@
 """What the engine tells by itself, and how a bot that crashes in a loop is held back: on a real engine."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -9,39 +9,18 @@ from statistics import median
 import docker
 import pytest
 
-from clawdeploy.core.contracts import Blueprint, Bot, ContainerSpec, Probe, Status
+from clawdeploy.core.contracts import ContainerSpec, Status
 from clawdeploy.core.errors import RuntimeUnavailable
-from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime.events import LONGEST_LINE, lines
 from tests.core.surroundings import Witness
 from tests.platforms import GOOD, memory_platform
+from tests.plugins.docker_runtime.blueprints import Scripted
 from tests.plugins.docker_runtime.conftest import MakeRuntime
 
 KILLS = 10
 
 RecordProperty = Callable[[str, object], None]
-
-
-class Scripted:
-    """A blueprint whose container is the one that is given."""
-
-    name = "scripted"
-    label = "Scripted"
-    description = "It does what a script says."
-    probe = Probe(deadline=15)
-    stop_timeout = 5.0
-
-    def __init__(self, spec: ContainerSpec) -> None:
-        self._spec = spec
-        self.images = spec.images
-
-    def container(self, bot: Bot) -> ContainerSpec:
-        return self._spec
-
-    @hookimpl
-    def register_blueprints(self) -> Iterable[Blueprint]:
-        return [self]
 
 
 def test_lines_are_put_together_and_bounded() -> None:

@@ -16,8 +16,9 @@ from clawdeploy.core.contracts import ContainerSpec, Status
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime import observing
 from tests.platforms import GOOD, memory_platform
+from tests.plugins.docker_runtime.blueprints import Busy
 from tests.plugins.docker_runtime.conftest import MakeRuntime
-from tests.plugins.docker_runtime.test_remaking import TOKEN, Busy, run
+from tests.plugins.docker_runtime.test_remaking import TOKEN, run
 from tests.private_engine import PrivateEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]

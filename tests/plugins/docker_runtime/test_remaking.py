@@ -1,40 +1,16 @@
 """A secret that is set later is in the container after a restart: the whole way, on a real engine."""
 
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 
-from clawdeploy.core.contracts import Blueprint, Bot, ContainerSpec, Probe, SecretFile, Status, Volume
-from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.contracts import ContainerSpec, Status
 from tests.platforms import GOOD, memory_platform
+from tests.plugins.docker_runtime.blueprints import Busy
 from tests.plugins.docker_runtime.conftest import MakeRuntime
 
 TOKEN = "123456789:AAH3xyzAAH3xyzAAH3xyzAAH3xyzAAH3xyz"
-
-
-class Busy:
-    """A blueprint that mounts a file for each secret and has a volume."""
-
-    name = "busy"
-    label = "Busy"
-    description = "It serves a page."
-    probe = Probe(deadline=15)
-    stop_timeout = 5.0
-
-    def __init__(self, spec: ContainerSpec) -> None:
-        self._spec = spec
-        self.images = spec.images
-
-    def container(self, bot: Bot) -> ContainerSpec:
-        files = tuple(SecretFile(f"/run/secrets/{name}", value) for name, value in sorted(bot.secrets.items()))
-        return replace(self._spec, secret_files=files, volumes=(Volume("data", "/data"),))
-
-    @hookimpl
-    def register_blueprints(self) -> Iterable[Blueprint]:
-        return [self]
 
 
 def run(witness: docker.APIClient, container: str | None, script: str) -> str:
