@@ -76,11 +76,15 @@ def at(path: str) -> Callable[[Demo, Page], object]:
     return lambda demo, page: page.goto(path.format(**demo.bots))
 
 
-def dashboard_of_a_silent_engine(demo: Demo, page: Page) -> None:
-    """Open the dashboard when the server has noticed that its engine is gone."""
-    demo.site.engine.order("go_silent")
-    demo.site.wait_for_engine(connected=False)
-    page.goto("/dashboard")
+def of_a_silent_engine(path: str) -> Callable[[Demo, Page], object]:
+    """Go to an address when the server has noticed that its engine is gone."""
+
+    def reach(demo: Demo, page: Page) -> None:
+        demo.site.engine.order("go_silent")
+        demo.site.wait_for_engine(connected=False)
+        page.goto(path.format(**demo.bots))
+
+    return reach
 
 
 def question_before_deleting(_demo: Demo, page: Page) -> None:
@@ -123,9 +127,11 @@ SCENES = (
     Scene("dashboard-empty", at("/dashboard"), user="newcomer"),
     Scene("dashboard-many", at("/dashboard?page=2"), user="bob"),
     Scene("dashboard-nothing-found", at("/dashboard?q=zebra")),
-    Scene("dashboard-engine-silent", dashboard_of_a_silent_engine),
+    Scene("dashboard-engine-silent", of_a_silent_engine("/dashboard")),
     Scene("delete-question", question_before_deleting, whole=False),
     Scene("bot-running", at("/dashboard/instances/{running}")),
+    Scene("bot-engine-silent", of_a_silent_engine("/dashboard/instances/{running}")),
+    Scene("bot-crashed", at("/dashboard/instances/{crashed}")),
     Scene("bot-failed", at("/dashboard/instances/{failed}")),
     Scene("bot-stopped", at("/dashboard/instances/{stopped}")),
     Scene("new", at("/dashboard/new")),

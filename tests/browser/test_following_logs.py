@@ -45,8 +45,8 @@ def test_an_engine_that_cannot_tell_is_said_and_recovers(visitor: Visitor, site:
     page = visitor.page
     visitor.open(f"/dashboard/instances/{bot}")
     expect(said(page)).to_have_text("1 line, following")
-    site.engine.order("fail", "logs", "The disk is full.")
-    expect(page.get_by_text("The logs cannot be read right now. The disk is full.")).to_be_visible()
+    site.engine.order("fail", "logs", "The disk is full")
+    expect(page.get_by_text("The logs cannot be read right now. The disk is full. Trying again…")).to_be_visible()
     visitor.inspect()
     site.engine.order("succeed")
     expect(said(page)).to_have_text("1 line, following")

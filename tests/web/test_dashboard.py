@@ -93,10 +93,13 @@ def test_a_silent_engine_is_told_and_nothing_turns_red(tmp_path: Path) -> None:
             return self.broken
 
     silent = Silent(tmp_path)
-    silent.program().create(name="Helper")
+    bot = silent.program().create(name="Helper")
     seen = page(silent.browser(), "/dashboard")
     assert "Docker has not answered since" in seen.words["p"]
     assert "badge running" in [badge.get("class") for badge in seen.all("span")]
+    own = page(silent.browser(), f"/dashboard/instances/{bot['id']}")
+    assert "It ran when Docker last answered." in own.words["p"]
+    assert "All is well" not in own.words["p"]
     silent.close()
 
 

@@ -31,6 +31,12 @@ WELL = {
 }
 """What is said of a status that needs no reason."""
 
+WAS_WELL = {
+    Status.RUNNING: "It ran when Docker last answered.",
+    Status.STOPPED: "It was stopped when Docker last answered. Start brings it back as soon as Docker does.",
+}
+"""The same while nobody can know how it is now."""
+
 
 @dataclass(frozen=True)
 class SecretField:
@@ -70,7 +76,7 @@ class InstancePage(Page):
             resp,
             "instance.mako",
             instance=instance,
-            reason=instance.detail or WELL.get(instance.status, ""),
+            reason=instance.detail or self._well(instance.status),
             stale_secrets=_stale_secrets(instance, entries, called),
             address=self._instances.address(instance),
             config=json.dumps(instance.config, indent=2, ensure_ascii=False) if instance.config else "",
@@ -87,6 +93,9 @@ class InstancePage(Page):
             longest_name=LONGEST_NAME,
             longest_secret=LONGEST_SECRET,
         )
+
+    def _well(self, status: Status) -> str:
+        return (WAS_WELL if self._platform.engine_silent_since() else WELL).get(status, "")
 
     def _first_lines(self, instance: Instance) -> list[str] | None:
         """Return what the bot wrote last, ``None`` when that cannot be found out at once."""

@@ -143,7 +143,8 @@ async function refuse(answer) {
   if (gone) return say("This bot is not there any more.");
   const problem = await answer.json().catch(() => ({}));
   if (problem.code === "no_container") return say("There are no logs: the bot has no container.");
-  return say(`The logs cannot be read right now. ${problem.detail ?? ""} Trying again…`);
+  const why = (problem.detail ?? "").replace(/[^.!?]$/, "$&.");
+  return say(`The logs cannot be read right now. ${why} Trying again…`);
 }
 
 async function ask(tail) {
