@@ -14,6 +14,7 @@ from tests.faults.facts import Stored
 from tests.faults.proxy import Address, Fault, FaultProxy
 
 REQUEST = re.compile(rb"(GET|POST|PUT|DELETE|HEAD) (?:/v[0-9.]+)?(/\S*) HTTP/1\.1\r\n")
+NOT_COUNTED = ("/events", "/version")
 LISTS = re.compile(r"/containers/json")
 NAMES = re.compile(r"[0-9a-f]{64}|clawdeploy-[a-z2-7]{16}")
 PATIENCE_SECONDS = 20.0
@@ -35,8 +36,8 @@ class Moment(StrEnum):
 class PointProxy(FaultProxy):
     """Passes everything on; once armed, strikes at the n-th call to the engine that an operation makes.
 
-    Listening and looking at all containers at once are the sync's and do not count. ``calls`` are those since it was
-    armed, such as ``POST /containers/*/start``.
+    Listening, looking at all containers at once and asking whether the engine is there are the sync's and do not
+    count. ``calls`` are those since it was armed, such as ``POST /containers/*/start``.
     """
 
     def __init__(self, address: Address, target: Address) -> None:
@@ -81,7 +82,7 @@ class PointProxy(FaultProxy):
             return
         self._here.due = None
         path = request[2].decode()
-        if path.startswith("/events") or (LISTS.match(path) and INSTANCE not in path):
+        if path.startswith(NOT_COUNTED) or (LISTS.match(path) and INSTANCE not in path):
             return
         with self._lock:
             self._called_at = time.monotonic()

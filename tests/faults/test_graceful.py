@@ -31,11 +31,6 @@ RELOADED_WITHIN = 40.0
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
 
-@pytest.fixture
-def seed(request: pytest.FixtureRequest) -> int:
-    return int(request.config.getoption("--seed"))
-
-
 @pytest.fixture(scope="module")
 def patient() -> Iterator[Scene]:
     """Requests wait for what they asked for."""

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.faults.counting import Faults
 from tests.faults.killer import Killer
 from tests.faults.load import Load
 from tests.faults.scene import Scene
@@ -17,12 +18,7 @@ KILLS = 100
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def seed(request: pytest.FixtureRequest) -> int:
-    return int(request.config.getoption("--seed"))
-
-
-def survives(scene: Scene, seed: int, kinds: Sequence[str] | None = None) -> Killer:
+def survives(scene: Scene, faults: Faults, seed: int, kinds: Sequence[str] | None = None) -> Killer:
     """Kill under load, let everything come to rest, and fail if anything is broken then."""
     load = Load(scene, seed)
     killer = Killer(scene, load, seed)
@@ -30,10 +26,13 @@ def survives(scene: Scene, seed: int, kinds: Sequence[str] | None = None) -> Kil
         try:
             for kind in kinds or killer.choose(KILLS - 1):
                 killer.strike(kind)
+                faults.injected()
+                faults.tell(killer.done[-1])
                 assert not load.failures, "\n".join(load.failures)
             # What is going on now no program will touch again: it is for the next server to finish.
             load.begin_nothing_new()
             killer.strike_now("kill the server")
+            faults.injected()
         finally:
             load.finish()
     told = [f"with --seed {seed}", *killer.done, f"{dict(load.done())}", f"{dict(load.answers())}"]
@@ -43,6 +42,7 @@ def survives(scene: Scene, seed: int, kinds: Sequence[str] | None = None) -> Kil
     log = scene.served.log.read_text()
     if (at := log.find("Traceback (most recent call last)")) >= 0:
         broken.append(f"A defect is in the log: {log[max(0, at - 500) : at + 4000]}")
+    faults.broken(broken)
     assert not broken, "\n".join([*broken, *told, log[-20_000:]])
     return killer
 
@@ -54,12 +54,12 @@ def scene() -> Iterator[Scene]:
 
 
 @pytest.mark.timeout(120)
-def test_a_kill_of_each_kind_under_four_programs_loses_nothing(scene: Scene, seed: int) -> None:
-    survives(scene, seed, SOME_OF_EACH)
+def test_a_kill_of_each_kind_under_four_programs_loses_nothing(scene: Scene, faults: Faults, seed: int) -> None:
+    survives(scene, faults, seed, SOME_OF_EACH)
 
 
 @pytest.mark.prove
 @pytest.mark.timeout(1800)
-def test_a_hundred_kills_under_four_programs_lose_nothing(database_url: str, seed: int) -> None:
+def test_a_hundred_kills_under_four_programs_lose_nothing(database_url: str, faults: Faults, seed: int) -> None:
     with closing(Scene(database_url, ports=PORTS, WORKERS="2")) as scene:
-        assert len(survives(scene, seed).done) == KILLS
+        assert len(survives(scene, faults, seed).done) == KILLS
