@@ -7,6 +7,7 @@ from tests.browser import axe, chromium
 from tests.browser.conftest import Visit
 from tests.browser.sites import LiveSite
 from tests.browser.visitor import Visitor
+from tests.browser.watching import NETWORK_CHANGED, Watch
 
 INLINE_STYLE = "document.body.setAttribute('style', 'color: red')"
 MOVING = """() => new Promise((done) => requestAnimationFrame(() => {
@@ -97,3 +98,10 @@ def test_the_fonts_are_the_same_on_every_machine(stranger: Visitor, chromium: Br
     heading = session.send("DOM.querySelector", {"nodeId": root, "selector": "h1"})["nodeId"]
     used = session.send("CSS.getPlatformFontsForNode", {"nodeId": heading})["fonts"]
     assert {font["familyName"] for font in used} == {"Inter"}
+
+
+def test_that_the_network_of_the_machine_changes_is_nobodys_fault() -> None:
+    watch = Watch()
+    for why in (NETWORK_CHANGED, "net::ERR_CONNECTION_REFUSED"):
+        watch.record("request", f"GET http://127.0.0.1:1/mark.svg {why}")
+    assert watch.verdict() == ["request: GET http://127.0.0.1:1/mark.svg net::ERR_CONNECTION_REFUSED"]

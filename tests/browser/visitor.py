@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, Error, Page, Response
 
 from tests.browser import axe
 from tests.browser.chromium import Screen
@@ -61,10 +61,23 @@ class Visitor:
         """Go to an address of the site and return the answer, whose status has to be this one."""
         if status >= 400:
             self.expect_trouble(f"^request: GET .*{status}$")
-        answer = self.page.goto(path)
+        answer = self._go(path)
         assert answer is not None
         assert answer.status == status, (path, answer.status)
         return answer
+
+    def _go(self, path: str) -> Response | None:
+        """Go to an address; once more when the machine's network changed under the page."""
+        before = self.watch.interrupted
+        try:
+            answer = self.page.goto(path)
+        except Error:
+            if self.watch.interrupted == before:
+                raise
+        else:
+            if self.watch.interrupted == before:
+                return answer
+        return self.page.goto(path)
 
     def new_tab(self) -> Page:
         """Open another tab of the same window, watched like the first."""

@@ -11,6 +11,9 @@ SCRIPT = Path(__file__).with_name("watch.js").read_text("utf-8")
 ABORTED = "net::ERR_ABORTED"
 """How a request fails that the page itself gave up, by leaving for example."""
 
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+"""How all requests fail when the machine gets another address: a test beside this one has made a network."""
+
 ALREADY_TOLD = "Failed to load resource"
 """What the console says about an answer or a request that is recorded by itself, with more about it."""
 
@@ -31,12 +34,14 @@ class Trouble:
 class Watch:
     """Records all troubles of a browser context: console, page errors, requests, CSP, layout shifts.
 
-    Patterns are searched for in ``kind: text``. What is expected has to come, what is forgiven may come.
+    Patterns are searched for in ``kind: text``. What is expected has to come, what is forgiven may come. That the
+    machine's network changed is nobody's fault; ``interrupted`` counts how often.
     """
 
     troubles: list[Trouble] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
-    forgiven: list[str] = field(default_factory=list)
+    forgiven: list[str] = field(default_factory=lambda: [NETWORK_CHANGED])
+    interrupted: int = 0
 
     def begin(self, context: BrowserContext) -> None:
         """Watch everything that happens in all pages of a context, which has none yet."""
@@ -75,5 +80,6 @@ class Watch:
             self.record("request", f"{response.request.method} {response.url} {response.status}", response.url)
 
     def _on_failed_request(self, request: Request) -> None:
+        self.interrupted += request.failure == NETWORK_CHANGED
         if request.failure != ABORTED:
             self.record("request", f"{request.method} {request.url} {request.failure}", request.url)
