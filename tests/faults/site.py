@@ -1,12 +1,11 @@
 """A served site on the machine's engine, asked by clients while something goes wrong, and what must hold then."""
 
 import json
-import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ import docker
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
 from tests.browser.sites import STANDIN_IMAGE, remove_all
+from tests.faults.asked import Asked, judged
+from tests.faults.crowd import crowd
 from tests.platforms import GOOD
 from tests.web.serving import SERVE, Answer, Served, free_port, run_serve
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-LONGEST_ANSWER = 10.0
-"""Seconds within which everything is answered, whatever the database does."""
 SETTLED_WITHIN = 60.0
 READS_AGAIN_WITHIN = 3.0
 CHANGES_AGAIN_WITHIN = 10.0
@@ -31,32 +30,11 @@ MOST_THREADS = 40
 OUTAGE = "clawdeploy.core.outage"
 MOST_TOLD = 8
 """Lines about an outage: two workers tell that nothing can be read, and that nothing can be written, perhaps twice."""
-MOST_BOTS = 3
-CREATES_EVERY = 1.5
-"""Seconds between two tries of one client, because each may be carried out although nobody was told so."""
-READS = ("/api/instances", "/dashboard", "/api/instances/{}", "/dashboard/instances/{}", "/api/instances/{}/activity")
 CONTENT = {"Content_Type": "application/json"}
 
 
 class Refused(AssertionError):
     """A request that should have worked was not answered with 200."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request and what came of it."""
-
-    method: str
-    path: str
-    status: int
-    code: str
-    seconds: float
-    began: float
-    wrong: str
-
-    @property
-    def reads(self) -> bool:
-        return self.method == "GET"
 
 
 @dataclass
@@ -100,7 +78,7 @@ class Site:
         began = time.monotonic()
         answer = (by or self.served).call(method, path, sent, **(CONTENT if sent else {}), **headers)
         seconds = time.monotonic() - began
-        code, wrong = _judged(answer, seconds)
+        code, wrong = judged(answer, seconds)
         self.asked.append(Asked(method, path, answer.status, code, seconds, began, wrong))
         return answer
 
@@ -134,57 +112,6 @@ class Site:
             return bot
         return None
 
-    @contextmanager
-    def clients(self, seed: int, changing: int = 3, reading: int = 3) -> Iterator[None]:
-        """Have clients look and change without a pause while the block runs."""
-        over = threading.Event()
-        failures: list[BaseException] = []
-
-        def work(number: int) -> None:
-            chance = random.Random(seed * 1000 + number)
-            by = self.servers[number % len(self.servers)]
-            mine: list[str] = []
-            next_create = 0.0
-            try:
-                while not over.wait(0.05):
-                    if number >= changing:
-                        self._read(chance, by)
-                    elif len(mine) < MOST_BOTS and time.monotonic() > next_create:
-                        next_create = time.monotonic() + CREATES_EVERY
-                        mine += filter(None, [self.try_("create", by=by)])
-                    elif mine:
-                        self._change(chance, mine, by)
-            except BaseException as error:
-                failures.append(error)
-
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(changing + reading)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            for thread in threads:
-                thread.join(60)
-        assert failures == []
-
-    def _change(self, chance: random.Random, mine: list[str], by: Served) -> None:
-        bot = chance.choice(mine)
-        action = chance.choice(("stop", "start") * 4 + ("delete",))
-        self.try_(action, bot, by)
-        if action == "delete":
-            # Whether it was promised or not: what is gone cannot be asked for anything.
-            mine.remove(bot)
-
-    def _read(self, chance: random.Random, by: Served) -> None:
-        path = chance.choice(READS)
-        if "{}" in path:
-            known = list(self.wished.bots)
-            if not known:
-                return
-            path = path.format(chance.choice(known))
-        self.call("GET", path, by=by, **({"Accept": "text/html"} if path.startswith("/dashboard") else {}))
-
     def listed(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         page = self.get("/api/instances?limit=100")
@@ -212,7 +139,7 @@ class Site:
         Returns what was measured: how long answers took, how soon a read and a change worked again, and how soon
         everything had settled, in seconds; and the most threads that a worker had.
         """
-        with self.clients(seed, reading=reading):
+        with crowd(self, seed, reading=reading):
             pause(1.0)
             with trouble:
                 pause(lasts)
@@ -315,24 +242,3 @@ class Site:
 def pause(seconds: float) -> None:
     """Let the clients work for a while."""
     threading.Event().wait(seconds)
-
-
-def _judged(answer: Answer, seconds: float) -> tuple[str, str]:
-    """Return the code of a problem, and what is wrong with an answer, if anything."""
-    wrong = f"it took {seconds:.1f} s" if seconds > LONGEST_ANSWER else ""
-    if answer.status < 400:
-        return "", wrong
-    if answer.headers["Content-Type"].startswith("text/html"):
-        page = answer.body.decode()
-        code = "page"
-        if answer.status == 503 and "Try Again" not in page:
-            wrong = "the page does not say to try again"
-    else:
-        code = answer.problem()["code"]
-        if answer.status == 503 and code != "database_unavailable":
-            wrong = f"503 {code}"
-    if answer.status == 503 and not answer.headers["Retry-After"]:
-        wrong = "no Retry-After"
-    if answer.status not in (400, 404, 409, 503):
-        wrong = f"status {answer.status}: {answer.body[:300]!r}"
-    return code, wrong

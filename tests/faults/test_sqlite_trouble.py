@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clawdeploy.core.testing import eventually
+from tests.faults.crowd import crowd
 from tests.faults.site import Site
 from tests.faults.troubles import away, full, locked, replaced
 
@@ -95,7 +96,7 @@ def test_a_disk_that_fails_loses_no_promise(
     site = Site(tmp_path, DATABASE_URL=f"sqlite:///{failing_disk / 'clawdeploy.db'}")
     try:
         site.create()
-        with site.clients(seed):
+        with crowd(site, seed):
             subprocess.run(["mount", "-o", "remount,abort", failing_disk], check=True)
             assert eventually(lambda: sum(asked.status == 503 for asked in site.asked) > 10, 60)
         assert [asked for asked in site.asked if asked.wrong] == []
