@@ -183,6 +183,11 @@ def test_texts_are_trimmed(schemas: Schemas) -> None:
     assert (new.columns["name"], new.secrets) == ("bot", {"apiKey": Secret("sk-1")})
 
 
+def test_credentials_are_trimmed_like_a_secret_that_stands_alone(schemas: Schemas) -> None:
+    bot = an_instance(channel="slack")
+    assert schemas.changes({"credentials": {"appToken": " xapp-1\n"}}, bot).secrets == {"appToken": Secret("xapp-1")}
+
+
 def test_the_mask_is_refused_with_a_hint(schemas: Schemas) -> None:
     (said,) = refused(schemas, {"apiKey": "***"}, an_instance())["apiKey"]
     assert "Leave the field out to keep it" in said
