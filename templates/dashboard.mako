@@ -1,5 +1,6 @@
 <%inherit file="signed_in.mako"/>
 <%namespace name="bot" file="components/bot.mako"/>
+<%namespace name="engine" file="components/engine.mako"/>
 <%block name="title">Dashboard</%block>
 <%block name="scripts">
 <link rel="stylesheet" href="${static('dashboard.css')}">
@@ -24,14 +25,8 @@
 % endif
 <%block name="live">
 <% everything = sum(found.counts.values()) %>
-<div id="live" class="live${' stale' if silent_since else ''}" hx-ext="morph" hx-get="${asked.address()}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}">
-% if silent_since:
-<p class="banner warning" id="engine-silent">Docker has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. \
-% if known_at:
-What you see is how it was on <time datetime="${known_at.isoformat()}">${date(known_at)}</time>; your bots may well be running.\
-% endif
-</p>
-% endif
+<div id="live" class="live${' stale' if silent_since or is_old else ''}" hx-ext="morph" hx-get="${asked.address()}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}">
+${engine.banner(silent_since, known_at, is_old, "bots")}
 % if everything > 8 or asked.status:
 <nav aria-label="Filter by status">
 <ul class="chips" id="chips">

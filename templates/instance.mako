@@ -1,5 +1,6 @@
 <%inherit file="signed_in.mako"/>
 <%namespace name="bot" file="components/bot.mako"/>
+<%namespace name="engine" file="components/engine.mako"/>
 <%namespace name="help" file="components/help.mako"/>
 <%namespace name="logs" file="components/logs.mako"/>
 <%block name="title">${instance.name}</%block>
@@ -17,11 +18,9 @@
     own = f"/dashboard/instances/{instance.id}"
     runs = instance.status == "running"
 %>
-<div id="live" class="live${' stale' if silent_since else ''}" hx-ext="morph" hx-get="${own}${'?activity=all' if everything else ''}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}"
+<div id="live" class="live${' stale' if silent_since or is_old else ''}" hx-ext="morph" hx-get="${own}${'?activity=all' if everything else ''}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}"
  data-status="${instance.status.value}" data-container="${(instance.container_id or '')[:12]}" data-stale-secrets="${stale_secrets}">
-% if silent_since:
-<p class="banner warning">Docker has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. What you see is how it was on <time datetime="${instance.status_as_of.isoformat()}">${date(instance.status_as_of)}</time>; your bot may well be running.</p>
-% endif
+${engine.banner(silent_since, known_at, is_old, "bot")}
 <div class="state">
 <div class="page-head">
 <h1><bdi>${instance.name}</bdi></h1>

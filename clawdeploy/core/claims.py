@@ -190,7 +190,7 @@ class Claims:
         fields.setdefault("claim_until", now + LIFETIME)
         changed = "status" in fields and fields["status"] != row.status
         if changed:
-            fields["status_since"] = now
+            fields.update(status_since=now, unanswered_since=None)
             fields.setdefault("failures", failures_in_a_row(row, now))
         if not self._row.update(**fields, updated_at=now).where(self._mine(claim)).execute():
             raise ClaimLost

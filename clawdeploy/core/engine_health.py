@@ -64,17 +64,14 @@ class EngineHealth:
             return self._answered_at is not None and not self._is_silent()
 
     def silent_for(self, patience: float = PAGE_SECONDS) -> float | None:
-        """Return for how many seconds this process has known that the engine does not answer; ``None`` when it does.
+        """Return for how many seconds this process has known that the engine does not answer, ``None`` when it does.
 
-        When that is known already, nothing is waited for.
+        Also ``None`` while it has yet to turn out whether it does. When it is known already, nothing is waited for.
         """
-        with self._lock:
-            known = self._is_silent()
-        if self.connected(0.0 if known else patience):
-            return None
+        self.connected(0.0 if self.is_silent() else patience)
         with self._lock:
             since = self._asked_at if self._lost_at is None else self._lost_at
-            return None if since is None else max(0.0, self._clock() - since)
+            return max(0.0, self._clock() - since) if self._is_silent() and since is not None else None
 
     def answers(self, patience: float = PATIENCE_SECONDS) -> bool:
         """Say whether the engine answers now, whatever it did before; what does not come in time is a no."""

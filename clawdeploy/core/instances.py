@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.activity import KEPT
@@ -22,13 +23,14 @@ from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.schemas import Schemas
-from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, WAIT_SECONDS, in_url, reachable
+from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, SYNC_SECONDS, WAIT_SECONDS, in_url, reachable
 from clawdeploy.core.store import Found, InstanceStore, Page
 
 MOST_LOG_LINES = 10_000
 FORM_CALL = "form"
 """The call that the keys of forms belong to, apart from those of the API."""
 LOGS_SECONDS = 4.0
+SYNC_TAKES_AT_MOST = timedelta(seconds=20)
 
 
 class Instances:
@@ -195,6 +197,10 @@ class Instances:
     def progress(self, owner: str, instance_id: str) -> Progress | None:
         """Return how far the instance has come on its way to run; ``None`` when that is not what was asked last."""
         return progress(self._store.happened(owner, instance_id, KEPT), self._store.clock())
+
+    def is_old(self, known_at: datetime) -> bool:
+        """Say whether what was known of a bot at a moment is too old to be believed: a sync is missing since then."""
+        return self._store.clock() - known_at > timedelta(seconds=2 * self._config[SYNC_SECONDS]) + SYNC_TAKES_AT_MOST
 
     def dump(self, instance: Instance) -> dict[str, Any]:
         """Return an instance as JSON values."""

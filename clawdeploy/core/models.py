@@ -60,7 +60,8 @@ class InstanceRow(peewee.Model):
     has acknowledged the start within it. ``claim`` is the token of whoever performs it and
     ``claim_until`` when that claim lapses by itself. ``made_from`` identifies the specification that the
     container was made from. ``retry_at`` is when a bot that failed is brought back, ``failures`` how often that was
-    in vain; ``crashes`` and ``restarts_seen`` are explained in ``core/crashes.py``.
+    in vain; ``crashes`` and ``restarts_seen`` are explained in ``core/crashes.py``. ``unanswered_since`` is until when
+    a bot that did not answer at the last look is known to have answered; at the next such look it is unhealthy.
     """
 
     id = peewee.TextField(primary_key=True)
@@ -86,6 +87,7 @@ class InstanceRow(peewee.Model):
     failures = peewee.IntegerField(default=0)
     crashes = JsonField(default=list)
     restarts_seen = peewee.IntegerField(default=0)
+    unanswered_since = UtcField(null=True)
     config = JsonField(default=dict)
     region = peewee.TextField(null=True)
     instance_type = peewee.TextField(null=True)

@@ -30,8 +30,6 @@ MOST_AT_ONCE = 8
 """How many instances are worked on at a time, and as many again probed."""
 RESUMED_EVERY = timedelta(seconds=5)
 """The time between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
-UNANSWERED_PROBES = 2
-"""How many syncs in a row a running bot must not answer until that is recorded."""
 
 ENDED_WITH_ENGINE = "Docker had ended it when Docker itself started."
 NOT_STARTED_BY_ENGINE = "Docker could not start it by itself."
@@ -60,7 +58,6 @@ class Reconciler:
         self._health = health
         self._crew = Crew(MOST_AT_ONCE, pace)
         self._resumed_at: dict[str, datetime] = {}
-        self._unanswered: dict[str, int] = {}
 
     def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[Change]:
         """Compare every instance once and return what changed: ``id``, ``before``, ``after`` and ``reason``.
@@ -91,7 +88,7 @@ class Reconciler:
         for row in self._store.rows(ids):
             if row.operation is not None:
                 continue
-            trusted = True if row.status == Status.RUNNING and row.id not in self._unanswered else None
+            trusted = True if row.status == Status.RUNNING and row.unanswered_since is None else None
             seen = self._observer.look(row.id)
             if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
                 changes += self._record(row, actor, trusted, [])
@@ -115,24 +112,29 @@ class Reconciler:
                 self._resume(instance_id, actor)
 
     def _readiness(self, rows: list[Any], seen: Mapping[str, Observation]) -> dict[str, bool | None]:
-        """Probe all bots that run and nobody works on; one that answered until now is given a second chance."""
+        """Probe all bots that run and nobody works on; one that answered until now is given a second chance.
+
+        Any process may be the one that sees it not answer once more.
+        """
+        synced_at = self._store.synced_at()
 
         def probe(row: Any) -> tuple[str, bool | None]:
             try:
                 answered = self._observer.probe(row, seen[row.id])
             except EngineError:
                 return row.id, None
-            misses = 0 if answered else self._unanswered.get(row.id, 0) + 1
-            self._unanswered[row.id] = misses
-            return row.id, answered or (row.status == Status.RUNNING and misses < UNANSWERED_PROBES)
+            if answered and row.unanswered_since is not None:
+                self._store.answered(row.id, None)
+            elif not answered and row.unanswered_since is None and row.status == Status.RUNNING:
+                self._store.answered(row.id, max(row.status_since, synced_at or row.status_since))
+                return row.id, True
+            return row.id, answered
 
         running = [
             row for row in rows if row.operation is None and seen.get(row.id, MISSING).state is ContainerState.RUNNING
         ]
         with ThreadPoolExecutor(MOST_AT_ONCE, "probe") as threads:
-            ready = dict(threads.map(probe, running))
-        self._unanswered = {each: misses for each, misses in self._unanswered.items() if misses and each in ready}
-        return ready
+            return dict(threads.map(probe, running))
 
     def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
         failed = row.wish == Wish.RUN and row.status == Status.ERROR and row.retry_at is None

@@ -37,7 +37,7 @@ def _instance(row: Any, secrets_set: frozenset[str], synced_at: datetime | None)
         **plain,
         wish=Wish(row.wish),
         status=Status(row.status),
-        status_as_of=max(row.status_since, synced_at or row.status_since),
+        status_as_of=max(row.status_since, row.unanswered_since or synced_at or row.status_since),
         operation=Operation(row.operation) if row.operation else None,
         secrets_set=secrets_set,
     )

@@ -42,6 +42,21 @@ def test_a_status_is_as_old_as_the_last_look_at_everything(surroundings: Surroun
     assert platform.instances.stop(OWNER, instance_id).status_as_of > known.status_as_of
 
 
+def test_it_stands_still_for_a_bot_that_does_not_answer(surroundings: Surroundings) -> None:
+    clock = Clock()
+    platform = surroundings.open(clock=clock)
+    instance_id = made(platform)
+    platform.reconciler.sync()
+    known = platform.instances.get(OWNER, instance_id)
+    clock.advance(minutes=5)
+    surroundings.memory.ready = False
+    platform.reconciler.sync()
+    assert platform.instances.get(OWNER, instance_id) == known, "once may be bad luck, but it is no news that it runs"
+    surroundings.memory.ready = True
+    platform.reconciler.sync()
+    assert platform.instances.get(OWNER, instance_id).status_as_of > known.status_as_of
+
+
 def test_it_stands_still_while_the_engine_does_not_answer(surroundings: Surroundings) -> None:
     clock = Clock()
     runtime = BrokenRuntime(surroundings.memory)

@@ -120,6 +120,15 @@ def test_while_the_engine_hangs_the_last_known_answer_counts_but_not_for_ever(sl
     assert eventually(health.connected, within=10)
 
 
+def test_an_engine_of_which_nothing_is_known_yet_is_not_said_to_be_silent(slow: SlowRuntime, clock: Hours) -> None:
+    health = EngineHealth(slow.ping, clock=clock)
+    assert health.silent_for(0.01) is None
+    clock.now += GIVEN_UP_SECONDS
+    assert health.silent_for(0.01) == GIVEN_UP_SECONDS
+    slow.release()
+    assert eventually(health.connected, within=10)
+
+
 def test_a_defect_of_a_runtime_is_no_connection_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 

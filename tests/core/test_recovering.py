@@ -278,9 +278,9 @@ def test_a_bot_that_stops_answering_is_unhealthy_and_may_recover(
 ) -> None:
     instance_id = made(platform)
     surroundings.memory.ready = False
-    sync(platform)
+    sync(surroundings.open())
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING, "once may be bad luck"
-    sync(platform)
+    sync(surroundings.open())
     instance = platform.instances.get(OWNER, instance_id)
     assert (instance.status, instance.reason) == ("error", "unhealthy")
     assert state(surroundings, instance_id) is ContainerState.RUNNING

@@ -155,6 +155,16 @@ def test_whatever_the_engine_does_reads_go_on_and_changes_are_kept(
     assert eventually(lambda: site.bot(fleet.roles[2])["statusAsOf"] > before["statusAsOf"], 5)
 
 
+def test_an_engine_that_only_says_that_it_is_there_is_answered_for_in_time(site: TroubledSite, fleet: Fleet) -> None:
+    before = site.bot(fleet.roles[2])
+    seen = go_through(site, fleet, lambda: site.proxy.break_(Fault.HANG, only=b"/v1.41/containers"), site.proxy.mend)
+    for name, took in seen.took.items():
+        if name != "create":
+            refused_in_time(took)
+    assert (seen.during["status"], seen.during["statusAsOf"]) == ("running", before["statusAsOf"])
+    assert seen.recovered is not None, seen.figures()
+
+
 CHANGES = {
     "create": rb"POST \S+/containers/create",
     "start": rb"POST \S+/containers/\w+/start",

@@ -3,12 +3,13 @@
 import itertools
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from clawdeploy.core.contracts import Instance, Operation, Runtime, Status
+from clawdeploy.core.models import tables
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.web.pages.choices import choices
 from clawdeploy.web.pages.dashboard import PAGE_SIZE
@@ -98,9 +99,26 @@ def test_a_silent_engine_is_told_and_nothing_turns_red(tmp_path: Path) -> None:
     assert "Docker has not answered since" in seen.words["p"]
     assert "badge running" in [badge.get("class") for badge in seen.all("span")]
     own = page(silent.browser(), f"/dashboard/instances/{bot['id']}")
-    assert "It ran when Docker last answered." in own.words["p"]
+    assert "It ran when it was last looked at." in own.words["p"]
     assert "All is well" not in own.words["p"]
     silent.close()
+
+
+def test_what_was_last_looked_at_long_ago_is_not_said_to_be_well(site: Site) -> None:
+    """Whatever keeps the sync from looking, and though the engine answers that it is there."""
+    bot = site.program().create(name="Helper")
+    row = tables(site.platform.database.peewee).instance
+    with site.platform.database.transaction():
+        row.update(status_since=site.platform.clock() - timedelta(minutes=5)).execute()
+    browser = site.browser()
+    for where in ("/dashboard", f"/dashboard/instances/{bot['id']}"):
+        seen = page(browser, where).words["p"]
+        assert "nobody could look at your bot" in seen
+        assert "All is well" not in seen
+    site.platform.reconciler.sync()
+    for where in ("/dashboard", f"/dashboard/instances/{bot['id']}"):
+        assert "nobody could look" not in page(browser, where).words["p"]
+    assert "All is well" in page(browser, where).words["p"]
 
 
 class TestActions:

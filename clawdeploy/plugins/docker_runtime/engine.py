@@ -24,6 +24,8 @@ LOCAL_SOCKET = "unix:///var/run/docker.sock"
 
 CONNECT_SECONDS = 2.0
 PING_SECONDS = 3.0
+LOOK_SECONDS = 4.0
+"""For calls that only look: whoever waits for a change that begins with a look is answered within 5 seconds."""
 ANSWER_SECONDS = 10.0
 WORK_SECONDS = 30.0
 """For calls that make the engine do something: many bots that start at once wait for each other in the engine."""
@@ -69,7 +71,7 @@ class Engine:
 
     def ask(self, kind: type[T], path: str, params: Mapping[str, str] | None = None) -> T:
         """Send a GET and return its JSON, which must be a ``dict`` or a ``list`` as ``kind`` says."""
-        said = self.call("GET", path, params=params)
+        said = self.call("GET", path, params=params, timeout=LOOK_SECONDS)
         with not_understood():
             if not isinstance(said, kind):
                 raise TypeError(type(said))

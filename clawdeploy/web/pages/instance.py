@@ -32,8 +32,8 @@ WELL = {
 """What is said of a status that needs no reason."""
 
 WAS_WELL = {
-    Status.RUNNING: "It ran when Docker last answered.",
-    Status.STOPPED: "It was stopped when Docker last answered. Start brings it back as soon as Docker does.",
+    Status.RUNNING: "It ran when it was last looked at.",
+    Status.STOPPED: "It was stopped when it was last looked at. Start brings it back.",
 }
 """The same while nobody can know how it is now."""
 
@@ -76,7 +76,8 @@ class InstancePage(Page):
             resp,
             "instance.mako",
             instance=instance,
-            reason=instance.detail or self._well(instance.status),
+            known_at=instance.status_as_of,
+            reason=instance.detail or self._well(instance),
             stale_secrets=_stale_secrets(instance, entries, called),
             address=self._instances.address(instance),
             config=json.dumps(instance.config, indent=2, ensure_ascii=False) if instance.config else "",
@@ -94,8 +95,9 @@ class InstancePage(Page):
             longest_secret=LONGEST_SECRET,
         )
 
-    def _well(self, status: Status) -> str:
-        return (WAS_WELL if self._platform.engine_silent_since() else WELL).get(status, "")
+    def _well(self, instance: Instance) -> str:
+        unsure = self._platform.engine_silent_since() or self._instances.is_old(instance.status_as_of)
+        return (WAS_WELL if unsure else WELL).get(instance.status, "")
 
     def _first_lines(self, instance: Instance) -> list[str] | None:
         """Return what the bot wrote last, ``None`` when that cannot be found out at once."""

@@ -1,5 +1,6 @@
 """What the pages of signed-in people have in common."""
 
+from datetime import datetime
 from typing import Any
 
 import falcon
@@ -21,13 +22,18 @@ class Page:
         self._instances = platform.instances
         self._templates = templates
 
-    def show(self, req: Request, resp: falcon.Response, template: str, **values: Any) -> None:
+    def show(
+        self, req: Request, resp: falcon.Response, template: str, known_at: datetime | None = None, **values: Any
+    ) -> None:
         """Answer with a page, or with its live part when a script of ours asks for no more.
 
         Every template gets ``identity``, ``path``, ``now``, ``silent_since`` (since when the engine has not answered,
-        or ``None``) and ``notice`` (a sentence to show once, or an empty text), besides ``values``.
+        or ``None``), ``known_at`` (of when is what is said of bots), ``is_old`` (whether that is too long ago to be
+        believed) and ``notice`` (a sentence to show once, or an empty text), besides ``values``.
         """
         values.update(
+            known_at=known_at,
+            is_old=known_at is not None and self._instances.is_old(known_at),
             identity=req.identity,
             path=req.path,
             now=self._platform.clock(),
