@@ -34,7 +34,8 @@ class Operation:
     def ask(self) -> None:
         """Send the request; whether an answer comes is not known."""
         answer = self.scene.client.change(self.bot, self.verb)
-        self._acknowledged = answer is not None and answer.status == 200
+        # That it did not work out is an outcome, which was told.
+        self._acknowledged = answer is not None and answer.status == 200 and b'"status": "error"' not in answer.body
 
     def struck(self) -> None:
         """See how far it has come, before anybody goes on with it."""

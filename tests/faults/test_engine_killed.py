@@ -136,6 +136,20 @@ def test_twenty_times_out_of_twenty(fleet: Fleet, request: pytest.FixtureRequest
     record_property("recovered_after_seconds", took)
 
 
+def test_a_bot_that_an_operator_stopped_while_nobody_looked_is_left_alone(fleet: Fleet) -> None:
+    by_hand = sorted(fleet.running)[0]
+    fleet.served.kill()
+    with docker.APIClient(fleet.engine.address, version="1.41", timeout=30) as client:
+        client.stop(f"clawdeploy-{by_hand}", timeout=5)
+    fleet.engine.kill()
+    fleet.engine.start()
+    fleet.served.start()
+    fleet.running.discard(by_hand)
+    fleet.stopped.add(by_hand)
+    assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (fleet.seen(), fleet.statuses())
+    assert fleet.get(by_hand)["statusReason"] == "stopped_outside"
+
+
 def test_a_bot_that_an_operator_stopped_by_hand_is_left_alone(fleet: Fleet) -> None:
     client = docker.APIClient(fleet.engine.address, version="1.41", timeout=30)
     by_hand = sorted(fleet.running)[0]

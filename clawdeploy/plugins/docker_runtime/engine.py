@@ -8,7 +8,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -108,6 +110,18 @@ class Engine:
             low, high = _numbers(said.get("MinAPIVersion", "1.12")), _numbers(said["ApiVersion"])
             self._api = ".".join(map(str, max(low, min(high, PREFERRED_API))))
             return dict(said)
+
+    def listens_since(self) -> datetime | None:
+        """Return when the engine's socket was made: a moment before the engine that made it looks at its containers.
+
+        It is much older where systemd made it, and may be younger where something stands in front of the engine.
+        ``None`` for an engine on the network.
+        """
+        if self.host is not None:
+            return None
+        with suppress(OSError):
+            return datetime.fromtimestamp(Path(self.address.removeprefix("unix://")).stat().st_mtime, UTC)
+        return None
 
     def session(self) -> docker.APIClient:
         """Return this process's connections. Those made before a fork would be shared with the parent."""

@@ -20,6 +20,8 @@ RESTART_GAP = timedelta(seconds=1)
 START_TAKES = timedelta(seconds=30)
 """How long an engine that starts may be busy ending what it finds; each container may take its stop timeout."""
 MARGIN = timedelta(seconds=1)
+CLOCK_STEP = timedelta(milliseconds=20)
+"""The kernel notes the times of files in such steps at most."""
 ENDED = (ContainerState.EXITED, ContainerState.RESTARTING, ContainerState.DEAD)
 
 
@@ -49,15 +51,19 @@ def from_list(said: Mapping[str, Any]) -> Observation:
         return Observation(STATES[said["State"]], said["Id"], ports[0] if ports else None, unhealthy=unhealthy)
 
 
-def ended_with_engine(said: Mapping[str, Any], engine_began: datetime) -> bool:
+def ended_with_engine(said: Mapping[str, Any], began: datetime, listens: datetime | None) -> bool:
     """Say whether an inspected container ended while its engine started.
 
     An engine that was killed leaves its containers running, and the next one ends them while it starts, with exit
-    code 0 and without restarting them (Docker 20.10; moby issue 36496). One that an operator has stopped ended before.
+    code 0 and without restarting them (Docker 20.10; moby issue 36496). One that an operator has stopped ended before:
+    before the engine listened, or where that cannot be known, before the longest that a start may take.
     """
+    earliest = began - START_TAKES
+    if listens is not None and listens <= began:
+        earliest = max(earliest, listens - CLOCK_STEP)
     with not_understood():
         ended = _moment(said["State"]["FinishedAt"])
-        return ended is not None and -START_TAKES < ended - engine_began < MARGIN
+        return ended is not None and earliest < ended < began + MARGIN
 
 
 def began(network: Mapping[str, Any]) -> datetime | None:

@@ -129,7 +129,9 @@ class DockerRuntime:
         if seen.state is not ContainerState.EXITED:
             return seen
         since = self._engine_began()
-        return replace(seen, ended_with_engine=since is not None and ended_with_engine(container, since))
+        if since is None:
+            return seen
+        return replace(seen, ended_with_engine=ended_with_engine(container, since, self._engine.listens_since()))
 
     def _engine_began(self) -> datetime | None:
         try:
