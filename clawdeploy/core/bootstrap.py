@@ -16,6 +16,7 @@ from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.database import Database
+from clawdeploy.core.database_health import DatabaseHealth
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
@@ -93,6 +94,7 @@ class Platform:
         self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
+        self.database_health = DatabaseHealth(store.synced_at, pace=pace)
         # Several hosts share one window, and so its time is the database's. Whoever passes a clock in wants that one.
         shared = database.now if clock is utc_now else clock
         self.change_limit = RateLimit("change", config[RATE_LIMIT], CHANGES, database, models.rate_limit, shared)

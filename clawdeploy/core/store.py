@@ -171,6 +171,12 @@ class InstanceStore:
             older = self._installation.synced_at.is_null() | (self._installation.synced_at < at)
             self._installation.update(synced_at=at).where(older).execute()
 
+    def synced_at(self) -> datetime | None:
+        """Return when all instances were last compared with the engine; ``None`` before the first time."""
+        with self.database.reading():
+            at: datetime | None = self._installation.select(self._installation.synced_at).scalar()
+            return at
+
     def unfinished(self) -> list[str]:
         """Return the ids of instances with an unfinished operation, the oldest first; only for the reconciler."""
         with self.database.reading():

@@ -1,16 +1,49 @@
 """The server about itself."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from tests.web.people import Site
+from tests.core.surroundings import Clock
+from tests.web.people import Site, problem
 
 
 def test_health_needs_no_sign_in(site: Site) -> None:
     said = site.anybody().get("/api/health").json
-    assert {**said, "timestamp": ""} == {"status": "ok", "timestamp": "", "docker": "connected"}
+    assert said == {
+        "status": "ok",
+        "timestamp": said["timestamp"],
+        "docker": "connected",
+        "database": "connected",
+        "syncAgeSeconds": None,
+    }
     assert said["timestamp"].endswith("Z")
     assert abs(datetime.now(UTC) - datetime.fromisoformat(said["timestamp"])) < timedelta(minutes=1)
     assert site.anybody().call("HEAD", "/api/health").status_int == 200
+
+
+def test_health_tells_how_old_the_last_comparison_is(tmp_path: Path) -> None:
+    clock = Clock()
+    site = Site(tmp_path, clock=clock)
+    site.platform.reconciler.sync()
+    assert site.anybody().get("/api/health").json["syncAgeSeconds"] == 0
+    clock.advance(seconds=90.5)
+    assert site.anybody().get("/api/health").json["syncAgeSeconds"] == 90
+    clock.advance(days=-1)
+    assert site.anybody().get("/api/health").json["syncAgeSeconds"] == 0, "the clock was put back"
+    site.close()
+
+
+def test_without_its_database_a_server_is_not_well(site: Site, tmp_path: Path) -> None:
+    site.platform.reconciler.sync()
+    (tmp_path / "clawdeploy.db").rename(tmp_path / "away.db")
+    answer = site.anybody().get("/api/health")
+    said = problem(answer, 503, "database_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert (said["docker"], said["database"]) == ("connected", "disconnected")
+    assert "timestamp" in said
+    assert str(tmp_path) not in answer.text
+    assert "SQLite" not in answer.text
+    assert site.anybody().call("HEAD", "/api/health").status_int == 503
 
 
 def test_what_the_server_offers(site: Site) -> None:
