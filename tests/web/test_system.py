@@ -1,8 +1,15 @@
 """The server about itself."""
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from clawdeploy.core.contracts import Runtime
+from clawdeploy.core.database_health import PATIENCE_SECONDS as DATABASE_PATIENCE
+from clawdeploy.core.database_health import DatabaseHealth
+from clawdeploy.core.engine_health import PATIENCE_SECONDS as ENGINE_PATIENCE
+from clawdeploy.core.testing import SlowRuntime
 from tests.core.surroundings import Clock
 from tests.web.people import Site, problem
 
@@ -30,6 +37,34 @@ def test_health_tells_how_old_the_last_comparison_is(tmp_path: Path) -> None:
     assert site.anybody().get("/api/health").json["syncAgeSeconds"] == 90
     clock.advance(days=-1)
     assert site.anybody().get("/api/health").json["syncAgeSeconds"] == 0, "the clock was put back"
+    site.close()
+
+
+class SilentEngine(Site):
+    """A site whose engine accepts pings and answers none until it is released."""
+
+    slow: SlowRuntime
+
+    def wrap(self, installation: str) -> Runtime:
+        self.slow = SlowRuntime(super().wrap(installation), ["ping"])
+        return self.slow
+
+
+def test_engine_and_database_are_waited_for_at_once(tmp_path: Path) -> None:
+    site = SilentEngine(tmp_path)
+    released = threading.Event()
+
+    def hangs() -> datetime | None:
+        assert released.wait(60)
+        return None
+
+    site.platform.database_health = DatabaseHealth(hangs)
+    began = time.monotonic()
+    said = problem(site.anybody().get("/api/health"), 503, "database_unavailable")
+    assert time.monotonic() - began < max(ENGINE_PATIENCE, DATABASE_PATIENCE) + 0.7
+    assert (said["docker"], said["database"]) == ("disconnected", "disconnected")
+    released.set()
+    site.slow.release()
     site.close()
 
 
