@@ -2,9 +2,10 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -27,12 +28,16 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one instance. ``resumed``: nobody waits for the outcome."""
+    """The right to work on one instance, from a moment of a clock that never runs backwards.
+
+    ``resumed``: nobody waits for the outcome.
+    """
 
     instance_id: str
     token: str
     actor: str
     resumed: bool = False
+    since: float = field(default_factory=time.monotonic, compare=False)
 
 
 class ClaimKeeper:

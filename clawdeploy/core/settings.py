@@ -95,6 +95,13 @@ SYNC_SECRET = Setting(
     "Value of the `X-Sync-Secret` header that `POST /api/admin/sync` asks for. Without it the call does not exist.",
     secret=True,
 )
+METRICS_SECRET = Setting(
+    "CLAWDEPLOY_METRICS_SECRET",
+    text,
+    "",
+    "Bearer token that `GET /metrics` asks for. Without it the address does not exist, and nothing is measured.",
+    secret=True,
+)
 RATE_LIMIT = Setting(
     "CLAWDEPLOY_RATE_LIMIT",
     rates,
@@ -146,6 +153,7 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     SYNC_SECONDS,
     CLEANUP_GRACE_SECONDS,
     SYNC_SECRET,
+    METRICS_SECRET,
     RATE_LIMIT,
     SIGN_IN_LIMIT,
     TRUSTED_PROXIES,

@@ -50,12 +50,17 @@ def give(resp: falcon.Response, problem: Problem, further: Mapping[str, Any] = N
     resp.data = dump({**further, **problem.body(request_id.get())})
 
 
+def is_for_programs(path: str) -> bool:
+    """Say whether an address, or the template of one, is for programs alone."""
+    return path in ("/api", "/metrics") or path.startswith("/api/")
+
+
 def wants_page(req: Request) -> bool:
     """Say whether the caller is a person with a browser.
 
     Not on the API, not a script of a page, and not somebody who asks for JSON rather than HTML.
     """
-    if req.wants_part or req.path == "/api" or req.path.startswith("/api/"):
+    if req.wants_part or is_for_programs(req.path):
         return False
     return req.client_prefers((falcon.MEDIA_HTML, PROBLEM_TYPE, falcon.MEDIA_JSON)) == falcon.MEDIA_HTML
 

@@ -7,6 +7,7 @@ import falcon
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
+from clawdeploy.core.measurements import LimitReached
 from clawdeploy.core.rates import period
 from clawdeploy.core.settings import TRUSTED_PROXIES
 from clawdeploy.web.origin import SAFE_METHODS
@@ -27,6 +28,7 @@ class ChangeLimit:
 
     def __init__(self, platform: Platform) -> None:
         self._limit = platform.change_limit
+        self._measure = platform.measurements.tell
 
     def process_resource(
         self,
@@ -42,6 +44,7 @@ class ChangeLimit:
             req.standings = self._limit.take(req.caller)
         except RateLimited as refused:
             req.standings = refused.standings
+            self._measure(LimitReached("changes"))
             raise
 
     def process_response(self, req: Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
@@ -58,6 +61,7 @@ class SignInFailures:
 
     def __init__(self, platform: Platform) -> None:
         self._limit = platform.sign_in_limit
+        self._measure = platform.measurements.tell
         self._peers = Peers(platform.config[TRUSTED_PROXIES])
 
     def counted(self, req: Request, error: Exception) -> Exception:
@@ -67,6 +71,7 @@ class SignInFailures:
         try:
             self._limit.take(self._peers.peer(req))
         except RateLimited as refused:
+            self._measure(LimitReached("sign_ins"))
             return refused
         except DatabaseUnavailable as unavailable:
             logger.warning("A failed sign-in could not be counted: %s", unavailable.detail)

@@ -4,13 +4,15 @@ import hmac
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import falcon
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
-from clawdeploy.core.settings import PUBLIC_ORIGIN, SYNC_SECRET
+from clawdeploy.core.measurements import Measurement, Measurements
+from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN, SYNC_SECRET
 from clawdeploy.web.logs import request_id
 from clawdeploy.web.origin import check_origin
 from clawdeploy.web.request import Request
@@ -46,11 +48,24 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class RequestAnswered(Measurement):
+    """A request was answered; ``route`` is a template of the router's, or words of ours in parentheses."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+
+
 class RequestLog:
     """Puts the request's id on its answer, and logs the request once.
 
     The line names the route, not the address: addresses hold sign-in links and queries.
     """
+
+    def __init__(self, measurements: Measurements) -> None:
+        self._measurements = measurements
 
     def process_response(
         self,
@@ -61,10 +76,12 @@ class RequestLog:
     ) -> None:
         """Log what was asked, by whom, how it ended and how long it took."""
         resp.set_header("X-Request-Id", request_id.get())
-        took = (time.monotonic() - req.started) * 1000
+        took = time.monotonic() - req.started
         user = req.caller if req.signed_in else "-"
         route = req.uri_template or ("/static" if req.path.startswith("/static/") else "(no such address)")
-        access_log.info("%s %s %s %.0f ms user=%s", req.method, route, resp.status_code, took, user)
+        access_log.info("%s %s %s %.0f ms user=%s", req.method, route, resp.status_code, took * 1000, user)
+        method = req.method if req.method in falcon.HTTP_METHODS else "(other)"
+        self._measurements.tell(RequestAnswered(method, route, resp.status_code, took))
 
 
 class SecurityHeaders:
@@ -98,6 +115,7 @@ class Guard:
         self._access = access
         self._public_origin = platform.config[PUBLIC_ORIGIN]
         self._sync_secret = platform.config[SYNC_SECRET].encode()
+        self._metrics_secret = platform.config[METRICS_SECRET].encode()
 
     def process_resource(
         self,
@@ -109,7 +127,10 @@ class Guard:
         """Raise what keeps the request from its resource, or note who is calling."""
         access = self._access.get(req.uri_template or "", "user")
         if access == "admin":
-            self._check_secret(req)
+            check_secret(req.get_header(SYNC_SECRET_HEADER), self._sync_secret, f"the header {SYNC_SECRET_HEADER}")
+        elif access == "monitor":
+            scheme, _, given = (req.get_header("Authorization") or "").partition(" ")
+            check_secret(given if scheme.lower() == "bearer" else None, self._metrics_secret, "a bearer token")
         elif access == "public":
             # Nobody's name is used here, but another site must not sign a browser in or out behind its owner's back.
             check_origin(req, self._public_origin, must_say=False)
@@ -118,12 +139,16 @@ class Guard:
             if req.identity.ambient:
                 check_origin(req, self._public_origin, must_say=True)
 
-    def _check_secret(self, req: Request) -> None:
-        if not self._sync_secret:
-            raise falcon.HTTPRouteNotFound
-        given = req.get_header(SYNC_SECRET_HEADER)
-        if not given:
-            raise NotSignedIn(f"This call needs the header {SYNC_SECRET_HEADER}.")
-        # WSGI hands header bytes over as Latin-1 text.
-        if not hmac.compare_digest(given.encode("latin-1", "replace"), self._sync_secret):
-            raise InvalidCredentials(f"The value of {SYNC_SECRET_HEADER} is wrong.")
+
+def check_secret(given: str | None, secret: bytes, where: str) -> None:
+    """Compare what a caller sent with a secret of the settings; ``where`` says in what it is sent.
+
+    Raises ``HTTPRouteNotFound`` when there is no such secret, ``NotSignedIn`` or ``InvalidCredentials``.
+    """
+    if not secret:
+        raise falcon.HTTPRouteNotFound
+    if not given:
+        raise NotSignedIn(f"This call needs {where}.")
+    # WSGI hands header bytes over as Latin-1 text.
+    if not hmac.compare_digest(given.encode("latin-1", "replace"), secret):
+        raise InvalidCredentials(f"What was sent in {where} is wrong.")

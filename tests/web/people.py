@@ -15,6 +15,7 @@ from tests.platforms import GOOD, memory_platform
 from tests.web.conformance import Conformance
 
 SYNC_SECRET = "open-sesame-\u00e9"
+METRICS_SECRET = "metrics-secret"
 
 
 UNHURRIED = {"RATE_LIMIT": "1000/second", "SIGN_IN_LIMIT": "1000/second"}
