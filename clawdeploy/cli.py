@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 import click
 
 import clawdeploy
-from clawdeploy.command_line import CommandLine, report_sentences_only, trustworthy_end
+from clawdeploy.command_line import CommandLine, sentence, trustworthy_end
 from clawdeploy.core import doctor as examination
 from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
 from clawdeploy.core.config import Setting
 from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.leftovers import Leftover
+from clawdeploy.core.logs import configure_command_logging
 from clawdeploy.core.opener import Opener
-from clawdeploy.core.settings import HOST, PORT, RUNTIME, WORKERS, browser_origin
+from clawdeploy.core.settings import HOST, LOG_FORMAT, PORT, RUNTIME, WORKERS, browser_origin
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,12 +40,12 @@ def main() -> None:
     """Run the command line with this process's arguments and environment."""
     # Whatever is made from here on (database, logs of the database, key) is nobody else's to read, wherever it lies.
     os.umask(0o077)
-    report_sentences_only()
+    configure_command_logging(os.environ.get(LOG_FORMAT.name, "").strip())
     opener = Opener(os.environ)
     try:
         commands = command_line(opener)
     except ClawDeployError as error:
-        sys.exit(f"Error: {error.detail}")
+        sys.exit(f"Error: {sentence(error)}")
     with trustworthy_end():
         commands(prog_name="clawdeploy", obj=opener)
 
@@ -126,7 +127,7 @@ def _announce(context: click.Context, user: str) -> None:
                 context.invoke(sign_in, user=user)
             click.echo(f"  Sign in as {user!r} with this link, once, within 15 minutes:\n  {link.getvalue().strip()}")
     except ClawDeployError as error:
-        click.echo(f"The announcement is not complete: {error.detail}", err=True)
+        click.echo(f"The announcement is not complete: {sentence(error)}", err=True)
     finally:
         opener.close()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from clawdeploy.core.context import about
 from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.store import InstanceStore
 
@@ -54,14 +55,15 @@ class ClaimKeeper:
 
     @contextmanager
     def kept(self, claim: Claim) -> Iterator[None]:
-        """Renew the claim for as long as the block runs."""
+        """Renew the claim for as long as the block runs, which is about its instance."""
         with self._lock:
             self._kept.add(claim)
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
                 self._keeper.start()
         try:
-            yield
+            with about(claim.instance_id):
+                yield
         finally:
             with self._lock:
                 self._kept.discard(claim)

@@ -14,6 +14,7 @@ from clawdeploy.core.setting_values import (
     flag,
     names,
     networks,
+    one_of,
     origin,
     port_range,
     text,
@@ -95,6 +96,12 @@ SYNC_SECRET = Setting(
     "Value of the `X-Sync-Secret` header that `POST /api/admin/sync` asks for. Without it the call does not exist.",
     secret=True,
 )
+LOG_FORMAT = Setting(
+    "CLAWDEPLOY_LOG_FORMAT",
+    one_of("text", "json"),
+    "text",
+    "How server and commands write their log to standard error: `text` for people, or `json`, one object a line.",
+)
 METRICS_SECRET = Setting(
     "CLAWDEPLOY_METRICS_SECRET",
     text,
@@ -152,6 +159,7 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     WAIT_SECONDS,
     SYNC_SECONDS,
     CLEANUP_GRACE_SECONDS,
+    LOG_FORMAT,
     SYNC_SECRET,
     METRICS_SECRET,
     RATE_LIMIT,

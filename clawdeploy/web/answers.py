@@ -6,11 +6,11 @@ from typing import Any
 
 import falcon
 
+from clawdeploy.core.context import request_id
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.errors import Problem, problem_of
 from clawdeploy.web.limits import SignInFailures
-from clawdeploy.web.logs import request_id
 from clawdeploy.web.request import Request
 
 PROBLEM_TYPE = "application/problem+json"

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import falcon
 
 from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.context import instance, request_id
 from clawdeploy.core.contracts import Access
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
+from clawdeploy.core.logs import told
 from clawdeploy.core.measurements import Measurement, Measurements
 from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN, SYNC_SECRET
-from clawdeploy.web.logs import request_id
 from clawdeploy.web.origin import check_origin
+from clawdeploy.web.queries import INSTANCE_ID
 from clawdeploy.web.request import Request
 
 access_log = logging.getLogger("clawdeploy.web.access")
@@ -67,6 +69,18 @@ class RequestLog:
     def __init__(self, measurements: Measurements) -> None:
         self._measurements = measurements
 
+    def process_resource(
+        self,
+        req: Request,
+        resp: falcon.Response,
+        resource: object,
+        params: Mapping[str, object],
+    ) -> None:
+        """Note which instance the request is about, if what stands in the address can be the id of one."""
+        named = params.get("instance_id")
+        if isinstance(named, str) and INSTANCE_ID.fullmatch(named):
+            instance.set(named)
+
     def process_response(
         self,
         req: Request,
@@ -77,10 +91,11 @@ class RequestLog:
         """Log what was asked, by whom, how it ended and how long it took."""
         resp.set_header("X-Request-Id", request_id.get())
         took = time.monotonic() - req.started
-        user = req.caller if req.signed_in else "-"
         route = req.uri_template or ("/static" if req.path.startswith("/static/") else "(no such address)")
-        access_log.info("%s %s %s %.0f ms user=%s", req.method, route, resp.status_code, took * 1000, user)
         method = req.method if req.method in falcon.HTTP_METHODS else "(other)"
+        ms = round(took * 1000)
+        members = told(method=method, route=route, status=resp.status_code, ms=ms)
+        access_log.info("%s %s %s %s ms", method, route, resp.status_code, ms, extra=members)
         self._measurements.tell(RequestAnswered(method, route, resp.status_code, took))
 
 

@@ -13,9 +13,9 @@ from gunicorn.glogging import Logger
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
 from clawdeploy.core.errors import ConfigurationError
-from clawdeploy.core.settings import HOST, METRICS_SECRET, PORT, WAIT_SECONDS, WORKERS
+from clawdeploy.core.logs import configure_logging
+from clawdeploy.core.settings import HOST, LOG_FORMAT, METRICS_SECRET, PORT, WAIT_SECONDS, WORKERS
 from clawdeploy.web.app import create_app
-from clawdeploy.web.logs import configure_logging
 from clawdeploy.web.parent import Parent
 from clawdeploy.web.shared_counts import count_together, shared_folder
 from clawdeploy.web.worker import PatientWorker
@@ -37,7 +37,7 @@ def serve(config: Config, open_platform: Callable[[], Platform], announce: Calla
     that ends is replaced by a fork of this process. Raises ``ConfigurationError`` when the address cannot be listened
     on.
     """
-    configure_logging()
+    configure_logging(config[LOG_FORMAT])
     listener = listen(config[HOST], config[PORT])
     with ExitStack() as ending:
         shared = ending.enter_context(shared_folder()) if config[METRICS_SECRET] else None

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clawdeploy.core.context import request_id
 from clawdeploy.core.contracts import Runtime
+from clawdeploy.core.logs import Line, printable
 from clawdeploy.core.testing import SlowRuntime, eventually
-from clawdeploy.web.logs import Line, printable, request_id
 from tests.platforms import GOOD
 from tests.web.people import Site
 
@@ -48,8 +49,9 @@ def test_a_request_is_logged_once_with_its_route(site: Site, log: io.StringIO) -
     before = len(log.getvalue())
     answer = ann.get(f"/api/instances/{made['id']}/logs?tail=5")
     (line,) = log.getvalue()[before:].splitlines()
-    assert f"[{answer.headers['X-Request-Id']}] GET /api/instances/{{instance_id}}/logs 200 " in line
-    assert line.endswith(" ms user=ann")
+    circumstances = f"{answer.headers['X-Request-Id']} user=ann instance={made['id']}"
+    assert f" clawdeploy.web.access [{circumstances}] GET /api/instances/{{instance_id}}/logs 200 " in line
+    assert line.endswith(" ms")
 
 
 def test_lines_of_work_in_the_background_have_the_id_of_the_request_that_asked_for_it(
@@ -67,7 +69,10 @@ def test_lines_of_work_in_the_background_have_the_id_of_the_request_that_asked_f
     site.slow.release()
     assert eventually(lambda: "after=running" in log.getvalue()[before:], within=10), log.getvalue()
     (line,) = [line for line in log.getvalue()[before:].splitlines() if "after=running" in line]
-    assert f" clawdeploy.activity [{asked.headers['X-Request-Id']}] status changed " in line
+    assert (
+        f" clawdeploy.activity [{asked.headers['X-Request-Id']} user=ann instance={instance_id}] status changed "
+        in line
+    )
     assert f"instance_id={instance_id}" in line
     assert other.headers["X-Request-Id"] not in line
     site.close()
@@ -84,7 +89,7 @@ def test_no_secret_is_logged(site: Site, log: io.StringIO) -> None:
     ann.get("/no/such/path-secret?x=query-secret")
     site.anybody().get(f"/sign-in/{link.reveal()}")
     site.anybody().post("/api/admin/sync", x_sync_secret="query-secret")
-    assert log.getvalue().count("user=") >= 7
+    assert log.getvalue().count(" clawdeploy.web.access ") >= 7
     for secret in secrets:
         assert secret not in log.getvalue()
 
