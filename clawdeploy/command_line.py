@@ -1,6 +1,7 @@
 """How every command of the command line ends: with an exit code to trust, and with a sentence, never a traceback."""
 
 import errno
+import json
 import os
 import sys
 import traceback
@@ -12,6 +13,8 @@ import click
 
 from clawdeploy.core.errors import ClawDeployError, InvalidInput
 from clawdeploy.core.logs import shown
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 EXIT_CODES = "Exit codes: 0 done; 1 not done, standard error says why; 2 called wrongly."
 
@@ -100,3 +103,8 @@ def _all_is_written() -> bool:
         os.close(nowhere)
         return False
     return True
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON value on standard output."""
+    click.echo(json.dumps(value, indent=2))

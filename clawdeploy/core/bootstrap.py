@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from clawdeploy.core.account import Account
+from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.background import USUAL, Pace, in_background
 from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.census import Census, take_census
@@ -37,6 +38,7 @@ from clawdeploy.core.reconciler import Change, Reconciler
 from clawdeploy.core.recording import Recorder
 from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import (
+    AUDIT_DAYS,
     BLUEPRINT,
     CLEANUP_GRACE_SECONDS,
     DATA_DIR,
@@ -85,7 +87,8 @@ class Platform:
         self._instance = models.instance
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation
-        self.credentials = StoredCredentials(database, models, clock)
+        self.audit = AuditTrail(database, models.audit, clock, timedelta(days=config[AUDIT_DAYS]))
+        self.credentials = StoredCredentials(database, models, clock, self.audit)
         members = host.members(config, self.credentials, installation)
         self._providers = members.auth_providers
         runtime = chosen(members.runtimes, RUNTIME, config)
@@ -181,6 +184,7 @@ class Platform:
 
     def start_background(self) -> None:
         """Begin what a serving process does by itself; call it once, after a fork and never before."""
+        self.audit.forget_old()
         self.host.startup(self)
         self._watch.start(self.config[SYNC_SECONDS])
 

@@ -96,6 +96,12 @@ SYNC_SECRET = Setting(
     "Value of the `X-Sync-Secret` header that `POST /api/admin/sync` asks for. Without it the call does not exist.",
     secret=True,
 )
+AUDIT_DAYS = Setting(
+    "CLAWDEPLOY_AUDIT_DAYS",
+    whole_number(1, 3650),
+    90,
+    "Days for which the audit trail keeps its entries, which hold network addresses.",
+)
 LOG_FORMAT = Setting(
     "CLAWDEPLOY_LOG_FORMAT",
     one_of("text", "json"),
@@ -160,6 +166,7 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     SYNC_SECONDS,
     CLEANUP_GRACE_SECONDS,
     LOG_FORMAT,
+    AUDIT_DAYS,
     SYNC_SECRET,
     METRICS_SECRET,
     RATE_LIMIT,

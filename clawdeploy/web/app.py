@@ -61,7 +61,7 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     middleware: list[Any] = [
         StaticCaching(),
         SecurityHeaders(),
-        RequestLog(platform.measurements),
+        RequestLog(platform),
         Guard(platform, access),
     ]
     middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform)]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import falcon
 
+from clawdeploy.core.audit import FAILED
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
 from clawdeploy.core.measurements import LimitReached
@@ -15,6 +16,9 @@ from clawdeploy.web.peers import Peers
 from clawdeploy.web.request import Request
 
 FAILED_SIGN_INS = (NotSignedIn, InvalidCredentials, SignInLinkInvalid)
+
+BAD_CREDENTIALS = (InvalidCredentials, SignInLinkInvalid)
+"""Those in which somebody has tried something."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +61,15 @@ class ChangeLimit:
 
 
 class SignInFailures:
-    """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out."""
+    """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out.
+
+    Those that were a try are in the audit trail, as many as are admitted.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self._limit = platform.sign_in_limit
         self._measure = platform.measurements.tell
+        self._audit = platform.audit
         self._peers = Peers(platform.config[TRUSTED_PROXIES])
 
     def counted(self, req: Request, error: Exception) -> Exception:
@@ -70,6 +78,8 @@ class SignInFailures:
             return error
         try:
             self._limit.take(self._peers.peer(req))
+            if isinstance(error, BAD_CREDENTIALS):
+                self._audit.note(FAILED, detail=f"{error.code}: {req.method} {req.uri_template}")
         except RateLimited as refused:
             self._measure(LimitReached("sign_ins"))
             return refused

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import falcon
 
 from clawdeploy.core.bootstrap import Platform
-from clawdeploy.core.context import instance, request_id
+from clawdeploy.core.context import address, instance, request_id
 from clawdeploy.core.contracts import Access
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.core.logs import told
-from clawdeploy.core.measurements import Measurement, Measurements
-from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN, SYNC_SECRET
+from clawdeploy.core.measurements import Measurement
+from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN, SYNC_SECRET, TRUSTED_PROXIES
 from clawdeploy.web.origin import check_origin
+from clawdeploy.web.peers import Peers
 from clawdeploy.web.queries import INSTANCE_ID
 from clawdeploy.web.request import Request
 
@@ -66,8 +67,13 @@ class RequestLog:
     The line names the route, not the address: addresses hold sign-in links and queries.
     """
 
-    def __init__(self, measurements: Measurements) -> None:
-        self._measurements = measurements
+    def __init__(self, platform: Platform) -> None:
+        self._measure = platform.measurements.tell
+        self._peers = Peers(platform.config[TRUSTED_PROXIES])
+
+    def process_request(self, req: Request, resp: falcon.Response) -> None:
+        """Note where the request came from."""
+        address.set(self._peers.address(req))
 
     def process_resource(
         self,
@@ -96,7 +102,7 @@ class RequestLog:
         ms = round(took * 1000)
         members = told(method=method, route=route, status=resp.status_code, ms=ms)
         access_log.info("%s %s %s %s ms", method, route, resp.status_code, ms, extra=members)
-        self._measurements.tell(RequestAnswered(method, route, resp.status_code, took))
+        self._measure(RequestAnswered(method, route, resp.status_code, took))
 
 
 class SecurityHeaders:

@@ -108,6 +108,7 @@ class Sync(ApiResource):
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Compare every instance with its container now, and say what changed."""
         read_nothing(req)
+        self._platform.audit.note("admin.sync")
         resp.media = {"changes": self._platform.sync_now("sync")}
 
 
