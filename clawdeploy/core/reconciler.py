@@ -189,7 +189,7 @@ class Reconciler:
         except ClaimLost:
             return []
         except EngineError as error:
-            logger.warning("Instance %s could not be looked at: %s", row.id, error.detail)
+            logger.warning("Instance %s could not be looked at: %s", row.id, error.detail, extra={"instance": row.id})
             self._claims.release(claim)
             return []
         return self._change(row, step)
@@ -203,7 +203,8 @@ class Reconciler:
     def _change(row: Any, step: Step) -> list[Change]:
         if step.status is None or (step.status, step.reason) == (row.status, row.reason):
             return []
-        logger.info("Sync: instance %s was %s and is %s %s", row.id, row.status, step.status, step.reason)
+        found = (row.id, row.status, step.status, step.reason)
+        logger.info("Sync: instance %s was %s and is %s %s", *found, extra={"instance": row.id})
         return [{"id": row.id, "before": row.status, "after": step.status.value, "reason": step.reason}]
 
     def _resume(self, instance_id: str, actor: str) -> "Future[None]":
@@ -211,7 +212,7 @@ class Reconciler:
             claim = self._claims.resume(instance_id, actor)
             if claim is not None:
                 self._resumed_at[instance_id] = self._store.clock()
-                logger.info("Sync: carrying on with instance %s", instance_id)
+                logger.info("Sync: carrying on with instance %s", instance_id, extra={"instance": instance_id})
                 self._lifecycle.carry_out(claim)
 
         return self._crew.do(instance_id, work)

@@ -83,7 +83,9 @@ class Counts:
         if self._folder is None:
             return self._own
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+        # Whoever cleans up temporary folders must not keep a server from telling what is so now.
+        if self._folder.is_dir():
+            MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return registry
 
 

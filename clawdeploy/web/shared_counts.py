@@ -49,6 +49,8 @@ def count_together(folder: Path) -> None:
 
     Call it once in a process, before it counts anything. The place that it takes is free again when it has ended.
     """
+    # It may have been taken for one that nobody needs; what was counted is gone then, but the server is to go on.
+    folder.mkdir(mode=0o700, exist_ok=True)
     place = next(number for number in count() if _take(folder / f"{number}.lock"))
     os.environ[VARIABLE] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]

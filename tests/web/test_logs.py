@@ -1,6 +1,7 @@
 """One readable log line for each request, which nobody can forge and which holds no secret."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from clawdeploy.core.context import request_id
 from clawdeploy.core.contracts import Runtime
-from clawdeploy.core.logs import Line, printable
+from clawdeploy.core.logs import JsonLine, Line, printable
 from clawdeploy.core.testing import SlowRuntime, eventually
 from tests.platforms import GOOD
 from tests.web.people import Site
@@ -76,6 +77,15 @@ def test_lines_of_work_in_the_background_have_the_id_of_the_request_that_asked_f
     assert f"instance_id={instance_id}" in line
     assert other.headers["X-Request-Id"] not in line
     site.close()
+
+
+def test_lines_of_a_sync_name_the_instance_that_they_are_about(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    bot = site.program().create()
+    site.memory.vanish(bot["id"])
+    caplog.set_level(logging.INFO, "clawdeploy.core.reconciler")
+    site.platform.reconciler.sync()
+    (told,) = [record for record in caplog.records if record.getMessage().startswith("Sync: instance")]
+    assert json.loads(JsonLine().format(told))["instance"] == bot["id"]
 
 
 def test_no_secret_is_logged(site: Site, log: io.StringIO) -> None:

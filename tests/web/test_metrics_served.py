@@ -1,6 +1,7 @@
 """The counts of a real server are those of all its processes, and its folder for them goes with it."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +94,15 @@ def test_nothing_is_lost_when_processes_are_replaced(served: Served) -> None:
         assert eventually(partial(are_replaced, served, before), 30)
         ask(served, 30)
     assert counted(served)[ASKED] == 120
-    assert len(list(folder_of(served).glob("counter_*.db"))) <= 2 * WORKERS
+    folder = folder_of(served)
+    assert len(list(folder.glob("counter_*.db"))) <= 2 * WORKERS
+    shutil.rmtree(folder)
+    assert counted(served)["clawdeploy_database_connected", ()] == 1
+    before = served.workers()
+    served.process.send_signal(signal.SIGHUP)
+    assert eventually(lambda: are_replaced(served, before), 30)
+    ask(served, 5)
+    assert counted(served)[ASKED] == 5, "whoever removes the folder, new processes count again"
 
 
 @pytest.mark.prove
