@@ -55,10 +55,10 @@ def silent_engine() -> Iterator[str]:
 @pytest.mark.postgres
 def test_a_postgresql_and_an_engine_that_hang(tmp_path: Path, postgres: PostgresServer) -> None:
     """Both at once, so that to wait for one after the other would be too long."""
-    url = postgres.create_database()
+    settings = {"DATABASE_URL": postgres.create_database(), "RUNTIME": "docker", "METRICS_SECRET": "secret"}
     with (
         silent_engine() as engine,
-        closing(Served(tmp_path, WORKERS="1", DATABASE_URL=url, RUNTIME="docker", DOCKER_HOST=engine)) as served,
+        closing(Served(tmp_path, WORKERS="1", DOCKER_HOST=engine, **settings)) as served,
     ):
         status, said, _ = asked(served)
         assert (status, said["docker"], said["database"]) == (200, "disconnected", "connected")
@@ -68,11 +68,17 @@ def test_a_postgresql_and_an_engine_that_hang(tmp_path: Path, postgres: Postgres
             assert eventually(lambda: {status for status, _, _ in asked_by_many(served)} == {503}, 5)
             for _, said, _ in asked_by_many(served):
                 assert (said["docker"], said["database"]) == ("disconnected", "disconnected")
+            began = time.monotonic()
+            metrics = served.call("GET", "/metrics", Authorization="Bearer secret")
+            assert (metrics.status, b"clawdeploy_database_connected 0.0" in metrics.body) == (200, True)
+            assert time.monotonic() - began < WITHIN
         finally:
             postgres.thaw()
         assert eventually(lambda: asked(served)[0] == 200, 15)
+        assert served.stop() == 0
 
 
+@pytest.mark.prove
 def test_a_locked_sqlite_file_is_read_and_shows_by_the_age_of_the_sync(tmp_path: Path) -> None:
     with closing(Served(tmp_path, WORKERS="1", SYNC_SECONDS="1")) as served:
         assert eventually(lambda: asked(served)[1]["syncAgeSeconds"] is not None, 10)

@@ -77,6 +77,7 @@ def test_as_json(tmp_path: Path) -> None:
     assert [(entry["user"], entry["instance"]) for entry in running] == [("ann", ids["instance"])]
 
 
+@pytest.mark.prove
 def test_as_text(tmp_path: Path) -> None:
     with closing(Served(tmp_path, WORKERS="1")) as served:
         trouble(served)

@@ -122,6 +122,7 @@ def test_what_a_killed_server_has_left_is_removed_by_the_next_one_and_not_what_i
     assert counted(served)[ASKED] == 3
 
 
+@pytest.mark.prove
 def test_without_the_secret_nothing_is_made(tmp_path: Path) -> None:
     with closing(Served(tmp_path)) as served:
         opened = [link.readlink().name for link in Path(f"/proc/{served.process.pid}/fd").iterdir()]
