@@ -118,12 +118,13 @@ def test_a_server_that_starts_forgets_what_is_too_old(surroundings: Surroundings
 def test_failures_push_out_nothing_but_failures(
     platform: Platform, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_module, "MOST_FAILURES", 50)
+    monkeypatch.setattr(audit_module, "MOST_FAILURES", 5)
+    monkeypatch.setattr(audit_module, "LOOKED_AT_EVERY", 10)
     platform.credentials.issue("api_token", "ann")
-    for _ in range(320):
+    for _ in range(60):
         platform.audit.note(FAILED)
     whats = [what for _, what, _ in told(platform)]
-    assert 50 <= whats.count(FAILED) < 50 + 2 * audit_module.LOOKED_AT_EVERY
+    assert 5 <= whats.count(FAILED) < 5 + 2 * 10
     assert whats.count("api_token.made") == 1
 
 
