@@ -1,7 +1,6 @@
 """The command line: one of the two places that wire the parts together (``web/app.py`` is the other)."""
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,15 +11,17 @@ from typing import Any, TypeVar
 import click
 
 import clawdeploy
-from clawdeploy.command_line import CommandLine, report_sentences_only, trustworthy_end
+from clawdeploy.audit_command import audit
+from clawdeploy.command_line import CommandLine, as_json, print_json, sentence, trustworthy_end
 from clawdeploy.core import doctor as examination
 from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
 from clawdeploy.core.config import Setting
 from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.errors import ClawDeployError, EngineError
-from clawdeploy.core.leftovers import Leftover
+from clawdeploy.core.logs import configure_command_logging
 from clawdeploy.core.opener import Opener
-from clawdeploy.core.settings import HOST, PORT, RUNTIME, WORKERS, browser_origin
+from clawdeploy.core.settings import HOST, LOG_FORMAT, PORT, RUNTIME, WORKERS, browser_origin
+from clawdeploy.gc_command import gc
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,19 +33,17 @@ Settings are environment variables that begin with CLAWDEPLOY_, such as CLAWDEPL
 CLAWDEPLOY_DATABASE_URL. Every command reads them, so give them to each in the same way.
 """
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
 
 def main() -> None:
     """Run the command line with this process's arguments and environment."""
     # Whatever is made from here on (database, logs of the database, key) is nobody else's to read, wherever it lies.
     os.umask(0o077)
-    report_sentences_only()
+    configure_command_logging(os.environ.get(LOG_FORMAT.name, "").strip())
     opener = Opener(os.environ)
     try:
         commands = command_line(opener)
     except ClawDeployError as error:
-        sys.exit(f"Error: {error.detail}")
+        sys.exit(f"Error: {sentence(error)}")
     with trustworthy_end():
         commands(prog_name="clawdeploy", obj=opener)
 
@@ -57,7 +56,7 @@ def command_line(opener: Opener) -> CommandLine:
     commands have one name, because nobody could know which of them runs.
     """
     commands = CommandLine(name="clawdeploy", help=ABOUT)
-    for command in (serve, migrate, sync, gc, plugins, doctor):
+    for command in (serve, migrate, sync, gc, audit, plugins, doctor):
         commands.add_command(command)
     try:
         host = opener.host
@@ -126,7 +125,7 @@ def _announce(context: click.Context, user: str) -> None:
                 context.invoke(sign_in, user=user)
             click.echo(f"  Sign in as {user!r} with this link, once, within 15 minutes:\n  {link.getvalue().strip()}")
     except ClawDeployError as error:
-        click.echo(f"The announcement is not complete: {error.detail}", err=True)
+        click.echo(f"The announcement is not complete: {sentence(error)}", err=True)
     finally:
         opener.close()
 
@@ -150,7 +149,7 @@ def migrate(opener: Opener, as_json: bool) -> None:
     platform = opener.platform()
     applied = platform.applied_migrations
     if as_json:
-        _print_json({"database": platform.database_label, "applied": applied})
+        print_json({"database": platform.database_label, "applied": applied})
     else:
         click.echo(f"{platform.database_label}: {'applied ' + ', '.join(applied) if applied else 'is up to date'}")
 
@@ -160,46 +159,17 @@ def migrate(opener: Opener, as_json: bool) -> None:
 @click.pass_obj
 def sync(opener: Opener, as_json: bool) -> None:
     """Compare every bot with its container now, correct the database, and print what changed."""
-    changes = opener.platform().reconciler.sync(opener.actor, patience=SYNC_PATIENCE)
+    platform = opener.platform()
+    platform.audit.note("admin.sync")
+    changes = platform.reconciler.sync(opener.actor, patience=SYNC_PATIENCE)
     if as_json:
-        _print_json({"changes": changes})
+        print_json({"changes": changes})
         return
     for change in changes:
         reason = f" ({change['reason']})" if change["reason"] else ""
         click.echo(f"{change['id']}: was {change['before']}, is {change['after']}{reason}")
     if not changes:
         click.echo("Nothing changed.", err=True)
-
-
-@click.command()
-@click.option("--yes", is_flag=True, help="Remove all of it now.")
-@as_json
-@click.pass_context
-def gc(context: click.Context, yes: bool, as_json: bool) -> None:
-    """List what is left of bots that the database does not know, and say what becomes of it."""
-    platform: Platform = context.obj.platform()
-    leftovers = platform.leftovers.find()
-    failed = [_not_removed(platform, each) if yes else "" for each in leftovers]
-    if as_json:
-        outcomes = [{"removed": yes and not said, "error": said or None} for said in failed]
-        _print_json({"leftovers": [each.dump() | it for each, it in zip(leftovers, outcomes, strict=True)]})
-    for each, said in zip(leftovers, failed, strict=True):
-        if said:
-            click.echo(f"Error: {each.what} of {each.instance_id} could not be removed. {said}", err=True)
-        elif not as_json:
-            fate = "It was removed." if yes else each.fate
-            click.echo(f"{each.instance_id}: {each.what}\n    {each.why} {fate}")
-    if not leftovers and not as_json:
-        click.echo("Nothing is left over.", err=True)
-    context.exit(1 if any(failed) else 0)
-
-
-def _not_removed(platform: Platform, leftover: Leftover) -> str:
-    """Remove a leftover; says what kept it from being removed."""
-    try:
-        return "" if platform.cleanup.remove(leftover) else "Its bot is being worked on; try again in a moment."
-    except EngineError as error:
-        return error.detail
 
 
 @click.command()
@@ -215,7 +185,7 @@ def plugins(opener: Opener, as_json: bool) -> None:
     unasked = ask_all(opener.config(), opener.host, utc_now, create_app)
     reports = opener.host.report()
     if as_json:
-        _print_json({"plugins": [dataclasses.asdict(report) for report in reports], "notAsked": unasked or None})
+        print_json({"plugins": [dataclasses.asdict(report) for report in reports], "notAsked": unasked or None})
         return
     for report in reports:
         click.echo(f"{report.name}  ({report.source})")
@@ -234,14 +204,10 @@ def doctor(context: click.Context, as_json: bool) -> None:
     checks = examination.examine(context.obj, create_app)
     well = all(check.ok for check in checks)
     if as_json:
-        _print_json({"ok": well, "checks": [dataclasses.asdict(check) for check in checks]})
+        print_json({"ok": well, "checks": [dataclasses.asdict(check) for check in checks]})
     else:
         for check in checks:
             click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
             if check.mend:
                 click.echo(f"      To mend it: {check.mend}")
     context.exit(0 if well else 1)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))

@@ -1,7 +1,7 @@
 """How every command of the command line ends: with an exit code to trust, and with a sentence, never a traceback."""
 
 import errno
-import logging
+import json
 import os
 import sys
 import traceback
@@ -12,6 +12,9 @@ from typing import Any
 import click
 
 from clawdeploy.core.errors import ClawDeployError, InvalidInput
+from clawdeploy.core.logs import shown
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 EXIT_CODES = "Exit codes: 0 done; 1 not done, standard error says why; 2 called wrongly."
 
@@ -52,13 +55,13 @@ class CommandLine(click.Group):
 
 
 def sentence(error: Exception) -> str:
-    """Say what went wrong, for a person."""
+    """Say what went wrong, for a person; what an engine or somebody else had put into it can do a terminal no harm."""
     if isinstance(error, InvalidInput):
-        return "; ".join(f"{field}: {' '.join(said)}" for field, said in error.errors.items())
+        return shown("; ".join(f"{field}: {' '.join(said)}" for field, said in error.errors.items()))
     if isinstance(error, ClawDeployError):
-        return error.detail
+        return shown(error.detail)
     if isinstance(error, OSError):
-        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        return shown(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     # The message itself is left out: of an error that nobody foresaw nobody knows what is in it.
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"An unexpected {type(error).__name__} in {frame.filename}, line {frame.lineno}. Please report this defect."
@@ -102,16 +105,6 @@ def _all_is_written() -> bool:
     return True
 
 
-class _SentencesOnly(logging.Formatter):
-    """Formats log records of commands without tracebacks."""
-
-    def formatException(self, ei: Any) -> str:  # noqa: ARG002 - logging passes it
-        """Leave the traceback out."""
-        return ""
-
-
-def report_sentences_only() -> None:
-    """Send warnings to standard error as sentences; a server sets its own log up later."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_SentencesOnly("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+def print_json(value: Any) -> None:
+    """Print a JSON value on standard output."""
+    click.echo(json.dumps(value, indent=2))

@@ -97,3 +97,32 @@ does not end by itself.
 % endif
 </section>
 % endfor
+<section class="panel wide-panel" aria-labelledby="title-lately">
+<h2 id="title-lately">Lately</h2>
+<p class="aside">What was done with your sessions and tokens. Revoke what you do not know, and tell whoever runs this server.</p>
+% if happened:
+<ul class="credentials">
+% for told_of, entry in happened:
+<li>
+<div class="credential">
+<p class="credential-name">${told_of}\
+% if entry.detail:
+: <bdi>${entry.detail}</bdi>\
+% endif
+</p>
+<p class="aside"><time datetime="${entry.at.isoformat()}">${date(entry.at)}</time>\
+% if entry.who != identity.user_id:
+, by <bdi>${entry.who}</bdi>\
+% endif
+% if entry.address:
+, from ${entry.address}\
+% endif
+</p>
+</div>
+</li>
+% endfor
+</ul>
+% else:
+<p class="none">Nothing is recorded.</p>
+% endif
+</section>

@@ -79,7 +79,7 @@ def commands_of(environment: Mapping[str, str]) -> dict[tuple[str, ...], click.C
 def test_these_are_the_commands(environment: dict[str, str]) -> None:
     names = {" ".join(name) for name in commands_of(environment)}
     assert names == {
-        "serve", "migrate", "sync", "gc", "plugins", "doctor",
+        "serve", "migrate", "sync", "gc", "audit", "plugins", "doctor",
         "sign-in", "token", "token create", "token list", "token revoke",
     }  # fmt: skip
 
@@ -154,7 +154,8 @@ def test_json_wherever_data_is_printed(environment: dict[str, str]) -> None:
         if any("--json" in parameter.opts for parameter in command.params)
     ]
     assert {" ".join(name) for name in printing} == {
-        "migrate", "sync", "gc", "plugins", "doctor", "sign-in", "token create", "token list", "token revoke",
+        "migrate", "sync", "gc", "audit", "plugins", "doctor", "sign-in",
+        "token create", "token list", "token revoke",
     }  # fmt: skip
     opener = Opener(environment)
     _, token = opener.platform().credentials.issue("api_token", "me")
@@ -328,6 +329,11 @@ def test_gc_lists_what_is_left_over_and_removes_it_when_told(environment: dict[s
     assert (removed.exit_code, removed.stderr) == (0, "")
     assert removed.stdout.splitlines()[1] == "    No bot in the database has this id. It was removed."
     assert memory.holdings() == []
+    entries = json.loads(invoke(environment, "audit", "--json").stdout)["entries"]
+    assert [(each["who"], each["what"], each["subject"]) for each in entries] == [
+        ("cli", "admin.gc", "lost"),
+        ("cli", "admin.gc", "new"),
+    ]
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["plain", "json"])
@@ -567,3 +573,35 @@ def test_the_command_line_of_a_process_without_plugins_says_why(environment: dic
     commands = command_line(Opener(environment))
     assert isinstance(commands, CommandLine)
     assert commands.plugins_failed is not None
+
+
+def test_audit_shows_who_did_what(environment: dict[str, str]) -> None:
+    assert json.loads(run(environment, "audit", "--json").stdout) == {"entries": []}
+    assert run(environment, "audit").stderr == "There are no entries.\n"
+    token = run(environment, "token", "create", "ann", "--name", "backup").stdout.strip()
+    run(environment, "sign-in", "bob")
+    (record,) = json.loads(run(environment, "token", "list", "--json").stdout)["tokens"]
+    run(environment, "token", "revoke", record["id"])
+    run(environment, "sync")
+    told = run(environment, "audit")
+    assert told.returncode == 0
+    assert token not in told.stdout
+    lines = [line.split("  ") for line in told.stdout.splitlines()]
+    assert [line[1:] for line in lines] == [
+        ["cli", "api_token.made", "ann", record["id"], "-", "backup"],
+        ["cli", "sign_in_link.made", "bob", lines[1][4], "-", "-"],
+        ["cli", "api_token.ended", "ann", record["id"], "-", "backup"],
+        ["cli", "admin.sync", "-", "-", "-", "-"],
+    ]
+    (newest,) = json.loads(run(environment, "audit", "--user", "ann", "--limit", "1", "--json").stdout)["entries"]
+    assert {**newest, "at": ""} == {
+        "at": "",
+        "who": "cli",
+        "what": "api_token.ended",
+        "userId": "ann",
+        "subject": record["id"],
+        "address": None,
+        "detail": "backup",
+    }
+    assert len(run(environment, "audit", "--since", "1h").stdout.splitlines()) == 4
+    assert run(environment, "audit", "--since", "yesterday").returncode == 2

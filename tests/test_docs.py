@@ -27,6 +27,7 @@ PATHS = (
     "/dev/null",
     "/favicon.ico",
     "/healthz",
+    "/metrics",
     "/newbot",
     "/robots.txt",
     "/run/podman/podman.sock",

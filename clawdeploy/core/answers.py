@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from clawdeploy.core.contracts import Activity, ContainerState, Instance, Operation, Status
 from clawdeploy.core.fields import API_KEY, BOT_TOKEN, MASK, said
@@ -177,6 +177,23 @@ class BlueprintAnswer(Answer):
     label = fields.String(metadata=said("The name that people see."))
     description = fields.String()
     default = fields.Boolean(metadata=said("Whether an instance that names none gets it."))
+
+
+CONNECTED = ("disconnected", "connected")
+"""What is said of a part of the server that does not answer, and of one that does."""
+
+
+class ConditionAnswer(Answer):
+    """How the server and what it depends on are."""
+
+    timestamp = fields.String(metadata={"format": "date-time"})
+    docker = fields.String(metadata=said("Whether the engine answers.", enum=list(CONNECTED)))
+    database = fields.String(metadata=said("Whether the database answers.", enum=list(CONNECTED)))
+    sync_age_seconds = fields.Integer(
+        allow_none=True,
+        validate=validate.Range(0),
+        metadata=said("How long ago all bots were last compared with the engine; `null` before the first time."),
+    )
 
 
 INSTANCE, EVIDENCE, ACTIVITY = InstanceAnswer(), EvidenceAnswer(), ActivityAnswer()

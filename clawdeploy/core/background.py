@@ -61,7 +61,7 @@ class Crew:
         self._size = size
         self._pace = pace
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[str, Callable[[], None]]] = deque()
+        self._waiting: deque[tuple[str, Callable[[], None], contextvars.Context]] = deque()
         self._outcomes: dict[str, Future[None]] = {}
         self._busy = 0
 
@@ -71,7 +71,8 @@ class Crew:
             if name in self._outcomes:
                 return self._outcomes[name]
             outcome = self._outcomes[name] = Future()
-            self._waiting.append((name, work))
+            # Whoever does it may have been hired for another one's work.
+            self._waiting.append((name, work, contextvars.copy_context()))
             hires = self._busy < self._size
             self._busy += hires
         if hires:
@@ -84,11 +85,11 @@ class Crew:
                 if not self._waiting:
                     self._busy -= 1
                     return
-                name, work = self._waiting.popleft()
+                name, work, context = self._waiting.popleft()
                 outcome = self._outcomes[name]
             failure: BaseException | None = None
             try:
-                work()
+                context.run(work)
             except BaseException as error:
                 failure = error
             with self._lock:

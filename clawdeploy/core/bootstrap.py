@@ -1,21 +1,24 @@
 """The wiring, nothing else: from settings and plugins to a working platform."""
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from clawdeploy.core.account import Account
+from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.background import USUAL, Pace, in_background
 from clawdeploy.core.catalog import Catalog
+from clawdeploy.core.census import Census, take_census
 from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
 from clawdeploy.core.credentials import StoredCredentials
+from clawdeploy.core.data_folder import make_data_folder
 from clawdeploy.core.database import Database
+from clawdeploy.core.database_health import DatabaseHealth
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
@@ -25,14 +28,17 @@ from clawdeploy.core.instances import Instances
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.leftovers import Leftovers
 from clawdeploy.core.lifecycle import Lifecycle
+from clawdeploy.core.measurements import Measurements
 from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.models import tables
 from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.ratelimit import CHANGES, SIGN_INS, RateLimit
 from clawdeploy.core.reconciler import Change, Reconciler
+from clawdeploy.core.recording import Recorder
 from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import (
+    AUDIT_DAYS,
     BLUEPRINT,
     CLEANUP_GRACE_SECONDS,
     DATA_DIR,
@@ -78,14 +84,18 @@ class Platform:
         self.clock = clock
         self.applied_migrations: list[str] = []
         models = tables(database.peewee)
+        self._instance = models.instance
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation
-        self.credentials = StoredCredentials(database, models, clock)
+        self.audit = AuditTrail(database, models.audit, clock, timedelta(days=config[AUDIT_DAYS]))
+        self.credentials = StoredCredentials(database, models, clock, self.audit)
         members = host.members(config, self.credentials, installation)
         self._providers = members.auth_providers
         runtime = chosen(members.runtimes, RUNTIME, config)
         self.engine_health = EngineHealth(runtime.ping, pace=pace)
-        self._runtime = CircuitBreaker(runtime, self.engine_health)
+        self.measurements = Measurements()
+        measure = self.measurements.tell
+        self._runtime = CircuitBreaker(runtime, self.engine_health, measure)
         self._patience = Patience(self.engine_health)
         blueprints, channels = members.blueprints, members.channels
         chosen(blueprints, BLUEPRINT, config)
@@ -93,18 +103,22 @@ class Platform:
         self.account = Account(self.credentials, members.account_sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
+        self.database_health = DatabaseHealth(store.synced_at, pace=pace)
         # Several hosts share one window, and so its time is the database's. Whoever passes a clock in wants that one.
         shared = database.now if clock is utc_now else clock
         self.change_limit = RateLimit("change", config[RATE_LIMIT], CHANGES, database, models.rate_limit, shared)
         self.sign_in_limit = RateLimit("sign-in", config[SIGN_IN_LIMIT], SIGN_INS, database, models.rate_limit, shared)
         self._claims = Claims(store, self.publish, engine_is_silent=self.engine_health.turns_out_silent, pace=pace)
         self._deployments = Deployments(store, blueprints, channels)
+        recorder = Recorder(self._claims, clock, self.publish, measure)
         self._lifecycle = Lifecycle(
-            store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish, pace
+            store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], recorder, pace
         )
         self.schemas = Schemas(self.catalog)
         self.instances = Instances(config, store, self._claims, self._lifecycle, self.schemas, host, self._patience)
-        self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, self.engine_health, pace)
+        self.reconciler = Reconciler(
+            store, self._claims, self._lifecycle, self._runtime, self.engine_health, measure, pace
+        )
         lease = Lease(database, models.lease, clock, "reconciler")
         spans = Spans(database, models.span, clock)
         grace = timedelta(seconds=config[CLEANUP_GRACE_SECONDS])
@@ -145,6 +159,14 @@ class Platform:
         """Say within about a second whether the engine answers; the answer may be a few seconds old."""
         return self.engine_health.connected()
 
+    def engine_is_cut_off(self) -> bool:
+        """Say whether this process lets no call through to the engine, because it did not answer the last time."""
+        return self._runtime.is_open
+
+    def census(self) -> Census:
+        """Count all instances by status; raises ``DatabaseUnavailable``."""
+        return take_census(self.database, self._instance)
+
     def engine_silent_since(self) -> datetime | None:
         """Return since when the engine has not answered, as far as this process knows; ``None`` when it answers."""
         seconds = self.engine_health.silent_for()
@@ -162,6 +184,7 @@ class Platform:
 
     def start_background(self) -> None:
         """Begin what a serving process does by itself; call it once, after a fork and never before."""
+        self.audit.forget_old()
         self.host.startup(self)
         self._watch.start(self.config[SYNC_SECONDS])
 
@@ -183,7 +206,7 @@ def bootstrap(
     was lost, and no new one takes its place. Raises ``ConfigurationError``, ``PluginError``, ``WrongKey`` or
     ``DatabaseUnavailable``.
     """
-    _make_folder(config)
+    make_data_folder(config)
     database = Database(config[DATABASE_URL], config[DATA_DIR])
     try:
         if not check_key(database, config) and existing:
@@ -223,17 +246,3 @@ def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T
         offered = ", ".join(sorted(members)) or "none"
         raise ConfigurationError(f"{setting.name}={name!r} is not installed. There is: {offered}.")
     return members[name]
-
-
-def _make_folder(config: Config) -> None:
-    folder = config[DATA_DIR]
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = folder / f".writable-{secrets.token_hex(4)}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The data folder {folder} cannot be written ({error.strerror}). "
-            f"Make it writable, or set {DATA_DIR.name} to another folder."
-        ) from None

@@ -1,5 +1,6 @@
 """What stands between everything and a runtime: an engine in trouble is not asked again and again, nor by everybody."""
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Runtime
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import RuntimeUnavailable
+from clawdeploy.core.measurements import EngineCalled, EngineOutcome, Measurement, unmeasured
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,49 +31,52 @@ class CircuitBreaker:
     and no more threads.
     """
 
-    def __init__(self, inner: Runtime, health: EngineHealth) -> None:
+    def __init__(
+        self, inner: Runtime, health: EngineHealth, measure: Callable[[Measurement], None] = unmeasured
+    ) -> None:
         self.name = inner.name
         self._inner = inner
         self._health = health
+        self._measure = measure
         self._places = BoundedSemaphore(MOST_INSIDE)
         self._suspicion = ""
 
     def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
         """See ``Runtime.create``."""
-        return self._call(self._inner.create, instance_id, host_port, spec)
+        return self._call("create", self._inner.create, instance_id, host_port, spec)
 
     def pull(self, image: str) -> None:
         """See ``Runtime.pull``. It may take minutes, and keeps nobody else from the engine."""
-        with self._watched():
+        with self._watched("pull"):
             self._inner.pull(image)
 
     def start(self, container_id: str, instance_id: str, spec: ContainerSpec) -> None:
         """See ``Runtime.start``."""
-        self._call(self._inner.start, container_id, instance_id, spec)
+        self._call("start", self._inner.start, container_id, instance_id, spec)
 
     def stop(self, container_id: str, timeout: float) -> None:
         """See ``Runtime.stop``."""
-        self._call(self._inner.stop, container_id, timeout)
+        self._call("stop", self._inner.stop, container_id, timeout)
 
     def remove(self, container_id: str) -> None:
         """See ``Runtime.remove``."""
-        self._call(self._inner.remove, container_id)
+        self._call("remove", self._inner.remove, container_id)
 
     def discard(self, instance_id: str) -> None:
         """See ``Runtime.discard``."""
-        self._call(self._inner.discard, instance_id)
+        self._call("discard", self._inner.discard, instance_id)
 
     def observe(self, instance_id: str) -> Observation:
         """See ``Runtime.observe``."""
-        return self._call(self._inner.observe, instance_id)
+        return self._call("observe", self._inner.observe, instance_id)
 
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""
-        return self._call(self._inner.observe_all)
+        return self._call("observe_all", self._inner.observe_all)
 
     def holdings(self) -> Collection[Holding]:
         """See ``Runtime.holdings``."""
-        return self._call(self._inner.holdings)
+        return self._call("holdings", self._inner.holdings)
 
     def events(self) -> Iterator[str]:
         """See ``Runtime.events``."""
@@ -84,7 +89,7 @@ class CircuitBreaker:
 
     def logs(self, container_id: str, tail: int, since: datetime | None = None) -> str:
         """See ``Runtime.logs``."""
-        return self._call(self._inner.logs, container_id, tail, since)
+        return self._call("logs", self._inner.logs, container_id, tail, since)
 
     def ping(self) -> EngineInfo:
         """See ``Runtime.ping``; always asked."""
@@ -92,14 +97,19 @@ class CircuitBreaker:
 
     def has_image(self, images: tuple[str, ...]) -> bool:
         """See ``Runtime.has_image``."""
-        return self._call(self._inner.has_image, images)
+        return self._call("has_image", self._inner.has_image, images)
 
     def close(self) -> None:
         """See ``Runtime.close``."""
         self._inner.close()
 
-    def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._watched():
+    @property
+    def is_open(self) -> bool:
+        """Whether the next call has to wait for a ping to succeed."""
+        return bool(self._suspicion) or self._health.is_silent()
+
+    def _call(self, name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._watched(name):
             if not self._places.acquire(timeout=PLACE_SECONDS):
                 raise RuntimeUnavailable("Docker is busy with too many things at once.")
             try:
@@ -108,13 +118,25 @@ class CircuitBreaker:
                 self._places.release()
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
-        if self._suspicion or self._health.is_silent():
+    def _watched(self, name: str = "") -> Iterator[None]:
+        """Let the block ask the engine, if that makes sense; what has a ``name`` is measured."""
+        began = time.monotonic()
+        outcome: EngineOutcome = "refused"
+        try:
+            self._admit()
+            outcome = "failed"
+            yield
+            outcome = "done"
+        except RuntimeUnavailable as error:
+            if outcome != "refused":
+                self._suspicion, outcome = error.detail, "unavailable"
+            raise
+        finally:
+            if name:
+                self._measure(EngineCalled(name, outcome, time.monotonic() - began))
+
+    def _admit(self) -> None:
+        if self.is_open:
             if not self._health.answers(PING_PATIENCE):
                 raise RuntimeUnavailable(self._suspicion or self._health.complaint)
             self._suspicion = ""
-        try:
-            yield
-        except RuntimeUnavailable as error:
-            self._suspicion = error.detail
-            raise

@@ -2,12 +2,14 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from clawdeploy.core.context import about
 from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.store import InstanceStore
 
@@ -27,12 +29,16 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one instance. ``resumed``: nobody waits for the outcome."""
+    """The right to work on one instance, from a moment of a clock that never runs backwards.
+
+    ``resumed``: nobody waits for the outcome.
+    """
 
     instance_id: str
     token: str
     actor: str
     resumed: bool = False
+    since: float = field(default_factory=time.monotonic, compare=False)
 
 
 class ClaimKeeper:
@@ -49,14 +55,15 @@ class ClaimKeeper:
 
     @contextmanager
     def kept(self, claim: Claim) -> Iterator[None]:
-        """Renew the claim for as long as the block runs."""
+        """Renew the claim for as long as the block runs, which is about its instance."""
         with self._lock:
             self._kept.add(claim)
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
                 self._keeper.start()
         try:
-            yield
+            with about(claim.instance_id):
+                yield
         finally:
             with self._lock:
                 self._kept.discard(claim)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
+from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.contracts import CredentialRecord, Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidInput
@@ -27,10 +28,11 @@ USE_IS_NOTED_EVERY = timedelta(minutes=1)
 class StoredCredentials:
     """The credential store of one database; see the ``CredentialStore`` contract."""
 
-    def __init__(self, database: Database, tables: Tables, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, tables: Tables, clock: Callable[[], datetime], audit: AuditTrail) -> None:
         self._database = database
         self._row = tables.credential
         self._clock = clock
+        self._audit = audit
         self._note_again_at: datetime | None = None
         self._noting = Lock()
 
@@ -53,6 +55,7 @@ class StoredCredentials:
                 created_at=now,
                 expires_at=now + lifetime if lifetime else None,
             )
+            self._audit.note(f"{kind}.made", user_id=user_id, subject=row.id, detail=label)
         return Secret(value), _record(row)
 
     def find(self, kind: str, value: str) -> CredentialRecord | None:
@@ -103,10 +106,15 @@ class StoredCredentials:
     def revoke(self, kind: str, credential_id: str, user_id: str | None = None) -> bool:
         """End a credential now; says whether there was one."""
         with self._database.transaction():
-            query = self._row.delete().where(self._row.id == credential_id, self._row.kind == kind)
+            query = self._row.select().where(self._row.id == credential_id, self._row.kind == kind)
             if user_id is not None:
                 query = query.where(self._row.user_id == user_id)
-            return bool(query.execute())
+            row = query.first()
+            # Of two that end it at once, one has.
+            if row is None or not self._row.delete().where(self._row.id == row.id).execute():
+                return False
+            self._audit.note(f"{kind}.ended", user_id=row.user_id, subject=row.id, detail=row.label)
+            return True
 
     def prune(self) -> int:
         """Forget credentials that expired."""

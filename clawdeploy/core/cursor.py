@@ -5,8 +5,8 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from clawdeploy.core.columns import EPOCH, UtcField
 from clawdeploy.core.errors import InvalidInput
-from clawdeploy.core.models import EPOCH, UtcField
 
 CURSOR = re.compile(r"([0-9]{1,17})\.([a-z2-7]{16})")
 

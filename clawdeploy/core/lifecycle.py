@@ -6,7 +6,6 @@ claim. It can be entered from any state, because it believes only the row and wh
 
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,7 +25,6 @@ from clawdeploy.core.errors import (
     RuntimeFailure,
     RuntimeUnavailable,
 )
-from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
 from clawdeploy.core.recording import Recorder
@@ -64,7 +62,7 @@ class Lifecycle:
         runtime: Runtime,
         deployments: Deployments,
         ports: tuple[int, int],
-        publish: Callable[[Event], None],
+        recorder: Recorder,
         pace: Pace = USUAL,
     ) -> None:
         self._store = store
@@ -72,11 +70,10 @@ class Lifecycle:
         self._runtime = runtime
         self._deployments = deployments
         self._ports = ports
-        self._publish = publish
         self._pace = pace
         self._closing = threading.Event()
         self.observer = Observer(runtime, deployments, store.clock)
-        self.recorder = Recorder(claims, store.clock)
+        self.recorder = recorder
 
     def begin(self, claim: Claim) -> "Future[None]":
         """Carry out in the background what was claimed; returns the outcome as a future."""
@@ -213,8 +210,7 @@ class Lifecycle:
 
     def _forget(self, claim: Claim, row: Any) -> None:
         guarded(self._runtime.discard, row.id)
-        self._claims.forget(claim)
-        self._publish(InstanceDeleted(self._store.clock(), claim.actor, row.id, row.owner))
+        self.recorder.forget(claim, row)
 
     def _phase(self, claim: Claim, row: Any, reason: str, **fields: Any) -> None:
         """Say what is going on, before every change of a container. What the row says already is not written again.
@@ -235,7 +231,7 @@ class Lifecycle:
         if row.wish == Wish.RUN and not isinstance(error, RuntimeUnavailable):
             recovering = row.operation == Operation.RECOVER
             said = tried_later(row, error.sentence, self._store.clock()) if recovering else {"detail": error.detail}
-            self._claims.finish(claim, status=Status.ERROR, reason=reason, **said)
+            self.recorder.fail(claim, row, reason, said)
             return
         fields: dict[str, Any] = {"reason": reason, "detail": error.put_off().detail}
         if row.status in (Status.PENDING, Status.CREATING):

@@ -4,38 +4,12 @@ The models are not tied to a database when they are defined; :func:`tables` deri
 database, so that two platforms in one process (as in tests) never share anything.
 """
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import peewee
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class UtcField(peewee.BigIntegerField):
-    """A moment as whole microseconds since 1970, so that both databases order and compare it alike."""
-
-    def db_value(self, value: datetime | None) -> int | None:
-        """Store an aware ``datetime``."""
-        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
-
-    def python_value(self, value: int | None) -> datetime | None:
-        """Return an aware ``datetime`` in UTC."""
-        return None if value is None else EPOCH + timedelta(microseconds=value)
-
-
-class JsonField(peewee.TextField):
-    """A JSON value as text, which both databases keep as it is."""
-
-    def db_value(self, value: object) -> str:
-        """Store any JSON value."""
-        return json.dumps(value, separators=(",", ":"))
-
-    def python_value(self, value: str) -> Any:
-        """Return the JSON value."""
-        return json.loads(value)
+from clawdeploy.core.columns import JsonField, UtcField
 
 
 class InstallationRow(peewee.Model):
@@ -205,6 +179,23 @@ class RateLimitRow(peewee.Model):
         table_name = "rate_limit"
 
 
+class AuditRow(peewee.Model):
+    """One entry of the audit trail; see ``core/audit.py``."""
+
+    id = peewee.BigAutoField()
+    at = UtcField(index=True)
+    who = peewee.TextField()
+    what = peewee.TextField()
+    user_id = peewee.TextField()
+    subject = peewee.TextField()
+    address = peewee.TextField()
+    detail = peewee.TextField()
+
+    class Meta:
+        table_name = "audit"
+        indexes = ((("user_id", "id"), False),)
+
+
 @dataclass(frozen=True)
 class Tables:
     """The models of one database."""
@@ -218,6 +209,7 @@ class Tables:
     idempotency: Any
     span: Any
     rate_limit: Any
+    audit: Any
 
 
 def tables(database: peewee.Database) -> Tables:
@@ -237,5 +229,6 @@ def tables(database: peewee.Database) -> Tables:
         IdempotencyRow,
         SpanRow,
         RateLimitRow,
+        AuditRow,
     )
     return Tables(*(bound(row) for row in rows))

@@ -5,6 +5,7 @@ from typing import Any
 
 from clawdeploy.core.bootstrap import Platform, bootstrap
 from clawdeploy.core.config import Config, Setting
+from clawdeploy.core.context import NOBODY, user
 from clawdeploy.core.plugins import PluginHost
 
 
@@ -37,6 +38,7 @@ class Opener:
         """Return the platform, opened at the first call."""
         if self._platform is None:
             self._platform = bootstrap(self.config(), self.host)
+            user.set(self.actor)
         return self._platform
 
     def close(self) -> None:
@@ -44,3 +46,4 @@ class Opener:
         if self._platform is not None:
             self._platform.close()
             self._platform = None
+            user.set(NOBODY)

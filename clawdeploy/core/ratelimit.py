@@ -14,9 +14,9 @@ from limits import RateLimitItem
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
+from clawdeploy.core.columns import EPOCH
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import RateLimited
-from clawdeploy.core.models import EPOCH
 from clawdeploy.core.rates import duration, within
 
 MICROSECOND = timedelta(microseconds=1)

@@ -5,7 +5,8 @@ ended by nobody's hand are brought back; that is an operation as well.
 """
 
 import logging
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,8 +17,9 @@ from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status, Wish
 from clawdeploy.core.engine_health import EngineHealth
-from clawdeploy.core.errors import EngineError
+from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lifecycle import Lifecycle
+from clawdeploy.core.measurements import Measurement, SyncEnded, unmeasured
 from clawdeploy.core.observing import guarded
 from clawdeploy.core.steps import Action, Situation, Step, verdict
 from clawdeploy.core.store import InstanceStore
@@ -48,6 +50,7 @@ class Reconciler:
         lifecycle: Lifecycle,
         runtime: Runtime,
         health: EngineHealth,
+        measure: Callable[[Measurement], None] = unmeasured,
         pace: Pace = USUAL,
     ) -> None:
         self._store = store
@@ -56,6 +59,7 @@ class Reconciler:
         self._observer = lifecycle.observer
         self._runtime = runtime
         self._health = health
+        self._measure = measure
         self._crew = Crew(MOST_AT_ONCE, pace)
         self._resumed_at: dict[str, datetime] = {}
 
@@ -66,17 +70,28 @@ class Reconciler:
         seconds to wait for them (a process that is about to end has to). Raises an ``EngineError`` when the
         engine does not answer, and changes nothing then.
         """
+        begun: list[Future[None]] = []
+        since = time.monotonic()
+        try:
+            changes = self._compare(actor, begun)
+        except ClawDeployError:
+            self._measure(SyncEnded(False, 0, time.monotonic() - since))
+            raise
+        self._measure(SyncEnded(True, len(changes), time.monotonic() - since))
+        wait(begun, timeout=patience)
+        return changes
+
+    def _compare(self, actor: str, begun: "list[Future[None]]") -> list[Change]:
         began = self._store.clock()
         seen = guarded(self._runtime.observe_all)
         rows = self._store.all_rows()
         ready = self._readiness(rows, seen)
         changes: list[Change] = []
-        begun = [self._resume(row.id, actor) for row in rows if row.operation is not None]
+        begun += [self._resume(row.id, actor) for row in rows if row.operation is not None]
         for row in rows:
             if row.operation is None and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):
                 changes += self._record(row, actor, ready.get(row.id), begun)
         self._store.synced(began)
-        wait(begun, timeout=patience)
         return changes
 
     def look(self, ids: Collection[str], actor: str = SYNC_ACTOR) -> list[Change]:
@@ -176,7 +191,7 @@ class Reconciler:
         except ClaimLost:
             return []
         except EngineError as error:
-            logger.warning("Instance %s could not be looked at: %s", row.id, error.detail)
+            logger.warning("Instance %s could not be looked at: %s", row.id, error.detail, extra={"instance": row.id})
             self._claims.release(claim)
             return []
         return self._change(row, step)
@@ -190,7 +205,8 @@ class Reconciler:
     def _change(row: Any, step: Step) -> list[Change]:
         if step.status is None or (step.status, step.reason) == (row.status, row.reason):
             return []
-        logger.info("Sync: instance %s was %s and is %s %s", row.id, row.status, step.status, step.reason)
+        found = (row.id, row.status, step.status, step.reason)
+        logger.info("Sync: instance %s was %s and is %s %s", *found, extra={"instance": row.id})
         return [{"id": row.id, "before": row.status, "after": step.status.value, "reason": step.reason}]
 
     def _resume(self, instance_id: str, actor: str) -> "Future[None]":
@@ -198,7 +214,7 @@ class Reconciler:
             claim = self._claims.resume(instance_id, actor)
             if claim is not None:
                 self._resumed_at[instance_id] = self._store.clock()
-                logger.info("Sync: carrying on with instance %s", instance_id)
+                logger.info("Sync: carrying on with instance %s", instance_id, extra={"instance": instance_id})
                 self._lifecycle.carry_out(claim)
 
         return self._crew.do(instance_id, work)

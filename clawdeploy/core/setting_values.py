@@ -10,6 +10,17 @@ def text(value: str) -> str:
     return value
 
 
+def one_of(*choices: str) -> Any:
+    """Make a parser for one of a few words."""
+
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"it must be {' or '.join(choices)}")
+        return value
+
+    return parse
+
+
 def names(value: str) -> tuple[str, ...]:
     """Split a comma-separated list, dropping empty parts."""
     return tuple(part.strip() for part in value.split(",") if part.strip())

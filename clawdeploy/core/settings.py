@@ -14,6 +14,7 @@ from clawdeploy.core.setting_values import (
     flag,
     names,
     networks,
+    one_of,
     origin,
     port_range,
     text,
@@ -95,6 +96,25 @@ SYNC_SECRET = Setting(
     "Value of the `X-Sync-Secret` header that `POST /api/admin/sync` asks for. Without it the call does not exist.",
     secret=True,
 )
+AUDIT_DAYS = Setting(
+    "CLAWDEPLOY_AUDIT_DAYS",
+    whole_number(1, 3650),
+    90,
+    "Days for which the audit trail keeps its entries, which hold network addresses.",
+)
+LOG_FORMAT = Setting(
+    "CLAWDEPLOY_LOG_FORMAT",
+    one_of("text", "json"),
+    "text",
+    "How server and commands write their log to standard error: `text` for people, or `json`, one object a line.",
+)
+METRICS_SECRET = Setting(
+    "CLAWDEPLOY_METRICS_SECRET",
+    text,
+    "",
+    "Bearer token that `GET /metrics` asks for. Without it the address does not exist, and nothing is measured.",
+    secret=True,
+)
 RATE_LIMIT = Setting(
     "CLAWDEPLOY_RATE_LIMIT",
     rates,
@@ -145,7 +165,10 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     WAIT_SECONDS,
     SYNC_SECONDS,
     CLEANUP_GRACE_SECONDS,
+    LOG_FORMAT,
+    AUDIT_DAYS,
     SYNC_SECRET,
+    METRICS_SECRET,
     RATE_LIMIT,
     SIGN_IN_LIMIT,
     TRUSTED_PROXIES,

@@ -16,7 +16,7 @@ logger = logging.getLogger("clawdeploy.activity")
 @hookimpl
 def observe(event: Event) -> None:
     """Log the event: what happened, who did it, and every field of it. Events never hold secrets."""
-    logger.info("%s", line(event))
+    logger.info("%s", line(event), extra={"instance": getattr(event, "instance_id", "")})
 
 
 def line(event: Event) -> str:

@@ -1,18 +1,20 @@
 """How errors leave the server: as problem documents to programs, as pages to people."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import falcon
 
+from clawdeploy.core.context import request_id
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.web.error_pages import ErrorPages
-from clawdeploy.web.errors import problem_of
+from clawdeploy.web.errors import Problem, problem_of
 from clawdeploy.web.limits import SignInFailures
-from clawdeploy.web.logs import request_id
 from clawdeploy.web.request import Request
 
 PROBLEM_TYPE = "application/problem+json"
+NOTHING: Mapping[str, Any] = {}
 
 
 class ErrorAnswers:
@@ -34,14 +36,23 @@ class ErrorAnswers:
             resp.status, resp.location = falcon.HTTP_SEE_OTHER, "/"
             return
         problem = problem_of(self._failures.counted(req, error))
-        resp.status = falcon.code_to_http_status(problem.status)
-        resp.set_headers(dict(problem.headers))
+        give(resp, problem)
         if page:
             resp.content_type = falcon.MEDIA_HTML
-            resp.text = self._pages.page(req, problem)
-        else:
-            resp.content_type = PROBLEM_TYPE
-            resp.data = dump(problem.body(request_id.get()))
+            resp.data, resp.text = None, self._pages.page(req, problem)
+
+
+def give(resp: falcon.Response, problem: Problem, further: Mapping[str, Any] = NOTHING) -> None:
+    """Answer with a problem document; ``further`` are members that only this call has."""
+    resp.status = falcon.code_to_http_status(problem.status)
+    resp.set_headers(dict(problem.headers))
+    resp.content_type = PROBLEM_TYPE
+    resp.data = dump({**further, **problem.body(request_id.get())})
+
+
+def is_for_programs(path: str) -> bool:
+    """Say whether an address, or the template of one, is for programs alone."""
+    return path in ("/api", "/metrics") or path.startswith("/api/")
 
 
 def wants_page(req: Request) -> bool:
@@ -49,7 +60,7 @@ def wants_page(req: Request) -> bool:
 
     Not on the API, not a script of a page, and not somebody who asks for JSON rather than HTML.
     """
-    if req.wants_part or req.path == "/api" or req.path.startswith("/api/"):
+    if req.wants_part or is_for_programs(req.path):
         return False
     return req.client_prefers((falcon.MEDIA_HTML, PROBLEM_TYPE, falcon.MEDIA_JSON)) == falcon.MEDIA_HTML
 

@@ -1,5 +1,6 @@
 """The web application: which resource answers where, behind which middleware."""
 
+from pathlib import Path
 from typing import Any
 
 import falcon
@@ -7,7 +8,8 @@ from falcon.media import Handlers
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
-from clawdeploy.web.answers import ErrorAnswers
+from clawdeploy.core.settings import METRICS_SECRET
+from clawdeploy.web.answers import ErrorAnswers, is_for_programs
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.idempotency import IdempotencyKeys
 from clawdeploy.web.instances import (
@@ -20,6 +22,7 @@ from clawdeploy.web.instances import (
     OneInstance,
 )
 from clawdeploy.web.limits import ChangeLimit, SignInFailures
+from clawdeploy.web.metrics import Counts, Metrics
 from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
 from clawdeploy.web.openapi import OpenApi
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
@@ -40,19 +43,27 @@ from clawdeploy.web.templating import STATIC, Templates
 App = falcon.App[Request, falcon.Response]
 
 
-def create_app(platform: Platform) -> App:
-    """Return the WSGI application that serves ``platform``.
+def create_app(platform: Platform, shared: Path | None = None) -> App:
+    """Return the WSGI application that serves ``platform``; ``shared`` is where its process counts with others.
 
     A route of a plugin that cannot be served is that plugin's failure. Raises ``PluginError`` when this is a default
     plugin or the mode is strict, and when two want one address.
     """
     templates = Templates()
     openapi = OpenApi()
-    own = core_routes(platform, templates, openapi)
+    counts = Counts(shared) if platform.config[METRICS_SECRET] else None
+    if counts:
+        platform.measurements.listen(counts.note)
+    own = core_routes(platform, templates, openapi, counts)
     routes = served(own, platform.routes(), platform.host.blame)
-    openapi.describe(platform, [route for route in routes if route.template.startswith("/api/") or route not in own])
+    openapi.describe(platform, [route for route in routes if is_for_programs(route.template) or route not in own])
     access: dict[str, Access] = {route.template: route.access for route in routes}
-    middleware: list[Any] = [StaticCaching(), SecurityHeaders(), RequestLog(), Guard(platform, access)]
+    middleware: list[Any] = [
+        StaticCaching(),
+        SecurityHeaders(),
+        RequestLog(platform),
+        Guard(platform, access),
+    ]
     middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform)]
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
@@ -65,7 +76,7 @@ def create_app(platform: Platform) -> App:
     return app
 
 
-def core_routes(platform: Platform, templates: Templates, openapi: OpenApi) -> list[Route]:
+def core_routes(platform: Platform, templates: Templates, openapi: OpenApi, counts: Counts | None) -> list[Route]:
     """Return our own resources; those that say nothing about access need a signed-in user."""
     return [
         Route("/", Landing(platform, templates), "public"),
@@ -89,6 +100,7 @@ def core_routes(platform: Platform, templates: Templates, openapi: OpenApi) -> l
         Route("/dashboard/instances/{instance_id}/restart", Restart(platform, templates)),
         Route("/dashboard/instances/{instance_id}/retry", Retry(platform, templates)),
         Route("/dashboard/instances/{instance_id}/delete", Delete(platform, templates)),
+        Route("/metrics", Metrics(platform, counts), "monitor"),
         Route("/api/health", Health(platform), "public"),
         Route("/api/openapi.json", openapi, "public"),
         Route("/api/admin/sync", Sync(platform), "admin"),

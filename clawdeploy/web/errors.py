@@ -10,7 +10,7 @@ import falcon
 from marshmallow import fields
 
 from clawdeploy.core import errors
-from clawdeploy.core.answers import Answer
+from clawdeploy.core.answers import ConditionAnswer
 from clawdeploy.core.errors import ClawDeployError, InvalidCredentials, InvalidInput, NotSignedIn
 from clawdeploy.core.fields import said
 from clawdeploy.web import refusals
@@ -88,8 +88,8 @@ EXPECTATION_FAILED = (417, "expectation_failed", "The Expect header asks for som
 HEADERS_TOO_LARGE = (431, "headers_too_large", "The request's headers are too large.")
 
 
-class ProblemAnswer(Answer):
-    """Every error (RFC 9457)."""
+class ProblemAnswer(ConditionAnswer):
+    """Every error (RFC 9457). That of the server's health says how it is, too."""
 
     type = fields.String(metadata=said("A name, not an address to open."))
     title = fields.String(metadata=said("A few words for a person."))
@@ -102,7 +102,7 @@ class ProblemAnswer(Answer):
         values=fields.List(fields.String()),
         metadata=said("With `invalid_input`: what is wrong with each field, query parameter or header."),
     )
-    optional = frozenset({"errors"})
+    optional = frozenset({"errors", *ConditionAnswer().fields})
 
 
 PROBLEM = ProblemAnswer()

@@ -29,6 +29,8 @@ SIGNED_IN = (
     errors.SignInUnavailable,
     errors.DatabaseUnavailable,
 )
+BY_SECRET = ("admin", "monitor")
+"""What may be called by whoever knows a secret of the settings, and does not exist where there is none."""
 ADMIN = (errors.NotSignedIn, errors.InvalidCredentials, errors.RateLimited)
 CHANGE = (refusals.CrossOrigin, errors.RateLimited)
 """For every call that changes something for a user or for anybody."""
@@ -68,7 +70,7 @@ def expected(route: Route, method: str, call: Call) -> list[Expected]:
         # A base class that has only inherited its code is never raised itself.
         if "code" in vars(kind) and row.status != INTERNAL.status and issubclass(kind, tuple(own))
     }
-    refused = set(call.refuses) | ({NOT_FOUND} if route.access == "admin" else set())
+    refused = set(call.refuses) | ({NOT_FOUND} if route.access in BY_SECRET else set())
     of_framework = {Expected(status, *FRAMEWORK[status]) for status in (400, *refused)}
     unread = {Expected(status, code, sentence) for status, code, sentence in UNREAD}
     internal = Expected(INTERNAL.status, INTERNAL.code, INTERNAL.title)
@@ -88,7 +90,7 @@ def takes_body(route: Route, method: str) -> bool:
 def _kinds(route: Route, method: str, call: Call) -> Iterator[type[ClawDeployError]]:
     if route.access == "user":
         yield from SIGNED_IN
-    if route.access == "admin":
+    if route.access in BY_SECRET:
         yield from ADMIN
     elif method not in SAFE_METHODS:
         yield from CHANGE

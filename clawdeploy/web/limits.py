@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import falcon
 
+from clawdeploy.core.audit import FAILED
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
+from clawdeploy.core.measurements import LimitReached
 from clawdeploy.core.rates import period
 from clawdeploy.core.settings import TRUSTED_PROXIES
 from clawdeploy.web.origin import SAFE_METHODS
@@ -14,6 +16,9 @@ from clawdeploy.web.peers import Peers
 from clawdeploy.web.request import Request
 
 FAILED_SIGN_INS = (NotSignedIn, InvalidCredentials, SignInLinkInvalid)
+
+BAD_CREDENTIALS = (InvalidCredentials, SignInLinkInvalid)
+"""Those in which somebody has tried something."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +32,7 @@ class ChangeLimit:
 
     def __init__(self, platform: Platform) -> None:
         self._limit = platform.change_limit
+        self._measure = platform.measurements.tell
 
     def process_resource(
         self,
@@ -42,6 +48,7 @@ class ChangeLimit:
             req.standings = self._limit.take(req.caller)
         except RateLimited as refused:
             req.standings = refused.standings
+            self._measure(LimitReached("changes"))
             raise
 
     def process_response(self, req: Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
@@ -54,10 +61,15 @@ class ChangeLimit:
 
 
 class SignInFailures:
-    """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out."""
+    """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out.
+
+    Those that were a try are in the audit trail, as many as are admitted.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self._limit = platform.sign_in_limit
+        self._measure = platform.measurements.tell
+        self._audit = platform.audit
         self._peers = Peers(platform.config[TRUSTED_PROXIES])
 
     def counted(self, req: Request, error: Exception) -> Exception:
@@ -66,7 +78,10 @@ class SignInFailures:
             return error
         try:
             self._limit.take(self._peers.peer(req))
+            if isinstance(error, BAD_CREDENTIALS):
+                self._audit.note(FAILED, detail=f"{error.code}: {req.method} {req.uri_template}")
         except RateLimited as refused:
+            self._measure(LimitReached("sign_ins"))
             return refused
         except DatabaseUnavailable as unavailable:
             logger.warning("A failed sign-in could not be counted: %s", unavailable.detail)

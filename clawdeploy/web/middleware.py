@@ -4,15 +4,20 @@ import hmac
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import falcon
 
 from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.context import address, instance, request_id
 from clawdeploy.core.contracts import Access
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
-from clawdeploy.core.settings import PUBLIC_ORIGIN, SYNC_SECRET
-from clawdeploy.web.logs import request_id
+from clawdeploy.core.logs import told
+from clawdeploy.core.measurements import Measurement
+from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN, SYNC_SECRET, TRUSTED_PROXIES
 from clawdeploy.web.origin import check_origin
+from clawdeploy.web.peers import Peers
+from clawdeploy.web.queries import INSTANCE_ID
 from clawdeploy.web.request import Request
 
 access_log = logging.getLogger("clawdeploy.web.access")
@@ -46,11 +51,41 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class RequestAnswered(Measurement):
+    """A request was answered; ``route`` is a template of the router's, or words of ours in parentheses."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+
+
 class RequestLog:
     """Puts the request's id on its answer, and logs the request once.
 
     The line names the route, not the address: addresses hold sign-in links and queries.
     """
+
+    def __init__(self, platform: Platform) -> None:
+        self._measure = platform.measurements.tell
+        self._peers = Peers(platform.config[TRUSTED_PROXIES])
+
+    def process_request(self, req: Request, resp: falcon.Response) -> None:
+        """Note where the request came from."""
+        address.set(self._peers.address(req))
+
+    def process_resource(
+        self,
+        req: Request,
+        resp: falcon.Response,
+        resource: object,
+        params: Mapping[str, object],
+    ) -> None:
+        """Note which instance the request is about, if what stands in the address can be the id of one."""
+        named = params.get("instance_id")
+        if isinstance(named, str) and INSTANCE_ID.fullmatch(named):
+            instance.set(named)
 
     def process_response(
         self,
@@ -61,10 +96,13 @@ class RequestLog:
     ) -> None:
         """Log what was asked, by whom, how it ended and how long it took."""
         resp.set_header("X-Request-Id", request_id.get())
-        took = (time.monotonic() - req.started) * 1000
-        user = req.caller if req.signed_in else "-"
+        took = time.monotonic() - req.started
         route = req.uri_template or ("/static" if req.path.startswith("/static/") else "(no such address)")
-        access_log.info("%s %s %s %.0f ms user=%s", req.method, route, resp.status_code, took, user)
+        method = req.method if req.method in falcon.HTTP_METHODS else "(other)"
+        ms = round(took * 1000)
+        members = told(method=method, route=route, status=resp.status_code, ms=ms)
+        access_log.info("%s %s %s %s ms", method, route, resp.status_code, ms, extra=members)
+        self._measure(RequestAnswered(method, route, resp.status_code, took))
 
 
 class SecurityHeaders:
@@ -98,6 +136,7 @@ class Guard:
         self._access = access
         self._public_origin = platform.config[PUBLIC_ORIGIN]
         self._sync_secret = platform.config[SYNC_SECRET].encode()
+        self._metrics_secret = platform.config[METRICS_SECRET].encode()
 
     def process_resource(
         self,
@@ -109,7 +148,10 @@ class Guard:
         """Raise what keeps the request from its resource, or note who is calling."""
         access = self._access.get(req.uri_template or "", "user")
         if access == "admin":
-            self._check_secret(req)
+            check_secret(req.get_header(SYNC_SECRET_HEADER), self._sync_secret, f"the header {SYNC_SECRET_HEADER}")
+        elif access == "monitor":
+            scheme, _, given = (req.get_header("Authorization") or "").partition(" ")
+            check_secret(given if scheme.lower() == "bearer" else None, self._metrics_secret, "a bearer token")
         elif access == "public":
             # Nobody's name is used here, but another site must not sign a browser in or out behind its owner's back.
             check_origin(req, self._public_origin, must_say=False)
@@ -118,12 +160,16 @@ class Guard:
             if req.identity.ambient:
                 check_origin(req, self._public_origin, must_say=True)
 
-    def _check_secret(self, req: Request) -> None:
-        if not self._sync_secret:
-            raise falcon.HTTPRouteNotFound
-        given = req.get_header(SYNC_SECRET_HEADER)
-        if not given:
-            raise NotSignedIn(f"This call needs the header {SYNC_SECRET_HEADER}.")
-        # WSGI hands header bytes over as Latin-1 text.
-        if not hmac.compare_digest(given.encode("latin-1", "replace"), self._sync_secret):
-            raise InvalidCredentials(f"The value of {SYNC_SECRET_HEADER} is wrong.")
+
+def check_secret(given: str | None, secret: bytes, where: str) -> None:
+    """Compare what a caller sent with a secret of the settings; ``where`` says in what it is sent.
+
+    Raises ``HTTPRouteNotFound`` when there is no such secret, ``NotSignedIn`` or ``InvalidCredentials``.
+    """
+    if not secret:
+        raise falcon.HTTPRouteNotFound
+    if not given:
+        raise NotSignedIn(f"This call needs {where}.")
+    # WSGI hands header bytes over as Latin-1 text.
+    if not hmac.compare_digest(given.encode("latin-1", "replace"), secret):
+        raise InvalidCredentials(f"What was sent in {where} is wrong.")

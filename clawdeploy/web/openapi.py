@@ -16,7 +16,7 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Call, Route, call_of, documented
 from clawdeploy.core.fields import said
 from clawdeploy.core.idempotency import HEADER, KEPT
-from clawdeploy.web.answers import PROBLEM_TYPE
+from clawdeploy.web.answers import PROBLEM_TYPE, is_for_programs
 from clawdeploy.web.body import MOST_BYTES
 from clawdeploy.web.errors import PROBLEM
 from clawdeploy.web.expected import Expected, expected, phrase, takes_body, takes_key
@@ -97,6 +97,7 @@ class _Document:
             "public": [],
             "user": [{name: []} for name in schemes],
             "admin": [{"sync_secret": []}],
+            "monitor": [{"metrics_secret": []}],
         }
         self._answers: dict[str, str] = {}
         components = self.spec.components
@@ -104,6 +105,7 @@ class _Document:
         components.schema("NewInstance", schema=platform.schemas.new)
         components.schema("InstanceChange", schema=platform.schemas.change)
         components.security_scheme("sync_secret", {"type": "apiKey", "in": "header", "name": SYNC_SECRET_HEADER})
+        components.security_scheme("metrics_secret", {"type": "http", "scheme": "bearer"})
         for name, scheme in schemes.items():
             components.security_scheme(name, dict(scheme))
         for name, header in HEADERS.items():
@@ -164,7 +166,7 @@ class _Document:
                         yield name, {"operationId": name, "parameters": {"instance_id": "$response.body#/instance/id"}}
 
     def _problems(self, route: Route, method: str, call: Call) -> dict[str, Any]:
-        has_pages = not route.template.startswith("/api/")
+        has_pages = not is_for_programs(route.template)
         answers: dict[str, Any] = {}
         for status, group in groupby(expected(route, method, call), key=lambda each: each.status):
             answers[str(status)] = self._shared(status, _problem(status, list(group), method, has_pages))

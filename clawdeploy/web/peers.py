@@ -16,7 +16,16 @@ class Peers:
         self._trusted = trusted
 
     def peer(self, req: falcon.Request) -> str:
-        """Return who has sent a request: an IPv4 address, or an IPv6 network of 64 bits, which one customer has whole.
+        """Return who sent a request: an IPv4 address, or an IPv6 network of 64 bits, which one customer has whole."""
+        return _bucket(self._origin(req))
+
+    def address(self, req: falcon.Request) -> str:
+        """Return the very address that a request was sent from."""
+        found = self._origin(req)
+        return UNKNOWN if found is None else str(found)
+
+    def _origin(self, req: falcon.Request) -> IPv4Address | IPv6Address | None:
+        """Find the address that counts.
 
         Each proxy adds the address that it was called from at the end of the header. What stands before the last
         address that is no proxy's may be anybody's invention.
@@ -28,7 +37,7 @@ class Peers:
             if before is None:
                 break
             found = before
-        return _bucket(found)
+        return found
 
     def _is_proxy(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._trusted)

@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from secrets import token_hex
 from typing import Any
 
 import falcon
 
+from clawdeploy.core.context import begin_request, user
 from clawdeploy.core.contracts import Credentials, Identity
 from clawdeploy.core.errors import NotSignedIn
 from clawdeploy.core.idempotency import Once
 from clawdeploy.core.ratelimit import Standing
-from clawdeploy.web.logs import request_id
 
 
 class Request(falcon.Request):
@@ -23,7 +22,7 @@ class Request(falcon.Request):
         self.once: Once | None = None
         self.standings: Sequence[Standing] = ()
         self.query: dict[str, Any] = {}
-        request_id.set(token_hex(8))
+        begin_request()
         super().__init__(*arguments, **options)
 
     @property
@@ -41,6 +40,7 @@ class Request(falcon.Request):
     @identity.setter
     def identity(self, identity: Identity) -> None:
         self._identity = identity
+        user.set(identity.user_id)
 
     @property
     def caller(self) -> str:

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
+from typing import get_args
 
 import falcon
 from falcon.constants import HTTP_METHODS, WEBDAV_METHODS
 
-from clawdeploy.core.contracts import Route
+from clawdeploy.core.contracts import Access, Route
 from clawdeploy.core.errors import PluginError
 from clawdeploy.core.membership import OfferedRoute
 
@@ -56,8 +57,8 @@ def _try(routes: list[Route]) -> None:
                 raise PluginError(
                     f"{name} has a method {responder}, which would never be called. Did you mean on_get, on_post, ...?"
                 )
-        if route.access not in ("public", "user", "admin"):
-            raise PluginError(f"{name} asks for access {route.access!r}; there are public, user and admin.")
+        if route.access not in get_args(Access):
+            raise PluginError(f"{name} asks for access {route.access!r}; there are public, user, admin and monitor.")
         try:
             app.add_route(route.template, route.resource)
         except (ValueError, TypeError) as error:

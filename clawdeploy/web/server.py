@@ -3,6 +3,8 @@
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -11,10 +13,11 @@ from gunicorn.glogging import Logger
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
 from clawdeploy.core.errors import ConfigurationError
-from clawdeploy.core.settings import HOST, PORT, WAIT_SECONDS, WORKERS
+from clawdeploy.core.logs import configure_logging
+from clawdeploy.core.settings import HOST, LOG_FORMAT, METRICS_SECRET, PORT, WAIT_SECONDS, WORKERS
 from clawdeploy.web.app import create_app
-from clawdeploy.web.logs import configure_logging
 from clawdeploy.web.parent import Parent
+from clawdeploy.web.shared_counts import count_together, shared_folder
 from clawdeploy.web.worker import PatientWorker
 
 THREADS = 32
@@ -34,9 +37,11 @@ def serve(config: Config, open_platform: Callable[[], Platform], announce: Calla
     that ends is replaced by a fork of this process. Raises ``ConfigurationError`` when the address cannot be listened
     on.
     """
-    configure_logging()
+    configure_logging(config[LOG_FORMAT])
     listener = listen(config[HOST], config[PORT])
-    _Server(config, listener, open_platform, announce).run()
+    with ExitStack() as ending:
+        shared = ending.enter_context(shared_folder()) if config[METRICS_SECRET] else None
+        _Server(config, listener, open_platform, announce, shared).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -71,8 +76,10 @@ class _Server(BaseApplication):
         listener: socket.socket,
         open_platform: Callable[[], Platform],
         announce: Callable[[], None],
+        shared: Path | None,
     ) -> None:
         self._config = config
+        self._shared = shared
         self._open_platform = open_platform
         self._platform: Platform | None = None
         # gunicorn takes the descriptor over; it stays open although this object forgets it.
@@ -107,7 +114,9 @@ class _Server(BaseApplication):
     def load(self) -> Any:
         """Make the application, in a worker; whatever it raises is why the worker cannot start."""
         self._platform = self._open_platform()
-        app = create_app(self._platform)
+        if self._shared:
+            count_together(self._shared)
+        app = create_app(self._platform, self._shared)
         self._platform.start_background()
         return app
 

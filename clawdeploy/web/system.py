@@ -1,26 +1,34 @@
 """The REST API of the server itself: is it well, what does it offer, look at everything now."""
 
-from datetime import UTC, datetime
-
 import falcon
 from marshmallow import fields
 
-from clawdeploy.core.answers import Answer, BlueprintAnswer, ChannelAnswer, LanguageModelAnswer
+from clawdeploy.core.answers import (
+    CONNECTED,
+    Answer,
+    BlueprintAnswer,
+    ChannelAnswer,
+    ConditionAnswer,
+    LanguageModelAnswer,
+)
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Call, documented
 from clawdeploy.core.errors import DatabaseUnavailable, EngineError
 from clawdeploy.core.fields import said
+from clawdeploy.web.answers import give
+from clawdeploy.web.errors import problem_of
 from clawdeploy.web.queries import ApiResource
 from clawdeploy.web.request import Request
 from clawdeploy.web.strict_json import read_nothing
 
 
-class HealthAnswer(Answer):
-    """Whether the server and the engine are well."""
+class HealthAnswer(ConditionAnswer):
+    """Whether the server, its database and the engine are well."""
 
     status = fields.String(metadata={"enum": ["ok"]})
-    timestamp = fields.String(metadata={"format": "date-time"})
-    docker = fields.String(metadata=said("Whether the engine answers.", enum=["connected", "disconnected"]))
+
+
+HEALTH = HealthAnswer()
 
 
 class ChangeAnswer(Answer):
@@ -62,12 +70,30 @@ class Health(ApiResource):
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    @documented(Call(HealthAnswer()))
+    @documented(Call(HEALTH, raises=(DatabaseUnavailable,)))
     def on_get(self, req: Request, resp: falcon.Response) -> None:
-        """Say that the server runs, and whether the engine answers it."""
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        docker = "connected" if self._platform.health() else "disconnected"
-        resp.media = {"status": "ok", "timestamp": now, "docker": docker}
+        """Say that the server runs, whether engine and database answer it, and how old what it knows of bots is.
+
+        Without the database it can do nothing, and the answer is 503. Its problem document has the other members too.
+        """
+        # Both are asked at once, and each is waited for at most a second from then on.
+        self._platform.database_health.ask()
+        docker = self._platform.health()
+        database = self._platform.database_health.condition()
+        now = self._platform.clock()
+        age = None if database.synced_at is None else max(0, int((now - database.synced_at).total_seconds()))
+        found = {
+            "status": "ok",
+            "timestamp": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "docker": CONNECTED[docker],
+            "database": CONNECTED[database.connected],
+            "sync_age_seconds": age,
+        }
+        told = HEALTH.dump(found)
+        if database.connected:
+            resp.media = told
+        else:
+            give(resp, problem_of(DatabaseUnavailable()), told)
 
     on_head = on_get
 
@@ -82,6 +108,7 @@ class Sync(ApiResource):
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Compare every instance with its container now, and say what changed."""
         read_nothing(req)
+        self._platform.audit.note("admin.sync")
         resp.media = {"changes": self._platform.sync_now("sync")}
 
 

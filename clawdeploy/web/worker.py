@@ -17,18 +17,17 @@ import sys
 import time
 from collections import deque
 from http import HTTPStatus
-from secrets import token_hex
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
+from clawdeploy.core.context import begin_request, request_id
 from clawdeploy.web import errors
 from clawdeploy.web.boot import Boot
 from clawdeploy.web.connections import HEAD_SECONDS, Connection
 from clawdeploy.web.errors import INTERNAL, Problem
-from clawdeploy.web.logs import request_id
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +153,7 @@ class PatientWorker(ThreadWorker):
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what gunicorn itself refused in the shape that all errors have."""
-        request_id.set(token_hex(8))
+        begin_request()
         problem = _refusal(exc)
         if problem is INTERNAL:
             logger.error("An unexpected error outside the application", exc_info=exc)

@@ -14,6 +14,7 @@ from clawdeploy.core.settings import (
     DATABASE_URL,
     DISABLED_PLUGINS,
     HOST,
+    METRICS_SECRET,
     PORT,
     PORT_RANGE,
     PUBLIC_ORIGIN,
@@ -139,7 +140,8 @@ def test_every_setting_explains_itself_in_sentences(setting: Setting[Any]) -> No
 
 
 def test_what_holds_secrets_is_marked() -> None:
-    assert {setting for setting in CORE_SETTINGS if setting.secret} == {DATABASE_URL, SYNC_SECRET, SECRET_KEYS}
+    secret = {DATABASE_URL, METRICS_SECRET, SYNC_SECRET, SECRET_KEYS}
+    assert {setting for setting in CORE_SETTINGS if setting.secret} == secret
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ CONTRACTS = ("Runtime", "Bot", "ContainerSpec", "Platform", "CredentialStore")
 """Those whose members ``docs/plugin_hooks.md`` lists; the others are told in a sentence."""
 
 
-FOR_PROGRAMS = re.compile(r"[A-Z]+ /(api/|sign-|static/)")
+FOR_PROGRAMS = re.compile(r"[A-Z]+ /(api/|sign-|static/|metrics)")
 """The routes of the REST API, and what comes before and beside it; all others are pages and their forms."""
 
 

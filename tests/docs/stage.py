@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from clawdeploy.core.testing import SlowRuntime
 from clawdeploy.plugins.memory_runtime import MemoryEngine, MemoryRuntime
@@ -11,6 +12,7 @@ from tests.platforms import memory_platform
 
 IMAGE = "nginx:alpine"
 SYNC_SECRET = "3f9c1e0b7d"
+METRICS_SECRET = "9b1d5c2e8f"
 TOKEN = "cd_aMIHGxFqpjK395mFDP1MZ29zeVg_ipU7x2wPNq5893Y"
 LINK = "BfyUxe6mN_7lYC6vraurOzyvuXs9HmA8n-BmOwQo6p8"
 """What the examples say for a token and for a sign-in link."""
@@ -23,7 +25,8 @@ class Stage:
         self._engine = MemoryEngine(images=[IMAGE], registry=[IMAGE])
         self._memory = MemoryRuntime(engine=self._engine)
         self._slow = SlowRuntime(self._memory, calls=())
-        self.platform = memory_platform(folder, runtime=self._runtime, SYNC_SECRET=SYNC_SECRET, WAIT_SECONDS=1)
+        secrets: dict[str, Any] = {"SYNC_SECRET": SYNC_SECRET, "METRICS_SECRET": METRICS_SECRET}
+        self.platform = memory_platform(folder, runtime=self._runtime, WAIT_SECONDS=1, **secrets)
 
     def play(self) -> Play:
         """Return what sends the examples to the application, as the user ``me``."""
@@ -33,6 +36,8 @@ class Stage:
 
     def prepare(self, heading: str) -> None:
         """Bring about what the examples under this heading tell of."""
+        if heading == "`GET /api/health`":
+            self.platform.reconciler.sync()
         if heading == "`POST /api/admin/sync`":
             newest = self.platform.instances.list("me").instances[0]
             self._memory.vanish(newest.id)

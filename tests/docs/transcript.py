@@ -25,6 +25,7 @@ CHANGING = frozenset(
         "requestId",
         "statusSince",
         "statusAsOf",
+        "syncAgeSeconds",
         "timestamp",
         "updatedAt",
         "url",

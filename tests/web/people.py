@@ -1,13 +1,13 @@
 """People and programs who use the server in tests, with real credentials, and the server they use."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import webtest
 
-from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.bootstrap import Platform, utc_now
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.web.app import App, create_app
@@ -15,6 +15,7 @@ from tests.platforms import GOOD, memory_platform
 from tests.web.conformance import Conformance
 
 SYNC_SECRET = "open-sesame-\u00e9"
+METRICS_SECRET = "metrics-secret"
 
 
 UNHURRIED = {"RATE_LIMIT": "1000/second", "SIGN_IN_LIMIT": "1000/second"}
@@ -27,11 +28,18 @@ class Site:
     The limits of what may be done in a minute are out of the way, unless a test sets them.
     """
 
-    def __init__(self, folder: Path, *, plugins: dict[str, object] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        plugins: dict[str, object] | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        **settings: Any,
+    ) -> None:
         settings = {**UNHURRIED, **settings}
         self.memory = MemoryRuntime()
         self.settings = settings
-        self.platform: Platform = memory_platform(folder, runtime=self.wrap, plugins=plugins, **settings)
+        self.platform: Platform = memory_platform(folder, runtime=self.wrap, plugins=plugins, clock=clock, **settings)
         self.app: App = create_app(self.platform)
         self._conformance: Conformance | None = None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import falcon.inspect
 import pytest
@@ -21,7 +22,7 @@ LOOKED_AT = (
 )
 PUBLIC = {("GET", "/sign-in/{token}"), *((method, path) for path in LOOKED_AT for method in ("GET", "HEAD"))}
 ODD_IDS = ("A" * 16, "1", "9" * 23, "%00", "..", "%ff'", "a" * 5000, "a" * 16 + "%0a", "%ED%A0%80", "%EF%BD%81" * 16)
-ADMIN = {("POST", "/api/admin/sync")}
+ADMIN = {("POST", "/api/admin/sync"), ("GET", "/metrics")}
 
 
 def routes(site: Site) -> set[tuple[str, str]]:
@@ -142,6 +143,24 @@ class TestAdmin:
     def test_a_user_is_no_admin(self, site: Site) -> None:
         problem(site.program().post("/api/admin/sync"), 401, "not_signed_in")
 
+    def test_the_metrics_have_a_secret_of_their_own(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        watched = Site(tmp_path_factory.mktemp("watched"), METRICS_SECRET="\u00e9yes", SYNC_SECRET=SYNC_SECRET)
+        anybody = watched.anybody()
+        assert anybody.get("/metrics", authorization="Bearer \xc3\xa9yes").status_int == 200
+        for header in (None, "Bearer", "Bearer ", "Basic \xc3\xa9yes", "\xc3\xa9yes"):
+            problem(anybody.get("/metrics", authorization=header, accept="text/html"), 401, "not_signed_in")
+        for header in (
+            "Bearer \xe9yes",
+            "Bearer yes",
+            "Bearer \xc3\xa9yes ",
+            "bearer x",
+            "Bearer open-sesame-\xc3\xa9",
+        ):
+            problem(anybody.get("/metrics", authorization=f"Bearer {header}"), 401, "invalid_credentials")
+        problem(watched.program().get("/metrics"), 401, "invalid_credentials")
+        problem(anybody.get("/metrics", x_sync_secret=SYNC_SECRET.encode().decode("latin-1")), 401, "not_signed_in")
+        watched.close()
+
     @pytest.mark.parametrize("header", [None, "", "None"])
     @pytest.mark.parametrize("method", ["POST", "GET", "OPTIONS"])
     def test_without_a_configured_secret_there_is_no_such_call(
@@ -149,9 +168,11 @@ class TestAdmin:
     ) -> None:
         bare = Site(tmp_path_factory.mktemp("bare"))
         caller = bare.anybody()
-        answer = problem(caller.call(method, "/api/admin/sync", x_sync_secret=header), 404, "not_found")
-        nothing = problem(caller.call(method, "/api/admin/nothing", x_sync_secret=header), 404, "not_found")
-        assert {**answer, "requestId": "-"} == {**nothing, "requestId": "-"}
+        sent: dict[str, Any] = {"x_sync_secret": header, "authorization": header and f"Bearer {header}"}
+        nothing = problem(caller.call(method, "/api/admin/nothing", **sent), 404, "not_found")
+        for path in ("/api/admin/sync", "/metrics"):
+            answer = problem(caller.call(method, path, **sent), 404, "not_found")
+            assert {**answer, "requestId": "-"} == {**nothing, "requestId": "-"}
         bare.close()
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import falcon
 import pytest
@@ -41,7 +42,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     """Open a site with the usual limits, unless others are given."""
     made: list[Site] = []
 
-    def site(**settings: object) -> Site:
+    def site(**settings: Any) -> Site:
         usual = {"SYNC_SECRET": SYNC_SECRET, "RATE_LIMIT": "", "SIGN_IN_LIMIT": ""}
         made.append(Site(tmp_path, plugins={"doors": Doors()}, **{**usual, **settings}))
         return made[-1]

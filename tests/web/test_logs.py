@@ -1,6 +1,7 @@
 """One readable log line for each request, which nobody can forge and which holds no secret."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clawdeploy.core.context import request_id
 from clawdeploy.core.contracts import Runtime
+from clawdeploy.core.logs import JsonLine, Line, printable
 from clawdeploy.core.testing import SlowRuntime, eventually
-from clawdeploy.web.logs import Line, printable, request_id
 from tests.platforms import GOOD
 from tests.web.people import Site
 
@@ -48,8 +50,9 @@ def test_a_request_is_logged_once_with_its_route(site: Site, log: io.StringIO) -
     before = len(log.getvalue())
     answer = ann.get(f"/api/instances/{made['id']}/logs?tail=5")
     (line,) = log.getvalue()[before:].splitlines()
-    assert f"[{answer.headers['X-Request-Id']}] GET /api/instances/{{instance_id}}/logs 200 " in line
-    assert line.endswith(" ms user=ann")
+    circumstances = f"{answer.headers['X-Request-Id']} user=ann instance={made['id']}"
+    assert f" clawdeploy.web.access [{circumstances}] GET /api/instances/{{instance_id}}/logs 200 " in line
+    assert line.endswith(" ms")
 
 
 def test_lines_of_work_in_the_background_have_the_id_of_the_request_that_asked_for_it(
@@ -67,10 +70,22 @@ def test_lines_of_work_in_the_background_have_the_id_of_the_request_that_asked_f
     site.slow.release()
     assert eventually(lambda: "after=running" in log.getvalue()[before:], within=10), log.getvalue()
     (line,) = [line for line in log.getvalue()[before:].splitlines() if "after=running" in line]
-    assert f" clawdeploy.activity [{asked.headers['X-Request-Id']}] status changed " in line
+    assert (
+        f" clawdeploy.activity [{asked.headers['X-Request-Id']} user=ann instance={instance_id}] status changed "
+        in line
+    )
     assert f"instance_id={instance_id}" in line
     assert other.headers["X-Request-Id"] not in line
     site.close()
+
+
+def test_lines_of_a_sync_name_the_instance_that_they_are_about(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    bot = site.program().create()
+    site.memory.vanish(bot["id"])
+    caplog.set_level(logging.INFO, "clawdeploy.core.reconciler")
+    site.platform.reconciler.sync()
+    (told,) = [record for record in caplog.records if record.getMessage().startswith("Sync: instance")]
+    assert json.loads(JsonLine().format(told))["instance"] == bot["id"]
 
 
 def test_no_secret_is_logged(site: Site, log: io.StringIO) -> None:
@@ -84,7 +99,7 @@ def test_no_secret_is_logged(site: Site, log: io.StringIO) -> None:
     ann.get("/no/such/path-secret?x=query-secret")
     site.anybody().get(f"/sign-in/{link.reveal()}")
     site.anybody().post("/api/admin/sync", x_sync_secret="query-secret")
-    assert log.getvalue().count("user=") >= 7
+    assert log.getvalue().count(" clawdeploy.web.access ") >= 7
     for secret in secrets:
         assert secret not in log.getvalue()
 

@@ -36,7 +36,12 @@ from tests.web.people import SYNC_SECRET, Site, problem
 ON_PAGES_ONLY = {"malformed_form", "credential_not_found", "sign_in_by_browser_needed"}
 OUTSIDE_OF_CALLS = {"method_not_allowed", "range_not_satisfiable"}
 """Codes of answers to what is no call: a method that an address does not take, a part of a static file."""
-SECURITY: Mapping[Access, list[str]] = {"public": [], "user": ["api_tokens", "local"], "admin": ["sync_secret"]}
+SECURITY: Mapping[Access, list[str]] = {
+    "public": [],
+    "user": ["api_tokens", "local"],
+    "admin": ["sync_secret"],
+    "monitor": ["metrics_secret"],
+}
 
 
 def document(site: Site) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def test_it_says_who_may(site: Site) -> None:
         needed = [name for alternative in operation["security"] for name in alternative]
         assert (anybody.status_int == 401 or anybody.headers.get("Location") == "/") == bool(needed), (method, path)
         assert needed in SECURITY.values()
-    assert set(told["components"]["securitySchemes"]) == {*SECURITY["user"], *SECURITY["admin"]}
+    assert set(told["components"]["securitySchemes"]) == {name for names in SECURITY.values() for name in names}
 
 
 def test_it_and_the_documents_tell_of_the_same_calls_and_errors(site: Site) -> None:

@@ -7,7 +7,7 @@ from clawdeploy.core.config import Config
 from clawdeploy.core.contracts.auth import CredentialStore
 from clawdeploy.core.events import Event
 
-Access = Literal["public", "user", "admin"]
+Access = Literal["public", "user", "admin", "monitor"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Route:
     """An HTTP resource: a Falcon resource object at a URI template.
 
     ``access``: ``public`` for anyone, ``user`` for signed-in callers, ``admin`` for callers
-    with the sync secret.
+    with the sync secret, ``monitor`` for those with the metrics secret.
     """
 
     template: str

@@ -1,10 +1,11 @@
-"""The account page: what somebody is signed in with, and the tokens of their programs."""
+"""The account page: what somebody is signed in with, the tokens of their programs, and what was done with both."""
 
 from typing import Any
 
 import falcon
 
 from clawdeploy.core.account import LIFETIMES
+from clawdeploy.core.audit import AuditEntry
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InvalidInput
 from clawdeploy.web.pages.forms import read_form
@@ -14,12 +15,14 @@ from clawdeploy.web.templating import Templates
 
 ADDRESS = "/dashboard/account"
 USUAL_LIFETIME = "90"
+MOST_SHOWN = 20
 
 
 class _AccountPage(Page):
     def __init__(self, platform: Platform, templates: Templates) -> None:
         super().__init__(platform, templates)
         self._account = platform.account
+        self._audit = platform.audit
 
     def show_account(self, req: Request, resp: falcon.Response, **values: Any) -> None:
         """Show all sections; ``made`` is the value of a token that was just made, and never shown again."""
@@ -28,9 +31,16 @@ class _AccountPage(Page):
             for section in self._account.sections.values()
         ]
         ended = self._account.sections.get(req.get_param("ended") or "")
+        happened = [(words(entry), entry) for entry in self._audit.newest(MOST_SHOWN, user_id=req.caller)]
         empty: dict[str, Any] = {"made": None, "kind": "", "errors": {}, "form": {"lifetime": USUAL_LIFETIME}}
         told = ended.ended if ended else ""
-        self.show(req, resp, "account.mako", sections=sections, told=told, lifetimes=LIFETIMES, **{**empty, **values})
+        shown = {"sections": sections, "told": told, "happened": happened, "lifetimes": LIFETIMES}
+        self.show(req, resp, "account.mako", **shown, **{**empty, **values})
+
+
+def words(entry: AuditEntry) -> str:
+    """Say what was done, such as "Api token made"."""
+    return entry.what.replace("_", " ").replace(".", " ").capitalize()
 
 
 class AccountPage(_AccountPage):
