@@ -34,7 +34,7 @@ class _AccountPage(Page):
         happened = [(words(entry), entry) for entry in self._audit.newest(MOST_SHOWN, user_id=req.caller)]
         empty: dict[str, Any] = {"made": None, "kind": "", "errors": {}, "form": {"lifetime": USUAL_LIFETIME}}
         told = ended.ended if ended else ""
-        shown = {"sections": sections, "told": told, "happened": happened, "lifetimes": LIFETIMES}
+        shown: dict[str, Any] = {"sections": sections, "told": told, "happened": happened, "lifetimes": LIFETIMES}
         self.show(req, resp, "account.mako", **shown, **{**empty, **values})
 
 
