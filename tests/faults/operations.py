@@ -22,6 +22,7 @@ class Operation:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.bot = ""
+        self._memory = Path()
         self._acknowledged = False
         self._under_way = False
 
@@ -29,7 +30,9 @@ class Operation:
         """Bring a bot into the state in which it is done; without a fault."""
         if not self.bot:
             self.bot = self.scene.create()
-            self._data().write_text(self.bot)
+            # The volume stays when the container goes.
+            self._memory = self._data()
+            self._memory.write_text(self.bot)
 
     def ask(self) -> None:
         """Send the request; whether an answer comes is not known."""
@@ -44,7 +47,7 @@ class Operation:
 
     def lost(self) -> Iterator[str]:
         """Say what is not so after the fault, although it must; besides the invariants."""
-        if self._data().read_text() != self.bot:
+        if not self._memory.is_file() or self._memory.read_text() != self.bot:
             yield "The bot has lost its data."
 
     def finish(self) -> None:
