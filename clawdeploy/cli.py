@@ -159,7 +159,7 @@ def migrate(opener: Opener, as_json: bool) -> None:
 @click.pass_obj
 def sync(opener: Opener, as_json: bool) -> None:
     """Compare every bot with its container now, correct the database, and print what changed."""
-    platform = opener.platform()
+    platform = opener.platform(existing=True)
     platform.audit.note("admin.sync")
     changes = platform.reconciler.sync(opener.actor, patience=SYNC_PATIENCE)
     if as_json:

@@ -14,7 +14,7 @@ from clawdeploy.core.leftovers import Leftover
 @click.pass_context
 def gc(context: click.Context, yes: bool, as_json: bool) -> None:
     """List what is left of bots that the database does not know, and say what becomes of it."""
-    platform: Platform = context.obj.platform()
+    platform: Platform = context.obj.platform(existing=True)
     leftovers = platform.leftovers.find()
     failed = [_not_removed(platform, each) if yes else "" for each in leftovers]
     if as_json:

@@ -23,7 +23,7 @@ from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import MIGRATIONS
 from clawdeploy.core.errors import RuntimeFailure
 from clawdeploy.core.opener import Opener
-from clawdeploy.core.testing import BrokenRuntime
+from clawdeploy.core.testing import BrokenRuntime, eventually
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.orphans import plant
 from tests.platforms import GOOD, RuntimePlugin
@@ -294,10 +294,19 @@ def test_sync_records_what_diverged(environment: dict[str, str]) -> None:
 
 def test_sync_without_an_engine_fails(environment: dict[str, str]) -> None:
     environment |= {"CLAWDEPLOY_RUNTIME": "docker", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    invoke(environment, "migrate")
     failed = run(environment, "sync")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.startswith("Error: ")
     assert len(failed.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["sync", "gc"])
+def test_what_makes_no_sense_without_a_database_makes_none(environment: dict[str, str], command: str) -> None:
+    failed = invoke(environment, command)
+    assert failed.exit_code == 1
+    assert "is empty or not there, and none is made in its place" in failed.stderr
+    assert not Path(environment["CLAWDEPLOY_DATA_DIR"], "clawdeploy.db").exists()
 
 
 def gc(environment: Mapping[str, str], runtime: Runtime, *arguments: str) -> click.testing.Result:
@@ -309,6 +318,7 @@ def gc(environment: Mapping[str, str], runtime: Runtime, *arguments: str) -> cli
 
 def test_gc_lists_what_is_left_over_and_removes_it_when_told(environment: dict[str, str]) -> None:
     memory = MemoryRuntime()
+    invoke(environment, "migrate")
     assert (gc(environment, memory).exit_code, gc(environment, memory).output) == (0, "Nothing is left over.\n")
     plant(memory, "lost", datetime.now(UTC) - timedelta(days=1))
     plant(memory, "new", datetime.now(UTC))
@@ -339,6 +349,7 @@ def test_gc_lists_what_is_left_over_and_removes_it_when_told(environment: dict[s
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["plain", "json"])
 def test_gc_says_what_it_could_not_remove(environment: dict[str, str], options: list[str]) -> None:
     memory = MemoryRuntime()
+    invoke(environment, "migrate")
     plant(memory, "lost", datetime.now(UTC) - timedelta(days=1))
     plant(memory, "other", datetime.now(UTC))
     clinging = BrokenRuntime(memory, RuntimeFailure("It clings."), calls=("stop",))
@@ -520,6 +531,12 @@ def get(address: str) -> tuple[int, str | None]:
         connection.close()
 
 
+def web_port_check(environment: dict[str, str]) -> str:
+    """Return what ``clawdeploy doctor`` has found at the port of the server."""
+    checks = json.loads(run(environment, "doctor", "--json").stdout)["checks"]
+    return str(next(check["found"] for check in checks if check["name"] == "web port"))
+
+
 @pytest.mark.system
 def test_serve_says_where_it_is_and_how_to_get_in(environment: dict[str, str]) -> None:
     origin = f"http://127.0.0.1:{free_port()}"
@@ -534,8 +551,9 @@ def test_serve_says_where_it_is_and_how_to_get_in(environment: dict[str, str]) -
         assert get(link) == (303, "/dashboard")
         assert get(link)[0] == 410
         web_port = {"CLAWDEPLOY_PORT": origin.rpartition(":")[2]}
-        checks = json.loads(run(environment | web_port, "doctor", "--json").stdout)["checks"]
-        assert "ClawDeploy answers" in next(check["found"] for check in checks if check["name"] == "web port")
+        assert "ClawDeploy answers" in web_port_check(environment | web_port)
+        Path(environment["CLAWDEPLOY_DATA_DIR"], "clawdeploy.db").unlink()
+        assert eventually(lambda: "cannot use its database" in web_port_check(environment | web_port), 10)
         taken = run(environment, "serve", "--port", origin.rpartition(":")[2])
         assert (taken.returncode, taken.stdout) == (1, "")
         assert "is in use by another program" in taken.stderr

@@ -210,7 +210,7 @@ def bootstrap(
     database = Database(config[DATABASE_URL], config[DATA_DIR])
     try:
         if not check_key(database, config) and existing:
-            raise DatabaseUnavailable(f"{database.label} is empty or not there, although the server began with it.")
+            raise DatabaseUnavailable(f"{database.label} is empty or not there, and none is made in its place.")
         applied = database.migrate()
         if applied:
             logger.info("The database was brought up to date: %s", ", ".join(applied))

@@ -34,10 +34,13 @@ class Opener:
         """Read all settings; raises ``ConfigurationError``."""
         return self.host.config(self._environment)
 
-    def platform(self) -> Platform:
-        """Return the platform, opened at the first call."""
+    def platform(self, *, existing: bool = False) -> Platform:
+        """Return the platform, opened at the first call.
+
+        ``existing``: only with a database that is there, for what makes no sense without one.
+        """
         if self._platform is None:
-            self._platform = bootstrap(self.config(), self.host)
+            self._platform = bootstrap(self.config(), self.host, existing=existing)
             user.set(self.actor)
         return self._platform
 

@@ -6,6 +6,7 @@ import os
 import socket
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
+from typing import Any
 
 from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.settings import BIND_ADDRESS, HOST, PORT, PORT_RANGE
@@ -39,8 +40,14 @@ def for_web(ground: Ground) -> str:
             f"The server cannot listen on {address} port {port} ({os.strerror(failed)})",
             f"Set {HOST.name} to an address of this machine and {PORT.name} to a port from 1024 up.",
         )
-    if not _is_clawdeploy(address, port):
+    health = _health(address, port)
+    if health is None:
         raise Unmet(f"Another program listens on {address} port {port}")
+    if health.get("database") == "disconnected":
+        raise Unmet(
+            f"ClawDeploy answers on {address} port {port}, but cannot use its database",
+            "Its log says why. If the database was removed or another one put in its place, start ClawDeploy again.",
+        )
     return f"ClawDeploy answers on {address} port {port}"
 
 
@@ -56,14 +63,14 @@ def _listener_error(address: str, port: int) -> int:
     return 0
 
 
-def _is_clawdeploy(address: str, port: int) -> bool:
-    """Ask whoever listens for its health; only ClawDeploy answers with the engine's state in it."""
+def _health(address: str, port: int) -> dict[str, Any] | None:
+    """Ask whoever listens for its health; ``None`` when it is not ClawDeploy, which tells of its engine in it."""
     connection = HTTPConnection(address, port, timeout=PATIENCE)
     try:
         connection.request("GET", "/api/health")
         health = json.loads(connection.getresponse().read(10_000))
-        return isinstance(health, dict) and "docker" in health
     except (OSError, HTTPException, ValueError):
-        return False
+        return None
     finally:
         connection.close()
+    return health if isinstance(health, dict) and "docker" in health else None
