@@ -1,7 +1,6 @@
 """The command line: one of the two places that wire the parts together (``web/app.py`` is the other)."""
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 import clawdeploy
-from clawdeploy.command_line import CommandLine, report_sentences_only, trustworthy_end
+from clawdeploy.command_line import CommandLine, as_json, print_json, report_sentences_only, trustworthy_end
 from clawdeploy.core import doctor as examination
 from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
 from clawdeploy.core.config import Setting
@@ -21,6 +20,7 @@ from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.leftovers import Leftover
 from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import HOST, PORT, RUNTIME, WORKERS, browser_origin
+from clawdeploy.data_commands import backup, restore_command, rotate_keys
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,8 +31,6 @@ ABOUT = """Deploy personal OpenClaw bots.
 Settings are environment variables that begin with CLAWDEPLOY_, such as CLAWDEPLOY_DATA_DIR and
 CLAWDEPLOY_DATABASE_URL. Every command reads them, so give them to each in the same way.
 """
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def main() -> None:
@@ -57,7 +55,7 @@ def command_line(opener: Opener) -> CommandLine:
     commands have one name, because nobody could know which of them runs.
     """
     commands = CommandLine(name="clawdeploy", help=ABOUT)
-    for command in (serve, migrate, sync, gc, plugins, doctor):
+    for command in (serve, migrate, sync, gc, backup, restore_command, rotate_keys, plugins, doctor):
         commands.add_command(command)
     try:
         host = opener.host
@@ -150,7 +148,7 @@ def migrate(opener: Opener, as_json: bool) -> None:
     platform = opener.platform()
     applied = platform.applied_migrations
     if as_json:
-        _print_json({"database": platform.database_label, "applied": applied})
+        print_json({"database": platform.database_label, "applied": applied})
     else:
         click.echo(f"{platform.database_label}: {'applied ' + ', '.join(applied) if applied else 'is up to date'}")
 
@@ -162,7 +160,7 @@ def sync(opener: Opener, as_json: bool) -> None:
     """Compare every bot with its container now, correct the database, and print what changed."""
     changes = opener.platform().reconciler.sync(opener.actor, patience=SYNC_PATIENCE)
     if as_json:
-        _print_json({"changes": changes})
+        print_json({"changes": changes})
         return
     for change in changes:
         reason = f" ({change['reason']})" if change["reason"] else ""
@@ -182,7 +180,7 @@ def gc(context: click.Context, yes: bool, as_json: bool) -> None:
     failed = [_not_removed(platform, each) if yes else "" for each in leftovers]
     if as_json:
         outcomes = [{"removed": yes and not said, "error": said or None} for said in failed]
-        _print_json({"leftovers": [each.dump() | it for each, it in zip(leftovers, outcomes, strict=True)]})
+        print_json({"leftovers": [each.dump() | it for each, it in zip(leftovers, outcomes, strict=True)]})
     for each, said in zip(leftovers, failed, strict=True):
         if said:
             click.echo(f"Error: {each.what} of {each.instance_id} could not be removed. {said}", err=True)
@@ -215,7 +213,7 @@ def plugins(opener: Opener, as_json: bool) -> None:
     unasked = ask_all(opener.config(), opener.host, utc_now, create_app)
     reports = opener.host.report()
     if as_json:
-        _print_json({"plugins": [dataclasses.asdict(report) for report in reports], "notAsked": unasked or None})
+        print_json({"plugins": [dataclasses.asdict(report) for report in reports], "notAsked": unasked or None})
         return
     for report in reports:
         click.echo(f"{report.name}  ({report.source})")
@@ -234,14 +232,10 @@ def doctor(context: click.Context, as_json: bool) -> None:
     checks = examination.examine(context.obj, create_app)
     well = all(check.ok for check in checks)
     if as_json:
-        _print_json({"ok": well, "checks": [dataclasses.asdict(check) for check in checks]})
+        print_json({"ok": well, "checks": [dataclasses.asdict(check) for check in checks]})
     else:
         for check in checks:
             click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
             if check.mend:
                 click.echo(f"      To mend it: {check.mend}")
     context.exit(0 if well else 1)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))

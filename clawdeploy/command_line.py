@@ -1,6 +1,7 @@
 """How every command of the command line ends: with an exit code to trust, and with a sentence, never a traceback."""
 
 import errno
+import json
 import logging
 import os
 import sys
@@ -14,6 +15,13 @@ import click
 from clawdeploy.core.errors import ClawDeployError, InvalidInput
 
 EXIT_CODES = "Exit codes: 0 done; 1 not done, standard error says why; 2 called wrongly."
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def print_json(value: Any) -> None:
+    """Print what a command found, for programs."""
+    click.echo(json.dumps(value, indent=2))
 
 
 class CommandLine(click.Group):

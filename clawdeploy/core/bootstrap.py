@@ -31,6 +31,7 @@ from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.ratelimit import CHANGES, SIGN_INS, RateLimit
 from clawdeploy.core.reconciler import Change, Reconciler
+from clawdeploy.core.rotation import KeyRotation
 from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import (
     BLUEPRINT,
@@ -80,6 +81,7 @@ class Platform:
         models = tables(database.peewee)
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation
+        self.key_rotation = KeyRotation(database, models, config)
         self.credentials = StoredCredentials(database, models, clock)
         members = host.members(config, self.credentials, installation)
         self._providers = members.auth_providers

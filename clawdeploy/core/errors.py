@@ -48,6 +48,13 @@ class WrongKey(ClawDeployError):
     summary = "The secret key does not belong to this database"
 
 
+class BackupUnusable(ClawDeployError):
+    """A backup cannot be read, with this passphrase or at all; nothing was changed."""
+
+    code = "backup_unusable"
+    summary = "The backup cannot be used"
+
+
 class DatabaseUnavailable(ClawDeployError):
     """The database did not answer, is locked, full or read-only."""
 
