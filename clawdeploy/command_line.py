@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from clawdeploy.core.errors import ClawDeployError, InvalidInput
+from clawdeploy.core.redaction import RedactingHandler
 
 EXIT_CODES = "Exit codes: 0 done; 1 not done, standard error says why; 2 called wrongly."
 
@@ -120,6 +121,6 @@ class _SentencesOnly(logging.Formatter):
 
 def report_sentences_only() -> None:
     """Send warnings to standard error as sentences; a server sets its own log up later."""
-    handler = logging.StreamHandler()
+    handler = RedactingHandler()
     handler.setFormatter(_SentencesOnly("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -3,8 +3,11 @@
 import logging
 import logging.config
 import re
+import threading
 from contextvars import ContextVar
 from typing import Any
+
+from clawdeploy.core.redaction import RedactingHandler
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -39,7 +42,7 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": Line}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+    "handlers": {"stderr": {"()": RedactingHandler, "formatter": "line", "stream": "ext://sys.stderr"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {
         "clawdeploy": {"level": "INFO"},
@@ -50,5 +53,12 @@ LOGGING: dict[str, Any] = {
 
 
 def configure_logging() -> None:
-    """Send this process's log to standard error, one readable line for each entry."""
+    """Send this process's log to standard error, one readable line for each entry, and what ends a thread there too."""
     logging.config.dictConfig(LOGGING)
+    threading.excepthook = _log_thread
+
+
+def _log_thread(ended: threading.ExceptHookArgs) -> None:
+    error = ended.exc_value
+    if error is not None and not isinstance(error, SystemExit):
+        logging.getLogger(__name__).error("A thread ended unexpectedly", exc_info=error)
