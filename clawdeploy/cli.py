@@ -21,6 +21,7 @@ from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.logs import configure_command_logging
 from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import HOST, LOG_FORMAT, PORT, RUNTIME, WORKERS, browser_origin
+from clawdeploy.data_commands import backup, restore_command, rotate_keys
 from clawdeploy.gc_command import gc
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ def command_line(opener: Opener) -> CommandLine:
     commands have one name, because nobody could know which of them runs.
     """
     commands = CommandLine(name="clawdeploy", help=ABOUT)
-    for command in (serve, migrate, sync, gc, audit, plugins, doctor):
+    for command in (serve, migrate, sync, gc, audit, backup, restore_command, rotate_keys, plugins, doctor):
         commands.add_command(command)
     try:
         host = opener.host

@@ -18,6 +18,13 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 EXIT_CODES = "Exit codes: 0 done; 1 not done, standard error says why; 2 called wrongly."
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def print_json(value: Any) -> None:
+    """Print what a command found, for programs."""
+    click.echo(json.dumps(value, indent=2))
+
 
 class CommandLine(click.Group):
     """The top of the command line; ``click.Context.obj`` is the ``Opener``, closed when the command ends.
@@ -103,8 +110,3 @@ def _all_is_written() -> bool:
         os.close(nowhere)
         return False
     return True
-
-
-def print_json(value: Any) -> None:
-    """Print a JSON value on standard output."""
-    click.echo(json.dumps(value, indent=2))

@@ -79,7 +79,7 @@ def commands_of(environment: Mapping[str, str]) -> dict[tuple[str, ...], click.C
 def test_these_are_the_commands(environment: dict[str, str]) -> None:
     names = {" ".join(name) for name in commands_of(environment)}
     assert names == {
-        "serve", "migrate", "sync", "gc", "audit", "plugins", "doctor",
+        "serve", "migrate", "sync", "gc", "audit", "backup", "restore", "rotate-keys", "plugins", "doctor",
         "sign-in", "token", "token create", "token list", "token revoke",
     }  # fmt: skip
 
@@ -146,7 +146,7 @@ def test_a_wrong_call_is_2(environment: dict[str, str], arguments: list[str]) ->
     assert "Traceback" not in called.stderr
 
 
-def test_json_wherever_data_is_printed(environment: dict[str, str]) -> None:
+def test_json_wherever_data_is_printed(environment: dict[str, str], tmp_path: Path) -> None:
     arguments: dict[tuple[str, ...], list[str]] = {("sign-in",): ["me"]}
     printing = [
         name
@@ -154,13 +154,17 @@ def test_json_wherever_data_is_printed(environment: dict[str, str]) -> None:
         if any("--json" in parameter.opts for parameter in command.params)
     ]
     assert {" ".join(name) for name in printing} == {
-        "migrate", "sync", "gc", "audit", "plugins", "doctor", "sign-in",
-        "token create", "token list", "token revoke",
+        "migrate", "sync", "gc", "audit", "backup", "restore", "rotate-keys", "plugins", "doctor",
+        "sign-in", "token create", "token list", "token revoke",
     }  # fmt: skip
     opener = Opener(environment)
     _, token = opener.platform().credentials.issue("api_token", "me")
     opener.close()
     arguments |= {("token", "create"): ["me"], ("token", "revoke"): [token.id]}
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("correct horse battery staple")
+    kept = [str(tmp_path / "backup"), "--passphrase-file", str(passphrase)]
+    arguments |= {("backup",): kept, ("restore",): kept}
     for name in printing:
         printed = run(environment, *name, *arguments.get(name, []), "--json")
         assert isinstance(json.loads(printed.stdout), dict), name

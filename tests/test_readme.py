@@ -4,7 +4,7 @@ What ``./scripts/run`` itself does is tested with the scripts; here the server i
 """
 
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -102,9 +102,6 @@ def test_the_first_bot(server: Checkout) -> None:
 def test_a_backup_can_be_restored(server: Checkout) -> None:
     (make_token, *_) = blocks(FIRST_BOT)
     server.run(make_token, *blocks(BACKUP))
-    kept, data = server.folder, server.folder / "restored"
-    data.mkdir()
-    shutil.copy(kept / "clawdeploy-backup.db", data / "clawdeploy.db")
-    shutil.copy(kept / "clawdeploy-backup.key", data / "secret.key")
-    listed = server.run("export CLAWDEPLOY_DATA_DIR=restored\n.venv/bin/clawdeploy token list --json\n")
+    (restore,) = re.findall(r"`(\S+ restore [^`]*)`", section(README, BACKUP))
+    listed = server.run(f"export CLAWDEPLOY_DATA_DIR=restored\n{restore}\n.venv/bin/clawdeploy token list --json\n")
     assert '"userId": "me"' in listed

@@ -9,6 +9,7 @@ from typing import Any
 
 from clawdeploy.core.answers import EVIDENCE
 from clawdeploy.core.contracts import Activity, Observation
+from clawdeploy.core.redaction import redacted
 
 KEPT = 200
 """How many entries of one instance are kept; the oldest go first."""
@@ -52,7 +53,9 @@ class ActivityLog:
         self._row.delete().where(self._row.instance_id == instance_id).execute()
 
     def _add(self, instance_id: str, at: datetime, actor: str, kind: str, what: str, **said: Any) -> None:
-        said = {"reason": "", "detail": "", **said}
+        seen = said.get("evidence", {}).items()
+        told = {name: redacted(text) if isinstance(text, str) else text for name, text in seen}
+        said = {"reason": "", **said, "detail": redacted(said.get("detail", "")), "evidence": told}
         self._row.insert(instance_id=instance_id, at=at, actor=actor, kind=kind, what=what, **said).execute()
         beyond = self._row.select(self._row.id).where(self._row.instance_id == instance_id)
         oldest_kept = beyond.order_by(self._row.id.desc()).limit(1).offset(KEPT)

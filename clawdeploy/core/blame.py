@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field
 
 from clawdeploy.core.errors import ClawDeployError, PluginError
+from clawdeploy.core.redaction import redacted
 
 LONGEST_ERROR = 300
 
@@ -39,7 +40,7 @@ class Blame:
         if not isinstance(error, (Exception, SystemExit)):
             return False
         said = error.detail if isinstance(error, ClawDeployError) else f"{type(error).__name__}: {error}"
-        self._report.error = said[:LONGEST_ERROR]
+        self._report.error = redacted(said)[:LONGEST_ERROR]
         if self._report.default or self._strict:
             name, source = self._report.name, self._report.source
             raise PluginError(f"Plugin {name!r} ({source}) failed: {self._report.error}") from error

@@ -36,6 +36,7 @@ from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.ratelimit import CHANGES, SIGN_INS, RateLimit
 from clawdeploy.core.reconciler import Change, Reconciler
 from clawdeploy.core.recording import Recorder
+from clawdeploy.core.rotation import KeyRotation
 from clawdeploy.core.schemas import Schemas
 from clawdeploy.core.settings import (
     AUDIT_DAYS,
@@ -88,6 +89,7 @@ class Platform:
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation
         self.audit = AuditTrail(database, models.audit, clock, timedelta(days=config[AUDIT_DAYS]))
+        self.key_rotation = KeyRotation(database, models, config)
         self.credentials = StoredCredentials(database, models, clock, self.audit)
         members = host.members(config, self.credentials, installation)
         self._providers = members.auth_providers

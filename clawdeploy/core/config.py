@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Generic, TypeVar, cast
 
 from clawdeploy.core.errors import ConfigurationError
+from clawdeploy.core.redaction import remember_setting
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -65,6 +66,8 @@ def _read(setting: Setting[T], environment: Mapping[str, str]) -> T:
     for name in (setting.name, setting.fallback):
         text = environment.get(name, "").strip() if name else ""
         if name and text:
+            if setting.secret:
+                remember_setting(text)
             try:
                 return setting.parse(text)
             except ValueError as error:

@@ -34,7 +34,14 @@ _Driver: Any = peewee.Database
 def sqlite(path: Path) -> "Sqlite":
     """Prepare to connect to a SQLite file."""
     busy = round(BUSY_SECONDS * 1000)
-    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": busy}
+    # What is deleted or replaced, such as the ciphertext of a secret, is overwritten.
+    pragmas = {
+        "journal_mode": "wal",
+        "synchronous": "full",
+        "foreign_keys": 1,
+        "busy_timeout": busy,
+        "secure_delete": 1,
+    }
     return Sqlite(path, pragmas=pragmas, check_same_thread=False)
 
 

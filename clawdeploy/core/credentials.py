@@ -16,6 +16,7 @@ from clawdeploy.core.contracts import CredentialRecord, Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidInput
 from clawdeploy.core.models import Tables
+from clawdeploy.core.redaction import remember
 from clawdeploy.core.visible import is_visible, is_well_behaved
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class StoredCredentials:
             row = self._live(now).where(self._row.digest == _digest(kind, value), self._row.kind == kind).first()
         if row is None:
             return None
+        remember(value)
         if row.last_used_at is None or now - row.last_used_at >= USE_IS_NOTED_EVERY:
             self._note_use(row.id, now)
         return _record(row)

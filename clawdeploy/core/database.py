@@ -2,7 +2,7 @@
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from playhouse.migrations import Runner
 from clawdeploy.core.connections import postgresql, said, sqlite
 from clawdeploy.core.deadline import at_most
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
+from clawdeploy.core.known_database import KnownDatabase
 from clawdeploy.core.outage import Outage
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -24,9 +25,6 @@ ANSWERS_WITHIN = 5.0
 MIGRATES_WITHIN = 600.0
 ASKS_AGAIN = 0.05
 """Seconds between two tries to be :meth:`Database.alone`."""
-VERIFIED_EVERY = 1.0
-"""Seconds for which a database is taken to be the one that was opened."""
-IDENTITY = "SELECT id FROM installation UNION ALL SELECT name FROM schema_migration"
 FAULTS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError)
 
 
@@ -44,8 +42,7 @@ class Database:
         self._closing = False
         self._reading = Outage("read")
         self._writing = Outage("written", self._reading)
-        self._identity: frozenset[str] | None = None
-        self._verified_until = 0.0
+        self._known: KnownDatabase | None = None
         self.failures = 0
         """How often it was not available; after a failure another server may answer, with an older state."""
         if not url or urlsplit(url).scheme == "sqlite":
@@ -87,13 +84,15 @@ class Database:
                 yield
             return
         with outage.noted(), self._errors(), at_most(ANSWERS_WITHIN), self.peewee.connection_context():
-            self._verify()
+            if self._known is None:
+                yield
+                return
+            self._known.verify()
             try:
                 yield
             except peewee.ProgrammingError:
                 # Our own mistake, unless a newer version has changed the tables a moment ago.
-                self._verified_until = 0.0
-                self._verify()
+                self._known.verify(at_once=True)
                 raise
 
     def unlocked(self, query: Any) -> Any:
@@ -106,6 +105,10 @@ class Database:
     def locked(self, query: Any) -> Any:
         """Return a query that locks the rows it finds until the transaction ends, waiting for whoever has them."""
         return query if self.path else query.for_update()
+
+    def shared(self, query: Any) -> Any:
+        """Return a query whose rows nobody changes before the transaction ends, though others may ask the same."""
+        return query if self.path else query.for_update("FOR SHARE")
 
     def now(self) -> datetime:
         """Return the present moment by the one clock that all processes share; to be called in a transaction.
@@ -151,14 +154,16 @@ class Database:
             applied: list[str] = runner.up()
             return applied
 
-    def hold_on(self) -> None:
-        """From now on be of use only while this is the database of the same installation, in the same version.
+    def forget_overwritten(self) -> None:
+        """Take what was overwritten out of the log of a SQLite file, unless somebody reads just now."""
+        if self.path:
+            with self.reading():
+                self.peewee.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
-        Otherwise a server would serve another database that was put in its place, or go on writing in the old way
-        into one that a newer version has brought up to date.
-        """
+    def hold_on(self, fits: Callable[[str], bool]) -> None:
+        """From now on be of use only while this is the database of the same installation; see ``KnownDatabase``."""
         with self.reading():
-            self._identity = self._found_identity()
+            self._known = KnownDatabase(self.peewee, fits)
         self._reading.tells = self._writing.tells = True
 
     def pending(self) -> list[str]:
@@ -196,20 +201,6 @@ class Database:
         with at_most(ANSWERS_WITHIN):
             cursor = self.peewee.execute_sql(statement)
             return cursor.fetchone()[0] if cursor.description else None
-
-    def _verify(self) -> None:
-        """Raise ``OperationalError`` when this is not the database any more that it was; asked now and then."""
-        if self._identity is None or time.monotonic() < self._verified_until:
-            return
-        if self._found_identity() != self._identity:
-            raise peewee.OperationalError("it is another one than at the start, or another version's; start again")
-        self._verified_until = time.monotonic() + VERIFIED_EVERY
-
-    def _found_identity(self) -> frozenset[str]:
-        try:
-            return frozenset(name for (name,) in self.peewee.execute_sql(IDENTITY).fetchall())
-        except peewee.ProgrammingError:
-            return frozenset()
 
 
 def _sqlite_path(url: str) -> Path | None:

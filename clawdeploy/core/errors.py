@@ -1,11 +1,13 @@
 """What can go wrong, each kind with a stable machine-readable code.
 
 Nothing here knows HTTP: ``web/errors.py`` holds the one table from kind to answer.
-Every message is written for the person who gets it and never holds a secret.
+Every message is written for the person who gets it and never holds a secret: one that is known is taken out.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
+
+from clawdeploy.core.redaction import redacted
 
 if TYPE_CHECKING:
     from clawdeploy.core.ratelimit import Standing
@@ -23,8 +25,8 @@ class ClawDeployError(Exception):
     summary: ClassVar[str] = "Something went wrong"
 
     def __init__(self, detail: str = "") -> None:
-        super().__init__(detail or self.summary)
-        self.detail = detail or self.summary
+        self.detail = redacted(detail or self.summary)
+        super().__init__(self.detail)
 
 
 class ConfigurationError(ClawDeployError):
@@ -48,6 +50,13 @@ class WrongKey(ClawDeployError):
     summary = "The secret key does not belong to this database"
 
 
+class BackupUnusable(ClawDeployError):
+    """A backup cannot be read, with this passphrase or at all; nothing was changed."""
+
+    code = "backup_unusable"
+    summary = "The backup cannot be used"
+
+
 class DatabaseUnavailable(ClawDeployError):
     """The database did not answer, is locked, full or read-only."""
 
@@ -66,7 +75,9 @@ class InvalidInput(ClawDeployError):
 
     def __init__(self, errors: Mapping[str, Sequence[str]], detail: str = "") -> None:
         super().__init__(detail)
-        self.errors: dict[str, list[str]] = {field: list(said) for field, said in errors.items()}
+        self.errors: dict[str, list[str]] = {
+            redacted(field): [redacted(each) for each in said] for field, said in errors.items()
+        }
 
 
 class NotSignedIn(ClawDeployError):

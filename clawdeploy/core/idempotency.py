@@ -86,10 +86,10 @@ class Idempotency:
         now = self._clock()
         once = Once(owner, _bounded(call), key, now + IN_FLIGHT, new_holder())
         digest = _digest(body)
-        # Sealed, because the hash of a body that holds a short secret could be guessed. No two seals are the same.
-        sealed = self._vault.seal(owner, HEADER, Secret(digest))
         self._forget_old(now)
         with self._database.transaction():
+            # Sealed, because the hash of a body that holds a short secret could be guessed. No two seals are the same.
+            sealed = self._vault.seal(owner, HEADER, Secret(digest))
             row = self._locked(once, sealed, now)
             if row.created_at <= now - KEPT:
                 self._row.delete().where(self._here(once)).execute()

@@ -9,9 +9,11 @@ from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import WrongKey
+from clawdeploy.core.key_file import KEY_FILE, make_key_file, read_key_file
+from clawdeploy.core.key_ring import KeyRing
 from clawdeploy.core.models import Tables, tables
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
-from clawdeploy.core.vault import KEY_FILE, Vault, make_key_file, read_key_file
+from clawdeploy.core.vault import KEY_CHECK, Vault
 
 
 def check_key(database: Database, config: Config) -> bool:
@@ -23,7 +25,7 @@ def check_key(database: Database, config: Config) -> bool:
         return False
     known = _known(database)
     if known is not None:
-        _vault_for(known, config)
+        ring_for(known.key_check, config)
     return known is not None
 
 
@@ -47,8 +49,35 @@ def open_installation(
     """
     with database.alone(), database.transaction():
         known = models.installation.select().first() or _first(models, config, clock())
-    database.hold_on()
-    return known.id, _vault_for(known, config)
+    ring_for(known.key_check, config)
+    vault = Vault(database, models.installation, lambda: read_keys(config))
+    database.hold_on(vault.fits)
+    return known.id, vault
+
+
+def read_keys(config: Config) -> tuple[str, ...]:
+    """Return the keys that the settings and the data folder hold now; raises what ``read_key_file`` does."""
+    return config[SECRET_KEYS] or read_key_file(config[DATA_DIR])
+
+
+def ring_for(check: str, config: Config) -> KeyRing:
+    """Return the keys that there are, with the one in front that made a ``key_check``.
+
+    Raises ``WrongKey`` when there is none, or none of them did.
+    """
+    keys, file = read_keys(config), config[DATA_DIR] / KEY_FILE
+    if not keys:
+        raise WrongKey(
+            f"This database was made with a key, but {SECRET_KEYS.name} is not set and {file} does not exist. "
+            "Put the key back: a new one could not open the secrets that are stored."
+        )
+    ring = KeyRing(keys).led_by(check)
+    if ring is None:
+        where = SECRET_KEYS.name if config[SECRET_KEYS] else file
+        raise WrongKey(
+            f"The key from {where} does not belong to this database. Nothing was changed. Use the key it was made with."
+        )
+    return ring
 
 
 def _known(database: Database) -> Any:
@@ -62,26 +91,7 @@ def _known(database: Database) -> Any:
 
 
 def _first(models: Tables, config: Config, now: datetime) -> Any:
-    vault = Vault(config[SECRET_KEYS] or read_key_file(config[DATA_DIR]) or make_key_file(config[DATA_DIR]))
+    ring = KeyRing(read_keys(config) or make_key_file(config[DATA_DIR]))
     installation = secrets.token_hex(6)
-    check = vault.seal(installation, "key_check", Secret("ok"))
+    check = ring.seal(installation, KEY_CHECK, Secret("ok"))
     return models.installation.create(id=installation, key_check=check, created_at=now)
-
-
-def _vault_for(known: Any, config: Config) -> Vault:
-    keys = config[SECRET_KEYS] or read_key_file(config[DATA_DIR])
-    file = config[DATA_DIR] / KEY_FILE
-    if not keys:
-        raise WrongKey(
-            f"This database was made with a key, but {SECRET_KEYS.name} is not set and {file} does not exist. "
-            "Put the key back: a new one could not open the secrets that are stored."
-        )
-    vault = Vault(keys)
-    try:
-        vault.open(known.id, "key_check", known.key_check)
-    except WrongKey:
-        where = SECRET_KEYS.name if config[SECRET_KEYS] else file
-        raise WrongKey(
-            f"The key from {where} does not belong to this database. Nothing was changed. Use the key it was made with."
-        ) from None
-    return vault

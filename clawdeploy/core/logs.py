@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clawdeploy.core.context import instance, request_id, user
+from clawdeploy.core.redaction import RedactingHandler
 
 LONGEST_MESSAGE = 4_000
 LONGEST_TRACE = 100
@@ -134,7 +135,7 @@ def configure_command_logging(log_format: str) -> None:
 
 
 def _send(formatter: logging.Formatter, level: int) -> None:
-    handler = logging.StreamHandler()
+    handler = RedactingHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
 

@@ -140,8 +140,8 @@ SECRET_KEYS: Setting[tuple[str, ...]] = Setting(
     "CLAWDEPLOY_SECRET_KEYS",
     names,
     (),
-    "Keys that encrypt bots' secrets, comma-separated: the first encrypts, all decrypt. Without it a key file is "
-    "made in the data folder on first start.",
+    "Keys of bots' secrets, comma-separated: all decrypt, and `clawdeploy rotate-keys` encrypts everything with the "
+    "first. Without it a key file is made in the data folder on first start.",
     secret=True,
 )
 DISABLED_PLUGINS: Setting[tuple[str, ...]] = Setting(

@@ -1,90 +1,89 @@
-"""Secrets at rest.
+"""Secrets at rest in one database, whose key may be replaced while servers use it.
 
-Each ciphertext is Fernet (AES-128-CBC with HMAC-SHA256, the ``cryptography`` package) over the
-value together with the instance and field it belongs to, so that a ciphertext that was moved to another
-row or field does not open there.
+The database itself says which key encrypts: the one that made its ``key_check``. So all processes change to another
+one at the same moment, the commit of a new ``key_check``, and none stores anything with a key that is being given up.
 """
 
-import json
-import os
-import secrets
-from pathlib import Path
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from collections.abc import Callable
+from typing import Any
 
 from clawdeploy.core.contracts import Secret
-from clawdeploy.core.errors import ConfigurationError, WrongKey
+from clawdeploy.core.database import Database
+from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, WrongKey
+from clawdeploy.core.key_ring import KeyRing
 
-KEY_FILE = "secret.key"
+KEY_CHECK = "key_check"
+FOREIGN_KEY = (
+    "The secrets in the database are encrypted with a key that this server does not have. "
+    "Give it the key, as docs/operations.md tells; until then it neither reads nor stores any."
+)
 
 
 class Vault:
-    """Encrypts and decrypts with a ring of keys: the first one encrypts, all of them decrypt."""
+    """Encrypts and decrypts with a ring of keys. Used by many threads."""
 
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        """Take url-safe base64 keys of 32 bytes; raises ``ConfigurationError`` for a malformed one."""
-        try:
-            self._ring = MultiFernet([Fernet(key) for key in keys])
-        except ValueError:
-            raise ConfigurationError(
-                "A secret key is malformed. A key is 32 random bytes in url-safe base64, 44 characters; "
-                "`openssl rand -base64 32 | tr +/ -_` makes one."
-            ) from None
+    def __init__(self, database: Database, installation: Any, read_keys: Callable[[], tuple[str, ...]]) -> None:
+        """Take the database, the model of its installation, and what reads the keys that are there now."""
+        self._database = database
+        self._installation = installation
+        self._read_keys = read_keys
+        self._ring = KeyRing(read_keys())
+        self._encrypting = ("", self._ring)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys that this process knows."""
+        return self._ring.keys
 
     def seal(self, instance_id: str, field: str, value: Secret) -> str:
-        """Return the ciphertext of a secret, bound to its instance and field."""
-        return self._ring.encrypt(json.dumps([instance_id, field, value.reveal()]).encode()).decode()
+        """Return the ciphertext of a secret, bound to its instance and field; to be called in a transaction.
+
+        The key stays the one that encrypts until the transaction ends. Raises ``DatabaseUnavailable`` when that is a
+        key that this process does not have.
+        """
+        check = self._database.shared(self._installation.select(self._installation.key_check)).get().key_check
+        ring = self._led_by(check)
+        if ring is None:
+            raise DatabaseUnavailable(FOREIGN_KEY)
+        return ring.seal(instance_id, field, value)
 
     def open(self, instance_id: str, field: str, ciphertext: str) -> Secret:
-        """Return the secret; raises ``WrongKey`` when the key, instance or field is another one."""
+        """Return the secret; raises ``WrongKey`` when the key, instance or field is another one.
+
+        Raises ``DatabaseUnavailable`` when this process does not have the key that everything is encrypted with now.
+        """
         try:
-            bound_instance, bound_field, value = json.loads(self._ring.decrypt(ciphertext.encode()))
-        except InvalidToken:
-            raise WrongKey(f"The {field} of instance {instance_id} cannot be decrypted with the present key.") from None
-        if (bound_instance, bound_field) != (instance_id, field):
-            raise WrongKey(f"The stored {field} of instance {instance_id} belongs to another instance or field.")
-        return Secret(value)
+            return self._ring.open(instance_id, field, ciphertext)
+        except WrongKey:
+            # Somebody may have replaced the key a moment ago.
+            self._take_new_keys()
+            with self._database.reading():
+                check = self._installation.select(self._installation.key_check).get().key_check
+            if not self.fits(check):
+                raise DatabaseUnavailable(FOREIGN_KEY) from None
+            return self._ring.open(instance_id, field, ciphertext)
 
+    def fits(self, check: str) -> bool:
+        """Say whether there is the key that made a ``key_check``."""
+        return self._led_by(check) is not None
 
-def read_key_file(folder: Path) -> tuple[str, ...]:
-    """Return the keys in the key file, one a line, or nothing when there is no file.
+    def _led_by(self, check: str) -> KeyRing | None:
+        """Return the ring with the key in front that made a ``key_check``, the last answer without looking again."""
+        known, ring = self._encrypting
+        if check == known:
+            return ring
+        found = self._ring.led_by(check)
+        if found is None:
+            self._take_new_keys()
+            found = self._ring.led_by(check)
+        if found is not None:
+            self._encrypting = (check, found)
+        return found
 
-    Raises ``ConfigurationError`` for a file that cannot be read, and ``WrongKey`` for an empty one: a key that is
-    lost has to be put back, and making another in its place would hide that.
-    """
-    path = folder / KEY_FILE
-    try:
-        keys = tuple(path.read_text(encoding="ascii").split())
-    except FileNotFoundError:
-        return ()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The key file {path} cannot be read: {type(error).__name__}.") from None
-    if not keys:
-        raise WrongKey(
-            f"The key file {path} is empty. Put the key back from a backup; where nothing was ever stored, "
-            "remove the file, and a new key is made."
-        )
-    return keys
-
-
-def make_key_file(folder: Path) -> tuple[str, ...]:
-    """Make a key file of mode 0600 unless there is one, and return its keys.
-
-    Of several processes that do this at once one wins and all return its key: the file appears
-    complete, by a link, or not at all.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = folder / f".{KEY_FILE}.{secrets.token_hex(8)}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(Fernet.generate_key().decode() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    def _take_new_keys(self) -> None:
+        """Read the keys anew, and keep the old ones: what was read from the database before may need them."""
         try:
-            os.link(draft, folder / KEY_FILE)
-        except FileExistsError:
-            return read_key_file(folder)
-    finally:
-        draft.unlink()
-    return read_key_file(folder)
+            self._ring = KeyRing([*self._ring.keys, *self._read_keys()])
+        except ClawDeployError:
+            # A file that cannot be read now has no key for us.
+            return

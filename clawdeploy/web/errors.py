@@ -36,6 +36,7 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.ConfigurationError: Row(500, private=True),
     errors.PluginError: Row(500, private=True),
     errors.WrongKey: Row(500, private=True),
+    errors.BackupUnusable: Row(500, private=True),
     errors.DatabaseUnavailable: Row(503, retry_after=5, private=True),
     InvalidInput: Row(400),
     NotSignedIn: Row(401),

@@ -11,8 +11,10 @@ from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.key_file import read_key_file
 from clawdeploy.core.models import Tables, tables
 from clawdeploy.core.testing import eventually
+from clawdeploy.core.vault import Vault
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.platforms import GOOD, memory_platform
 
@@ -65,6 +67,10 @@ class Surroundings:
         if self._looking is None:
             self._looking = Database(self.url, self.folder)
         return self._looking
+
+    def vault(self) -> Vault:
+        """Return a vault of the test's own, on a database that a platform has made."""
+        return Vault(self.looking(), self.rows.installation, lambda: read_key_file(self.folder))
 
     def row(self, instance_id: str) -> Any:
         """Return an instance's row as it is stored."""

@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
-from cryptography.fernet import Fernet
 
 from clawdeploy.core import claim_keeper
 from clawdeploy.core.bootstrap import Platform
@@ -17,7 +16,6 @@ from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInPro
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
-from clawdeploy.core.vault import Vault
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings, made
 from tests.platforms import GOOD
 
@@ -45,7 +43,7 @@ def claims(surroundings: Surroundings, platform: Platform, clock: Clock) -> Clai
 
 
 def claims_at(surroundings: Surroundings, clock: Callable[[], datetime], renewed_every: float = 5.0) -> Claims:
-    vault = Vault((Fernet.generate_key().decode(),))
+    vault = surroundings.vault()
     store = InstanceStore(surroundings.looking(), surroundings.rows, vault, clock)
     return Claims(store, surroundings.witness.observe, renewed_every)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import peewee
 import pytest
 
-from clawdeploy.core import database as database_module
+from clawdeploy.core import known_database
 from clawdeploy.core.bootstrap import bootstrap
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable
@@ -19,7 +19,7 @@ NEWER = "INSERT INTO schema_migration (name, applied) VALUES ('9999_from_the_fut
 
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "VERIFIED_EVERY", 0.0)
+    monkeypatch.setattr(known_database, "VERIFIED_EVERY", 0.0)
 
 
 @pytest.mark.usefixtures("watchful")
@@ -49,7 +49,7 @@ def test_in_another_database_nothing_is_read_or_written(surroundings: Surroundin
 
 
 def test_that_is_asked_once_a_second_at_most(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "VERIFIED_EVERY", 3600.0)
+    monkeypatch.setattr(known_database, "VERIFIED_EVERY", 3600.0)
     platform = surroundings.open()
     instance_id = made(platform)
     looking = surroundings.looking()
@@ -61,7 +61,7 @@ def test_that_is_asked_once_a_second_at_most(surroundings: Surroundings, monkeyp
 def test_tables_that_changed_a_moment_ago_are_no_mistake_of_ours(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "VERIFIED_EVERY", 3600.0)
+    monkeypatch.setattr(known_database, "VERIFIED_EVERY", 3600.0)
     platform = surroundings.open()
     instance_id = made(platform)
     looking = surroundings.looking()

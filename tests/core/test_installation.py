@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from clawdeploy.core.errors import ConfigurationError, WrongKey
-from clawdeploy.core.vault import KEY_FILE
+from clawdeploy.core.key_file import KEY_FILE
 from tests.core.surroundings import OWNER, Surroundings, made
 from tests.platforms import memory_platform
 

@@ -22,9 +22,9 @@ from clawdeploy.core.contracts import (
 )
 from clawdeploy.core.errors import ClawDeployError, RuntimeFailure
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.key_file import KEY_FILE
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
-from clawdeploy.core.vault import KEY_FILE
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.surroundings import OWNER, Surroundings, made
 from tests.platforms import GOOD

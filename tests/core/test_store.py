@@ -6,13 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from cryptography.fernet import Fernet
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, NoFreePort, WrongKey
 from clawdeploy.core.store import ID_LENGTH, ID_LETTERS, InstanceStore, new_id
-from clawdeploy.core.vault import Vault
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
 
 PORTS = (10000, 10009)
@@ -35,7 +33,7 @@ def clock() -> Clock:
 @pytest.fixture
 def store(surroundings: Surroundings, platform: Platform, clock: Clock) -> InstanceStore:
     """A store on a database whose tables the platform has made."""
-    return InstanceStore(surroundings.looking(), surroundings.rows, Vault((Fernet.generate_key().decode(),)), clock)
+    return InstanceStore(surroundings.looking(), surroundings.rows, surroundings.vault(), clock)
 
 
 @pytest.fixture

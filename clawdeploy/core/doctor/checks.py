@@ -11,9 +11,10 @@ from clawdeploy.core.doctor.databases import START_FIRST
 from clawdeploy.core.doctor.ground import Ground, Unmet, nearest, unwritable
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
 from clawdeploy.core.installation import check_key
+from clawdeploy.core.key_file import KEY_FILE, read_key_file
+from clawdeploy.core.key_ring import KeyRing
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
-from clawdeploy.core.vault import KEY_FILE, Vault, read_key_file
 
 LEAST_FREE_BYTES = 200 * 2**20
 MOST_DRIFT = timedelta(seconds=5)
@@ -59,10 +60,10 @@ def secret_key(ground: Ground) -> str:
     """There is a key, only its owner can read it, and it belongs to the database."""
     keys, file = ground.config[SECRET_KEYS], ground.config[DATA_DIR] / KEY_FILE
     if keys:
-        Vault(keys)
+        KeyRing(keys)
     elif file.exists():
         _check_mode(file)
-        Vault(read_key_file(file.parent))
+        KeyRing(read_key_file(file.parent))
     where, path = SECRET_KEYS.name if keys else file, ground.database.path
     try:
         in_use = ground.has_tables()

@@ -1,0 +1,302 @@
+"""Whatever a plugin, an engine or a library says: no secret that this process knows comes out with it."""
+
+import base64
+import io
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from clawdeploy.core import redaction
+from clawdeploy.core.activity import ActivityLog, evidence
+from clawdeploy.core.bootstrap import utc_now
+from clawdeploy.core.config import Config
+from clawdeploy.core.contracts import ContainerSpec, ContainerState, Observation, Secret
+from clawdeploy.core.errors import ConfigurationError, InvalidInput, PluginError, RuntimeFailure, RuntimeUnavailable
+from clawdeploy.core.events import Event
+from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.logs import configure_command_logging, configure_logging
+from clawdeploy.core.models import tables
+from clawdeploy.core.redaction import RedactingHandler, redacted, remember
+from clawdeploy.core.settings import CORE_SETTINGS
+from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
+from clawdeploy.plugins.telegram import Telegram
+from tests.core.surroundings import OWNER, Surroundings, made
+from tests.platforms import GOOD
+
+API_KEY = 'sk-Canary+/="quoted"-0123456789'
+BOT_TOKEN = "123456789:AAHCanaryCanaryCanaryCanaryCanaryCan"
+SECRETS = (API_KEY, BOT_TOKEN)
+
+
+@pytest.fixture(autouse=True)
+def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test begin without what the others know."""
+    monkeypatch.setattr(redaction, "_known", type(redaction._known)())
+    monkeypatch.setattr(redaction, "_forms", {})
+
+
+@pytest.fixture(params=["text", "json"])
+def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """Give all that a server's own log handler writes."""
+    written = io.StringIO()
+    before, hooks = logging.root.handlers[:], (threading.excepthook, sys.unraisablehook)
+    try:
+        configure_logging(request.param)
+        (handler,) = logging.root.handlers
+        assert isinstance(handler, RedactingHandler)
+        handler.setStream(written)
+        yield written
+    finally:
+        logging.captureWarnings(False)
+        logging.root.handlers[:] = before
+        threading.excepthook, sys.unraisablehook = hooks
+        logging.root.setLevel(logging.WARNING)
+        logging.getLogger("clawdeploy").setLevel(logging.NOTSET)
+        logging.getLogger("gunicorn.error").setLevel(logging.NOTSET)
+
+
+def assert_hidden(*texts: object) -> None:
+    for text in texts:
+        for secret in SECRETS:
+            for form in (secret, secret[-12:], json.dumps(secret)[1:-1], quote(secret, safe="")):
+                assert form not in str(text)
+                assert form not in repr(text)
+
+
+# -- finding them ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        str,
+        repr,
+        json.dumps,
+        lambda value: quote(value, safe=""),
+        lambda value: value.encode().hex(),
+        lambda value: base64.b64encode(value.encode()).decode(),
+        lambda value: str(value.encode()),
+    ],
+)
+def test_a_secret_is_found_however_it_is_written(written: Callable[[str], str]) -> None:
+    text = f"before {written(API_KEY)} after {written(API_KEY)}."
+    assert redacted(text) == text
+    Secret(API_KEY)
+    told = redacted(text)
+    assert told.count("***") == 2
+    assert written(API_KEY).strip("b'\"")[2:-4] not in told
+    assert told.startswith("before ")
+    assert told.endswith(".")
+
+
+def test_secrets_that_overlap_touch_or_begin_alike_leave_nothing() -> None:
+    for value in ("Alpha-1234", "Alpha-1234-and-more", "1234-and-Omega", "More-9876"):
+        remember(value)
+    assert redacted("(Alpha-1234-and-more)") == "(***)"
+    assert redacted("(Alpha-1234-and-Omega)") == "(***)"
+    assert redacted("(Alpha-1234More-9876)") == "(***)"
+    assert redacted("(Alpha-1234)(More-9876)") == "(***)(***)"
+    assert redacted("(Alpha-12-and-Omega)") == "(Alpha-12-and-Omega)"
+    assert redacted("") == ""
+
+
+@pytest.mark.parametrize("end", ["", "…", "...", "')", '…")'])
+def test_a_secret_that_was_cut_off_at_the_end_of_a_text_is_found(end: str) -> None:
+    remember(API_KEY)
+    for length in range(redaction.SHORTEST, len(API_KEY)):
+        assert API_KEY[:7] not in redacted(f"Docker says: invalid value {API_KEY[:length]}{end}")
+
+
+@pytest.mark.parametrize("word", ["sk-1", "postgres", "clawdeploy", "12345678", "Abc-123"])
+def test_what_stands_in_many_texts_by_chance_stays(word: str) -> None:
+    remember(word)
+    assert redacted(f"the {word} of it") == f"the {word} of it"
+
+
+def test_those_not_used_for_long_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "MOST", 2)
+    for value in ("Secret-number-1", "Secret-number-2", "Secret-number-1", "Secret-number-3"):
+        remember(value)
+    assert redacted("Secret-number-1 Secret-number-2 Secret-number-3") == "*** Secret-number-2 ***"
+    assert len(redaction._known) == 2
+    for value in ("Others-1234", "Others-5678"):
+        remember(value)
+    assert sum(map(len, redaction._forms.values())) == sum(map(len, redaction._known.values()))
+
+
+# -- logs ------------------------------------------------------------------------------------------------------------
+
+
+class Blabbing:
+    """An observer that puts all that it was ever told into its exception, and a chain of others."""
+
+    @hookimpl
+    def observe(self, event: Event) -> None:
+        try:
+            raise KeyError(BOT_TOKEN)
+        except KeyError as first:
+            raise ValueError(f"cannot send {API_KEY}") from first
+
+
+def test_tracebacks_of_plugins_show_none(surroundings: Surroundings, log: io.StringIO) -> None:
+    made(surroundings.open(plugins={"blabbing": Blabbing()}), apiKey=API_KEY, botToken=BOT_TOKEN)
+    told = log.getvalue()
+    assert "ValueError: cannot send ***" in told
+    assert "KeyError: '***'" in told
+    assert_hidden(told)
+
+
+def test_arguments_of_log_entries_and_other_loggers_show_none(log: io.StringIO) -> None:
+    Secret(API_KEY)
+    logging.getLogger("some.library").warning("posting %s with %r", API_KEY, {"key": API_KEY})
+    logging.getLogger("gunicorn.error").error("Bad request: %s", quote(API_KEY, safe=""))
+    assert log.getvalue().count("***") == 3
+    assert_hidden(log.getvalue())
+
+
+def test_a_thread_that_ends_unexpectedly_tells_the_log_and_shows_none(
+    log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> None:
+        raise ValueError(Secret(API_KEY).reveal())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert "A thread has ended by an unexpected error" in log.getvalue()
+    assert "ValueError: ***" in log.getvalue()
+    assert capsys.readouterr().err == ""
+    assert_hidden(log.getvalue())
+
+
+def test_warnings_of_commands_show_none(capsys: pytest.CaptureFixture[str]) -> None:
+    before = logging.root.handlers[:]
+    logging.root.handlers[:] = []
+    try:
+        configure_command_logging("text")
+        logging.getLogger("some.library").warning("posting %s", Secret(API_KEY).reveal())
+        assert isinstance(logging.root.handlers[0], RedactingHandler)
+    finally:
+        logging.root.handlers[:] = before
+    assert capsys.readouterr().err == "WARNING: posting ***\n"
+
+
+# -- errors, answers and what has happened ---------------------------------------------------------------------------
+
+
+class Echoing(WrappedRuntime):
+    """An engine that repeats in its error what it was sent, as Docker may with a configuration."""
+
+    kind: type[RuntimeFailure] | type[RuntimeUnavailable] = RuntimeFailure
+
+    def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
+        raise self.kind(f"Docker says: invalid value {json.dumps({'Env': list(SECRETS)})}")
+
+
+@pytest.mark.parametrize("kind", [RuntimeFailure, RuntimeUnavailable])
+def test_what_an_engine_repeats_is_not_told(
+    surroundings: Surroundings, log: io.StringIO, kind: type[RuntimeFailure]
+) -> None:
+    runtime = Echoing(surroundings.memory)
+    runtime.kind = kind
+    platform = surroundings.open(runtime)
+    instance = platform.instances.create(OWNER, {**GOOD, "apiKey": API_KEY, "botToken": BOT_TOKEN})
+    assert instance.status == "error"
+    assert "***" in instance.detail
+    with surroundings.looking().reading():
+        rows = [*surroundings.rows.instance.select().dicts(), *surroundings.rows.activity.select().dicts()]
+    happened = platform.instances.activity(OWNER, instance.id, 100)
+    assert_hidden(instance, platform.instances.dump(instance), rows, happened, surroundings.witness.events)
+    assert_hidden(log.getvalue())
+
+
+def test_what_an_engine_says_of_a_container_is_not_told(surroundings: Surroundings) -> None:
+    platform = surroundings.open()
+    instance_id = made(platform, apiKey=API_KEY, botToken=BOT_TOKEN)
+    said = evidence(Observation(ContainerState.EXITED, engine_error=f"mount failed: {API_KEY}"))
+    with platform.database.transaction():
+        ActivityLog(tables(platform.database.peewee).activity).state(
+            instance_id, utc_now(), "sync", "error", detail=f"Docker says: {BOT_TOKEN}", evidence=said
+        )
+    happened = platform.instances.activity(OWNER, instance_id, 100)
+    assert "mount failed: ***" in repr(happened)
+    with surroundings.looking().reading():
+        assert_hidden(list(surroundings.rows.activity.select().dicts()))
+    assert_hidden(happened)
+
+
+class Repeating(Telegram):
+    """A channel that repeats what it refuses."""
+
+    name = "repeating"
+
+    def check(self, credentials: Mapping[str, str]) -> Mapping[str, str]:
+        return {field: f"{value!r} is not good enough." for field, value in credentials.items()}
+
+    @hookimpl
+    def register_channels(self) -> list[Any]:
+        return [self]
+
+
+def test_what_a_channel_repeats_is_not_told(surroundings: Surroundings) -> None:
+    platform = surroundings.open(plugins={"repeating": Repeating()})
+    with pytest.raises(InvalidInput) as refused:
+        platform.instances.create(OWNER, {**GOOD, "channel": "repeating", "botToken": BOT_TOKEN})
+    assert refused.value.errors == {"botToken": ["'***' is not good enough."]}
+
+
+class Failing:
+    """A plugin that fails with a password in its words."""
+
+    @hookimpl
+    def register_channels(self) -> list[Any]:
+        raise ValueError(f"cannot connect with {API_KEY}")
+
+
+def test_what_a_plugin_fails_with_is_not_reported(surroundings: Surroundings, log: io.StringIO) -> None:
+    platform = surroundings.open(plugins={"failing": Failing()}, SYNC_SECRET=API_KEY)
+    (report,) = [each for each in platform.host.report() if each.error]
+    assert report.error == "ValueError: cannot connect with ***"
+    assert "ValueError: cannot connect with ***" in log.getvalue()
+    assert_hidden(log.getvalue())
+    with pytest.raises(PluginError, match=r"cannot connect with \*\*\*"):
+        surroundings.open(plugins={"failing": Failing()}, SYNC_SECRET=API_KEY, STRICT_PLUGINS="yes")
+
+
+def test_secrets_of_the_settings_are_known() -> None:
+    password = "p@ss/w0rd-Canary"
+    values = {
+        "CLAWDEPLOY_DATABASE_URL": f"postgresql://bots:{quote(password, safe='')}@127.0.0.1/bots",
+        "CLAWDEPLOY_SECRET_KEYS": "Key-number-1,Key-number-2",
+        "CLAWDEPLOY_SYNC_SECRET": "Sync-secret-1",
+        "CLAWDEPLOY_PUBLIC_ORIGIN": "https://Bots1.example.org",
+    }
+    Config(CORE_SETTINGS, values)
+    told = redacted(f"{values} {password} Key-number-2")
+    for secret in (password, quote(password, safe=""), "Key-number-1", "Key-number-2", "Sync-secret-1"):
+        assert secret not in told
+    assert "https://Bots1.example.org" in told
+
+
+def test_a_setting_that_cannot_be_used_is_known_all_the_same() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Config(CORE_SETTINGS, {"CLAWDEPLOY_DATABASE_URL": "mysql://bots:Canary-password-1@127.0.0.1/bots"})
+    assert "Canary-password-1" not in refused.value.detail
+    assert redacted("Canary-password-1") == "***"
+
+
+def test_a_credential_that_was_shown_is_known(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials = surroundings.open().credentials
+    value = credentials.issue("session", OWNER)[0].reveal()
+    monkeypatch.setattr(redaction, "_known", type(redaction._known)())
+    monkeypatch.setattr(redaction, "_forms", {})
+    assert credentials.find("session", "Never-issued-1234") is None
+    assert redacted("Never-issued-1234") == "Never-issued-1234", "or anybody could fill the memory with nothing"
+    assert credentials.find("session", value)
+    assert redacted(f"Cookie: {value}") == "Cookie: ***"
