@@ -98,7 +98,7 @@ class Platform:
         self.change_limit = RateLimit("change", config[RATE_LIMIT], CHANGES, database, models.rate_limit, shared)
         self.sign_in_limit = RateLimit("sign-in", config[SIGN_IN_LIMIT], SIGN_INS, database, models.rate_limit, shared)
         self._claims = Claims(store, self.publish, engine_is_silent=self.engine_health.turns_out_silent, pace=pace)
-        self._deployments = Deployments(store, blueprints, channels)
+        self._deployments = Deployments(store, blueprints, channels, runtime.profile)
         self._lifecycle = Lifecycle(
             store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish, pace
         )

@@ -6,7 +6,7 @@ from datetime import datetime
 from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
-from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Runtime
+from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Room, Runtime
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import RuntimeUnavailable
 
@@ -31,6 +31,7 @@ class CircuitBreaker:
 
     def __init__(self, inner: Runtime, health: EngineHealth) -> None:
         self.name = inner.name
+        self.profile = inner.profile
         self._inner = inner
         self._health = health
         self._places = BoundedSemaphore(MOST_INSIDE)
@@ -89,6 +90,10 @@ class CircuitBreaker:
     def ping(self) -> EngineInfo:
         """See ``Runtime.ping``; always asked."""
         return self._inner.ping()
+
+    def room(self) -> Room:
+        """See ``Runtime.room``."""
+        return self._call(self._inner.room)
 
     def has_image(self, images: tuple[str, ...]) -> bool:
         """See ``Runtime.has_image``."""

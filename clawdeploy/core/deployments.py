@@ -17,11 +17,16 @@ class Deployments:
     """Knows for each instance what is deployed for it."""
 
     def __init__(
-        self, store: InstanceStore, blueprints: Mapping[str, Blueprint], channels: Mapping[str, Channel]
+        self,
+        store: InstanceStore,
+        blueprints: Mapping[str, Blueprint],
+        channels: Mapping[str, Channel],
+        profile: str,
     ) -> None:
         self._store = store
         self._blueprints = blueprints
         self._channels = channels
+        self._profile = profile
 
     def spec(self, row: Any) -> ContainerSpec:
         """Return what the container for this row is like.
@@ -47,12 +52,16 @@ class Deployments:
             logger.error("Blueprint %s failed: %s", row.blueprint, type(error).__name__)  # noqa: TRY400
             raise RuntimeFailure(f"The blueprint {row.blueprint!r} failed ({type(error).__name__}).") from None
 
+    def made_from(self, spec: ContainerSpec) -> str:
+        """Identify all that an engine fixes when it makes a container: what is asked for, and the runtime's own."""
+        return spec.fixed + self._profile
+
     def outdated(self, row: Any) -> bool:
         """Say whether the container was made from something else than what is asked for now; raises as ``spec`` does.
 
-        Of a container that was made before this was recorded nobody knows: it counts as up to date.
+        Nothing is recorded of one that was made before this was known, which was long ago: it is outdated.
         """
-        return row.made_from is not None and row.made_from != self.spec(row).fixed
+        return bool(row.made_from != self.made_from(self.spec(row)))
 
     def probe(self, blueprint: str) -> Probe:
         """Return the probe of a blueprint, a usual one when it is not installed any more."""

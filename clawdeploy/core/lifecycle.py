@@ -1,7 +1,6 @@
-"""The loop: observe, take the next step, until the instance has settled.
+"""The loop: observe, take the next step, until the instance has settled. Only this acts upon containers of bots.
 
-This is the only code that acts upon containers. The API, a resumed operation and the sync all enter it with a
-claim. It can be entered from any state, because it believes only the row and what the runtime observes.
+All enter it with a claim, from any state, because it believes only the row and what the runtime observes.
 """
 
 import logging
@@ -161,7 +160,8 @@ class Lifecycle:
             self._claims.move_port(attempt.claim, self._ports, ())
             return
         spec = self._deployments.spec(row)
-        self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=spec.fixed)
+        identity = self._deployments.made_from(spec)
+        self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=identity)
         try:
             container = guarded(self._runtime.create, row.id, row.host_port, spec)
         except ImageMissing as missing:
