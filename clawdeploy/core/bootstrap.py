@@ -22,6 +22,7 @@ from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
 from clawdeploy.core.events import Event
 from clawdeploy.core.installation import check_key, is_installed, open_installation
 from clawdeploy.core.instances import Instances
+from clawdeploy.core.intake import Intake
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.leftovers import Leftovers
 from clawdeploy.core.lifecycle import Lifecycle
@@ -29,6 +30,7 @@ from clawdeploy.core.membership import OfferedRoute
 from clawdeploy.core.models import tables
 from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
+from clawdeploy.core.quotas import Quotas
 from clawdeploy.core.ratelimit import CHANGES, SIGN_INS, RateLimit
 from clawdeploy.core.reconciler import Change, Reconciler
 from clawdeploy.core.schemas import Schemas
@@ -103,7 +105,9 @@ class Platform:
             store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], self.publish, pace
         )
         self.schemas = Schemas(self.catalog)
-        self.instances = Instances(config, store, self._claims, self._lifecycle, self.schemas, host, self._patience)
+        self.quotas = Quotas(config, store, self._runtime)
+        intake = Intake(config, store, self._deployments, self.quotas, self.schemas)
+        self.instances = Instances(config, store, self._claims, intake, self._lifecycle, host, self._patience)
         self.reconciler = Reconciler(store, self._claims, self._lifecycle, self._runtime, self.engine_health, pace)
         lease = Lease(database, models.lease, clock, "reconciler")
         spans = Spans(database, models.span, clock)

@@ -6,6 +6,7 @@ from typing import Any
 
 from clawdeploy.core.contracts import Blueprint, Bot, Channel, ContainerSpec, Probe
 from clawdeploy.core.errors import EngineError, RuntimeFailure, WrongKey
+from clawdeploy.core.schemas import NewInstance
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -42,15 +43,18 @@ class Deployments:
             secrets = self._store.secrets(row.id)
         except WrongKey as error:
             raise RuntimeFailure(error.detail) from error
-        bot = Bot(row.id, row.name, row.model, channel, row.host_port, secrets, row.config)
+        return _asked(blueprint, Bot(row.id, row.name, row.model, channel, row.host_port, secrets, row.config))
+
+    def memory_of(self, new: NewInstance, host_port: int) -> int:
+        """Return the limit of memory of a bot that is not stored yet, in bytes; 0 when its blueprint fails."""
+        fields = new.columns
+        named = (fields["name"], fields["model"], self._channels[fields["channel"]])
+        bot = Bot("", *named, host_port, new.secrets, fields.get("config", {}))
         try:
-            return blueprint.container(bot)
+            return _asked(self._blueprints[fields["blueprint"]], bot).limits.memory_bytes
         except EngineError:
-            raise
-        except Exception as error:
-            # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
-            logger.error("Blueprint %s failed: %s", row.blueprint, type(error).__name__)  # noqa: TRY400
-            raise RuntimeFailure(f"The blueprint {row.blueprint!r} failed ({type(error).__name__}).") from None
+            # It is stored all the same, and says so.
+            return 0
 
     def made_from(self, spec: ContainerSpec) -> str:
         """Identify all that an engine fixes when it makes a container: what is asked for, and the runtime's own."""
@@ -72,3 +76,14 @@ class Deployments:
         """Return how many seconds a bot may take to stop."""
         known = self._blueprints.get(blueprint)
         return known.stop_timeout if known else DEFAULT_STOP_TIMEOUT
+
+
+def _asked(blueprint: Blueprint, bot: Bot) -> ContainerSpec:
+    try:
+        return blueprint.container(bot)
+    except EngineError:
+        raise
+    except Exception as error:
+        # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
+        logger.error("Blueprint %s failed: %s", blueprint.name, type(error).__name__)  # noqa: TRY400
+        raise RuntimeFailure(f"The blueprint {blueprint.name!r} failed ({type(error).__name__}).") from None

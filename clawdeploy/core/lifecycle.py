@@ -7,10 +7,10 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from clawdeploy.core.attempt import Attempt
 from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
@@ -26,6 +26,7 @@ from clawdeploy.core.errors import (
     RuntimeUnavailable,
 )
 from clawdeploy.core.events import Event, InstanceDeleted
+from clawdeploy.core.line import Line
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
 from clawdeploy.core.recording import Recorder
@@ -34,23 +35,11 @@ from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.005
+MAKING = (Action.CREATE, Action.START)
 LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
 MOST_PORTS = 500
-
-
-@dataclass
-class Attempt:
-    """What one run of the loop remembers besides the row. ``acts``: since the claim was last found to hold."""
-
-    claim: Claim
-    acts: bool = False
-    steps: int = 0
-    pause: float = FIRST_PAUSE
-    pulled: bool = False
-    ports_taken: list[int] = field(default_factory=list)
 
 
 class Lifecycle:
@@ -73,6 +62,7 @@ class Lifecycle:
         self._ports = ports
         self._publish = publish
         self._pace = pace
+        self._line = Line(store, claims, pace)
         self._closing = threading.Event()
         self.observer = Observer(runtime, deployments, store.clock)
         self.recorder = Recorder(claims, store.clock)
@@ -136,6 +126,8 @@ class Lifecycle:
             return False
         if step.action is Action.WAIT:
             self._wait(attempt, row)
+        elif row.operation == Operation.CREATE and step.action in MAKING and not attempt.has_turn:
+            attempt.has_turn = self._line.wait(attempt.claim, self._closing)
         else:
             self._act(step.action, attempt, row, seen)
         return True
@@ -167,6 +159,7 @@ class Lifecycle:
         except ImageMissing as missing:
             if attempt.pulled:
                 raise ImageUnavailable(f"{missing.detail}, although it was downloaded.") from missing
+            attempt.has_turn = False
             self._phase(attempt.claim, row, "pulling_image")
             guarded(self._runtime.pull, spec.images[0])
             attempt.pulled = True
@@ -190,7 +183,7 @@ class Lifecycle:
                 raise
             self._try_another_port(attempt, row, error)
             return
-        now = self._store.clock()
+        attempt.has_turn, now = False, self._store.clock()
         self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=0)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
