@@ -64,10 +64,16 @@ ${caller.body()}\
 <input type="hidden" name="key" value="${values["key"]}">
 <div class="new-head">
 <h1 id="title">New bot</h1>
+% if usage.most is not None and not usage.refusal:
+<p class="lead" id="usage">You have ${usage.used} of ${usage.most} bots.</p>
+% endif
 <p class="lead">A name is enough to begin with. Tokens and keys are stored encrypted and never shown again.</p>
 </div>
 % if silent_since:
 <p class="banner warning">Docker, the program that runs the bots, has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. A bot that you make now is started as soon as it does.</p>
+% endif
+% if usage.refusal:
+<p class="banner warning" id="usage">${usage.refusal}</p>
 % endif
 <div class="summary" id="summary" role="group" aria-labelledby="trouble" tabindex="-1"\
 % if not errors and not trouble:
@@ -132,7 +138,11 @@ ${wrong("name", "name")}
 </%self:list>
 % endif
 <div class="new-foot">
-<button class="button primary" id="create" type="submit"><span class="spinner" aria-hidden="true"></span><span data-word>Create bot</span></button>
+<button class="button primary" id="create" type="submit"\
+% if usage.refusal:
+ disabled\
+% endif
+><span class="spinner" aria-hidden="true"></span><span data-word>Create bot</span></button>
 <a class="button" href="/dashboard">Cancel</a>
 </div>
 </form>

@@ -37,6 +37,8 @@ def memory_platform(
     """Make a platform in a folder; settings are given as ``PORT="80"`` for ``CLAWDEPLOY_PORT``."""
     environment = {f"CLAWDEPLOY_{name}": str(value) for name, value in settings.items()}
     environment.setdefault("CLAWDEPLOY_DATA_DIR", str(folder))
+    # Tests make more bots than people do.
+    environment.setdefault("CLAWDEPLOY_MAX_INSTANCES_PER_USER", "0")
     environment.setdefault("CLAWDEPLOY_RUNTIME", "under-test" if runtime else "memory")
     host = PluginHost.discover(environment)
     if runtime:

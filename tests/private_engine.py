@@ -13,6 +13,7 @@ import docker
 import pytest
 
 from clawdeploy.core.testing import eventually
+from tests.networks import remove_bridges
 
 START_SECONDS = 60.0
 BRIDGES = "cdtest"
@@ -118,12 +119,13 @@ class PrivateEngine:
             own.close()
 
     def close(self) -> None:
-        """Remove its containers and end it, and everything that it started."""
+        """Remove its containers and end it, and everything that it started; bridges would outlive it."""
         if self._engine and self._engine.poll() is None:
             self._remove_containers()
             self.shut_down()
         elif self._engine:
             self.cut_power()
+        remove_bridges(self._folder / "data" / "network")
 
     def _unmount(self) -> None:
         """Unmount what a killed engine had mounted, which stays so."""

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from clawdeploy.core.account import Account
 from clawdeploy.core.audit import AuditTrail
@@ -13,7 +12,7 @@ from clawdeploy.core.census import Census, take_census
 from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.cleanup import Cleanup
-from clawdeploy.core.config import Config, Setting
+from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.data_folder import make_data_folder
@@ -21,18 +20,20 @@ from clawdeploy.core.database import Database
 from clawdeploy.core.database_health import DatabaseHealth
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
-from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
+from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.events import Event
 from clawdeploy.core.installation import check_key, is_installed, open_installation
 from clawdeploy.core.instances import Instances
+from clawdeploy.core.intake import Intake
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.leftovers import Leftovers
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.measurements import Measurements
-from clawdeploy.core.membership import OfferedRoute
+from clawdeploy.core.membership import OfferedRoute, chosen
 from clawdeploy.core.models import tables
 from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
+from clawdeploy.core.quotas import Quotas
 from clawdeploy.core.ratelimit import CHANGES, SIGN_INS, RateLimit
 from clawdeploy.core.reconciler import Change, Reconciler
 from clawdeploy.core.recording import Recorder
@@ -54,8 +55,6 @@ from clawdeploy.core.sign_in import identify
 from clawdeploy.core.spans import Spans
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.watch import Watch
-
-T = TypeVar("T")
 
 BEARER = {"type": "http", "scheme": "bearer"}
 """What callers send to an auth provider that says nothing about it."""
@@ -111,13 +110,15 @@ class Platform:
         self.change_limit = RateLimit("change", config[RATE_LIMIT], CHANGES, database, models.rate_limit, shared)
         self.sign_in_limit = RateLimit("sign-in", config[SIGN_IN_LIMIT], SIGN_INS, database, models.rate_limit, shared)
         self._claims = Claims(store, self.publish, engine_is_silent=self.engine_health.turns_out_silent, pace=pace)
-        self._deployments = Deployments(store, blueprints, channels)
+        self._deployments = Deployments(store, blueprints, channels, runtime.profile)
         recorder = Recorder(self._claims, clock, self.publish, measure)
         self._lifecycle = Lifecycle(
             store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], recorder, pace
         )
         self.schemas = Schemas(self.catalog)
-        self.instances = Instances(config, store, self._claims, self._lifecycle, self.schemas, host, self._patience)
+        self.quotas = Quotas(config, store, self._runtime)
+        intake = Intake(config, store, self._deployments, self.quotas, self.schemas)
+        self.instances = Instances(config, store, self._claims, intake, self._lifecycle, host, self._patience)
         self.reconciler = Reconciler(
             store, self._claims, self._lifecycle, self._runtime, self.engine_health, measure, pace
         )
@@ -239,12 +240,3 @@ def open_existing(config: Config, host: PluginHost, *, clock: Callable[[], datet
         raise
     database.close()
     return None
-
-
-def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:
-    """Return the member that a setting names; raises ``ConfigurationError`` saying which there are."""
-    name = config[setting]
-    if name not in members:
-        offered = ", ".join(sorted(members)) or "none"
-        raise ConfigurationError(f"{setting.name}={name!r} is not installed. There is: {offered}.")
-    return members[name]

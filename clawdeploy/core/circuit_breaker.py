@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
-from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Runtime
+from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Room, Runtime
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import RuntimeUnavailable
 from clawdeploy.core.measurements import EngineCalled, EngineOutcome, Measurement, unmeasured
@@ -35,6 +35,7 @@ class CircuitBreaker:
         self, inner: Runtime, health: EngineHealth, measure: Callable[[Measurement], None] = unmeasured
     ) -> None:
         self.name = inner.name
+        self.profile = inner.profile
         self._inner = inner
         self._health = health
         self._measure = measure
@@ -94,6 +95,10 @@ class CircuitBreaker:
     def ping(self) -> EngineInfo:
         """See ``Runtime.ping``; always asked."""
         return self._inner.ping()
+
+    def room(self) -> Room:
+        """See ``Runtime.room``."""
+        return self._call("room", self._inner.room)
 
     def has_image(self, images: tuple[str, ...]) -> bool:
         """See ``Runtime.has_image``."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper, ClaimLost
-from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
+from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
 from clawdeploy.core.errors import OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
@@ -104,23 +104,6 @@ class Claims:
                 note(instance_id)
         return claim
 
-    def insert(
-        self,
-        owner: str,
-        fields: Mapping[str, Any],
-        values: Mapping[str, Secret],
-        ports: tuple[int, int],
-        note: Callable[[str], None],
-    ) -> tuple[Instance, Claim]:
-        """Store a new instance that is claimed from its first moment, to create its container.
-
-        ``note`` is called with its id in the same transaction.
-        """
-        token = new_holder()
-        claimed = {**fields, "owner": owner, "claim": token, "claim_until": self._store.clock() + LIFETIME}
-        instance = self._store.insert(claimed, values, ports, note)
-        return instance, Claim(instance.id, token, owner)
-
     def resume(self, instance_id: str, actor: str) -> Claim | None:
         """Claim an instance that nobody works on, with its wish and operation as they are; ``None`` if not free."""
         with self._store.database.transaction():
@@ -170,14 +153,25 @@ class Claims:
             )  # fmt: skip
         self._tell(told)
 
-    def save(self, claim: Claim, /, evidence: Mapping[str, object] = NOTHING, **fields: Any) -> None:
+    def save(
+        self,
+        claim: Claim,
+        /,
+        evidence: Mapping[str, object] = NOTHING,
+        given: Callable[[], bool] = lambda: True,
+        **fields: Any,
+    ) -> bool:
         """Write to the claimed row; a status or reason that changed is noted, and a status told to observers.
 
-        ``evidence`` is what was seen, to be noted with it. Raises ``ClaimLost``.
+        ``evidence`` is what was seen, to be noted with it. Says whether it was ``given``, which is asked in the same
+        transaction; else nothing is written. Raises ``ClaimLost``.
         """
         with self._store.database.transaction():
+            if not given():
+                return False
             told = self._write(claim, self._store.clock(), evidence, **fields)
         self._tell(told)
+        return True
 
     def _tell(self, told: StatusChanged | None) -> None:
         if told is not None:

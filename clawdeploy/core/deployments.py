@@ -6,6 +6,7 @@ from typing import Any
 
 from clawdeploy.core.contracts import Blueprint, Bot, Channel, ContainerSpec, Probe
 from clawdeploy.core.errors import EngineError, RuntimeFailure, WrongKey
+from clawdeploy.core.schemas import NewInstance
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -17,11 +18,16 @@ class Deployments:
     """Knows for each instance what is deployed for it."""
 
     def __init__(
-        self, store: InstanceStore, blueprints: Mapping[str, Blueprint], channels: Mapping[str, Channel]
+        self,
+        store: InstanceStore,
+        blueprints: Mapping[str, Blueprint],
+        channels: Mapping[str, Channel],
+        profile: str,
     ) -> None:
         self._store = store
         self._blueprints = blueprints
         self._channels = channels
+        self._profile = profile
 
     def spec(self, row: Any) -> ContainerSpec:
         """Return what the container for this row is like.
@@ -37,22 +43,29 @@ class Deployments:
             secrets = self._store.secrets(row.id)
         except WrongKey as error:
             raise RuntimeFailure(error.detail) from error
-        bot = Bot(row.id, row.name, row.model, channel, row.host_port, secrets, row.config)
+        return _asked(blueprint, Bot(row.id, row.name, row.model, channel, row.host_port, secrets, row.config))
+
+    def memory_of(self, new: NewInstance, host_port: int) -> int:
+        """Return the limit of memory of a bot that is not stored yet, in bytes; 0 when its blueprint fails."""
+        fields = new.columns
+        named = (fields["name"], fields["model"], self._channels[fields["channel"]])
+        bot = Bot("", *named, host_port, new.secrets, fields.get("config", {}))
         try:
-            return blueprint.container(bot)
+            return _asked(self._blueprints[fields["blueprint"]], bot).limits.memory_bytes
         except EngineError:
-            raise
-        except Exception as error:
-            # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
-            logger.error("Blueprint %s failed: %s", row.blueprint, type(error).__name__)  # noqa: TRY400
-            raise RuntimeFailure(f"The blueprint {row.blueprint!r} failed ({type(error).__name__}).") from None
+            # It is stored all the same, and says so.
+            return 0
+
+    def made_from(self, spec: ContainerSpec) -> str:
+        """Identify all that an engine fixes when it makes a container: what is asked for, and the runtime's own."""
+        return spec.fixed + self._profile
 
     def outdated(self, row: Any) -> bool:
         """Say whether the container was made from something else than what is asked for now; raises as ``spec`` does.
 
-        Of a container that was made before this was recorded nobody knows: it counts as up to date.
+        Nothing is recorded of one that was made before this was known, which was long ago: it is outdated.
         """
-        return row.made_from is not None and row.made_from != self.spec(row).fixed
+        return bool(row.made_from != self.made_from(self.spec(row)))
 
     def probe(self, blueprint: str) -> Probe:
         """Return the probe of a blueprint, a usual one when it is not installed any more."""
@@ -63,3 +76,14 @@ class Deployments:
         """Return how many seconds a bot may take to stop."""
         known = self._blueprints.get(blueprint)
         return known.stop_timeout if known else DEFAULT_STOP_TIMEOUT
+
+
+def _asked(blueprint: Blueprint, bot: Bot) -> ContainerSpec:
+    try:
+        return blueprint.container(bot)
+    except EngineError:
+        raise
+    except Exception as error:
+        # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
+        logger.error("Blueprint %s failed: %s", blueprint.name, type(error).__name__)  # noqa: TRY400
+        raise RuntimeFailure(f"The blueprint {blueprint.name!r} failed ({type(error).__name__}).") from None

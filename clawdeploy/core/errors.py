@@ -158,6 +158,20 @@ class OperationInProgress(ClawDeployError):
     summary = "Another operation on this bot is in progress"
 
 
+class TooManyInstances(ClawDeployError):
+    """The owner has as many instances as a user may have."""
+
+    code = "too_many_instances"
+    summary = "You have as many bots as you may have"
+
+
+class HostFull(ClawDeployError):
+    """The engine's computer has too little memory or disk space left for one more instance."""
+
+    code = "host_full"
+    summary = "There is no room for another bot"
+
+
 class IdempotencyKeyReused(ClawDeployError):
     """A key came with one request before, and now comes with another."""
 

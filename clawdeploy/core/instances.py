@@ -16,14 +16,13 @@ from clawdeploy.core.contracts import Activity, Instance, Operation, Status, Wis
 from clawdeploy.core.errors import InstanceNotFound, InvalidInput, RuntimeUnavailable
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.idempotency import Once
+from clawdeploy.core.intake import Intake
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.patience import Patience
 from clawdeploy.core.phases import require_container
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
-from clawdeploy.core.reasons import explain
-from clawdeploy.core.schemas import Schemas
-from clawdeploy.core.settings import BIND_ADDRESS, PORT_RANGE, SYNC_SECONDS, WAIT_SECONDS, in_url, reachable
+from clawdeploy.core.settings import BIND_ADDRESS, SYNC_SECONDS, WAIT_SECONDS, in_url, reachable
 from clawdeploy.core.store import Found, InstanceStore, Page
 
 MOST_LOG_LINES = 10_000
@@ -45,16 +44,17 @@ class Instances:
         config: Config,
         store: InstanceStore,
         claims: Claims,
+        intake: Intake,
         lifecycle: Lifecycle,
-        schemas: Schemas,
         host: PluginHost,
         patience: Patience,
     ) -> None:
         self._config = config
         self._store = store
         self._claims = claims
+        self._intake = intake
         self._lifecycle = lifecycle
-        self._schemas = schemas
+        self._schemas = intake.schemas
         self._host = host
         self._keys = store.idempotency
         self._patience = patience
@@ -80,22 +80,12 @@ class Instances:
         """Store a new instance, make and start its container, and return what came of it within the wait.
 
         ``once`` is the right to do so under an idempotency key; what an earlier try has made is not made again.
-        Raises ``InvalidInput``. That the container could not be made is not an exception: the instance says so.
+        Raises ``InvalidInput``, ``TooManyInstances`` or ``HostFull``.
+        That the container could not be made is not an exception: the instance says so.
         """
         if once and once.made:
             return self._store.owned(owner, once.made)
-        new = self._schemas.new_instance(body)
-        fields = {
-            **new.columns,
-            "wish": Wish.RUN,
-            "operation": Operation.CREATE,
-            "status": Status.PENDING,
-            "reason": "creating_container",
-            "detail": explain("creating_container"),
-        }
-        instance, claim = self._claims.insert(
-            owner, fields, new.secrets, self._config[PORT_RANGE], self._keys.noting(once)
-        )
+        instance, claim = self._intake.take(owner, body, self._keys.noting(once))
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
             with suppress(RuntimeUnavailable):

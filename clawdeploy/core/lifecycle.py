@@ -1,16 +1,15 @@
-"""The loop: observe, take the next step, until the instance has settled.
+"""The loop: observe, take the next step, until the instance has settled. Only this acts upon containers of bots.
 
-This is the only code that acts upon containers. The API, a resumed operation and the sync all enter it with a
-claim. It can be entered from any state, because it believes only the row and what the runtime observes.
+All enter it with a claim, from any state, because it believes only the row and what the runtime observes.
 """
 
 import logging
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from clawdeploy.core.attempt import Attempt
 from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
@@ -25,6 +24,7 @@ from clawdeploy.core.errors import (
     RuntimeFailure,
     RuntimeUnavailable,
 )
+from clawdeploy.core.line import Line
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
 from clawdeploy.core.recording import Recorder
@@ -33,23 +33,11 @@ from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.005
+MAKING = (Action.CREATE, Action.START)
 LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
 MOST_PORTS = 500
-
-
-@dataclass
-class Attempt:
-    """What one run of the loop remembers besides the row. ``acts``: since the claim was last found to hold."""
-
-    claim: Claim
-    acts: bool = False
-    steps: int = 0
-    pause: float = FIRST_PAUSE
-    pulled: bool = False
-    ports_taken: list[int] = field(default_factory=list)
 
 
 class Lifecycle:
@@ -71,6 +59,7 @@ class Lifecycle:
         self._deployments = deployments
         self._ports = ports
         self._pace = pace
+        self._line = Line(store, claims, pace)
         self._closing = threading.Event()
         self.observer = Observer(runtime, deployments, store.clock)
         self.recorder = recorder
@@ -134,6 +123,8 @@ class Lifecycle:
             return False
         if step.action is Action.WAIT:
             self._wait(attempt, row)
+        elif row.operation == Operation.CREATE and step.action in MAKING and not attempt.has_turn:
+            attempt.has_turn = self._line.wait(attempt.claim, self._closing)
         else:
             self._act(step.action, attempt, row, seen)
         return True
@@ -158,12 +149,14 @@ class Lifecycle:
             self._claims.move_port(attempt.claim, self._ports, ())
             return
         spec = self._deployments.spec(row)
-        self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=spec.fixed)
+        identity = self._deployments.made_from(spec)
+        self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=identity)
         try:
             container = guarded(self._runtime.create, row.id, row.host_port, spec)
         except ImageMissing as missing:
             if attempt.pulled:
                 raise ImageUnavailable(f"{missing.detail}, although it was downloaded.") from missing
+            attempt.has_turn = False
             self._phase(attempt.claim, row, "pulling_image")
             guarded(self._runtime.pull, spec.images[0])
             attempt.pulled = True
@@ -187,7 +180,7 @@ class Lifecycle:
                 raise
             self._try_another_port(attempt, row, error)
             return
-        now = self._store.clock()
+        attempt.has_turn, now = False, self._store.clock()
         self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=0)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:

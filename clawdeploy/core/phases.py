@@ -3,7 +3,7 @@
 from clawdeploy.core.contracts import Instance, Operation
 from clawdeploy.core.errors import NoContainer
 
-ONLY_WATCHING = ("pulling_image", "waiting_until_ready")
+ONLY_WATCHING = ("waiting_in_line", "pulling_image", "waiting_until_ready")
 """Phases in which the work changes nothing about the container: another wish may take over."""
 
 FIRST_PHASE = {

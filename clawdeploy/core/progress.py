@@ -15,6 +15,7 @@ LABELS = {
     READY: "Wait until it answers",
 }
 PHASES = {
+    "waiting_in_line": CONTAINER,
     "pulling_image": IMAGE,
     "creating_container": CONTAINER,
     "starting": START,

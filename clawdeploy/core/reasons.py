@@ -6,6 +6,7 @@ from clawdeploy.core.contracts import Observation
 
 SENTENCES = {
     "": "",
+    "waiting_in_line": "It waits in line until others have been made.",
     "creating_container": "The container is being made.",
     "pulling_image": "The image is being downloaded; the first time this can take some minutes.",
     "starting": "The container is starting.",

@@ -47,6 +47,16 @@ def whole_number(low: int, high: int) -> Any:
     return parse
 
 
+def megabytes(value: str) -> int | None:
+    """Read an amount of megabytes to keep free, ``None`` for ``off``."""
+    if value.lower() == "off":
+        return None
+    try:
+        return int(whole_number(0, 10**8)(value))
+    except ValueError:
+        raise ValueError("it must be a whole number of megabytes, or off") from None
+
+
 def port_range(value: str) -> tuple[int, int]:
     """Read ``10000-20000`` as an inclusive range of host ports."""
     first, dash, last = value.partition("-")

@@ -12,6 +12,7 @@ from clawdeploy.core.setting_values import (
     address,
     database_url,
     flag,
+    megabytes,
     names,
     networks,
     one_of,
@@ -129,6 +130,25 @@ SIGN_IN_LIMIT = Setting(
     "How often signing in may fail from each network address before further failures are answered with 429. Good "
     "credentials are let in all the same. `0` means no limit.",
 )
+MAX_INSTANCES_PER_USER = Setting(
+    "CLAWDEPLOY_MAX_INSTANCES_PER_USER",
+    whole_number(0, 1_000_000),
+    25,
+    "How many bots each user may have, those included that are still being deleted. `0` means no limit.",
+)
+MEMORY_RESERVE_MB: Setting[int | None] = Setting(
+    "CLAWDEPLOY_MEMORY_RESERVE_MB",
+    megabytes,
+    256,
+    "Megabytes of memory that have to stay free beside what a new bot may use, or creating one is refused. `off` looks "
+    "at no memory.",
+)
+DISK_RESERVE_MB: Setting[int | None] = Setting(
+    "CLAWDEPLOY_DISK_RESERVE_MB",
+    megabytes,
+    1024,
+    "Megabytes that have to be free where Docker keeps its data, or creating a bot is refused. `off` looks at no disk.",
+)
 TRUSTED_PROXIES: Setting[tuple[IPv4Network | IPv6Network, ...]] = Setting(
     "CLAWDEPLOY_TRUSTED_PROXIES",
     networks,
@@ -171,6 +191,9 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     METRICS_SECRET,
     RATE_LIMIT,
     SIGN_IN_LIMIT,
+    MAX_INSTANCES_PER_USER,
+    MEMORY_RESERVE_MB,
+    DISK_RESERVE_MB,
     TRUSTED_PROXIES,
     SECRET_KEYS,
     DISABLED_PLUGINS,

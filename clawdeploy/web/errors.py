@@ -49,6 +49,8 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.RateLimited: Row(429),
     errors.NoContainer: Row(400),
     errors.OperationInProgress: Row(409, retry_after=2),
+    errors.TooManyInstances: Row(409),
+    errors.HostFull: Row(503, retry_after=60),
     errors.IdempotencyKeyReused: Row(422),
     errors.IdempotencyInFlight: Row(409, retry_after=2),
     errors.EngineError: Row(503, retry_after=10),

@@ -7,7 +7,14 @@ from clawdeploy.core.activity import KEPT
 from clawdeploy.core.answers import ActivityAnswer, Answer, InstanceAnswer, dump_activity
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Call, documented
-from clawdeploy.core.errors import EngineError, InstanceNotFound, NoContainer, OperationInProgress
+from clawdeploy.core.errors import (
+    EngineError,
+    HostFull,
+    InstanceNotFound,
+    NoContainer,
+    OperationInProgress,
+    TooManyInstances,
+)
 from clawdeploy.core.fields import said
 from clawdeploy.web.queries import ApiResource, read_instance_id, whole_number
 from clawdeploy.web.request import Request
@@ -89,7 +96,15 @@ class InstanceList(_Instances):
         if page.next_cursor:
             resp.media["nextCursor"] = page.next_cursor
 
-    @documented(Call(OneAnswer(), 201, {"Location": "The address of the instance."}, takes="NewInstance"))
+    @documented(
+        Call(
+            OneAnswer(),
+            201,
+            {"Location": "The address of the instance."},
+            takes="NewInstance",
+            raises=(TooManyInstances, HostFull),
+        )
+    )
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Create an instance and its container."""
         instance = self._instances.create(req.caller, read_object(req), once=req.once)

@@ -6,13 +6,14 @@ import os
 import secrets
 import shutil
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,17 @@ def served() -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait()
+            remove_network(Path(folder))
             shutil.rmtree(folder)
+
+
+def remove_network(folder: Path) -> None:
+    """Remove the network that the server of a data folder has made, and would keep."""
+    with closing(sqlite3.connect(folder / "clawdeploy.db")) as database:
+        (installation,) = database.execute("SELECT id FROM installation").fetchone()
+    with APIClient(**kwargs_from_env()) as client:
+        for network in client.networks(names=[f"clawdeploy-{installation}"]):
+            client.remove_network(network["Id"])
 
 
 def free_port() -> int:

@@ -12,6 +12,7 @@ import docker
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from tests.browser.staged_server import RUNTIME, StagedEngine
+from tests.networks import remove_networks
 from tests.platforms import GOOD, memory_platform
 from tests.web.people import UNHURRIED
 from tests.web.serving import HOST, SERVE, Served
@@ -116,7 +117,7 @@ class LiveSite:
 
 
 def remove_all(installation: str) -> None:
-    """Remove the containers and volumes of an installation whose server is gone."""
+    """Remove the containers, the volumes and the network of an installation whose server is gone."""
     client = docker.from_env()
     try:
         mine: dict[str, str | list[str] | bool] = {"label": f"{INSTALLATION_LABEL}={installation}"}
@@ -125,5 +126,6 @@ def remove_all(installation: str) -> None:
                 container.remove(force=True)
         for volume in client.volumes.list(filters=mine):
             volume.remove(force=True)
+        remove_networks(client.api, installation)
     finally:
         client.close()

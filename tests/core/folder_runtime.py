@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Holding, Observation, Probe
+from clawdeploy.core.contracts import (
+    MISSING,
+    ContainerSpec,
+    ContainerState,
+    EngineInfo,
+    Holding,
+    Observation,
+    Probe,
+    Room,
+)
 
 
 class FolderRuntime:
@@ -21,6 +30,7 @@ class FolderRuntime:
     """
 
     name = "folder"
+    profile = ""
 
     def __init__(self, folder: Path, duration: float = 0.0, hang: str = "") -> None:
         self._folder = folder
@@ -105,6 +115,9 @@ class FolderRuntime:
 
     def ping(self) -> EngineInfo:
         return EngineInfo("Folder", str(self._folder))
+
+    def room(self) -> Room:
+        return Room()
 
     def has_image(self, images: tuple[str, ...]) -> bool:
         return True

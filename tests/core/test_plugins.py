@@ -263,7 +263,10 @@ def test_every_kind_of_member_is_collected() -> None:
 
 
 INCOMPLETE: dict[str, tuple[object, str]] = {
-    "register_runtimes": (SimpleNamespace(name="r", ping=7), "The Runtime 'r' lacks create(), pull(), start(), stop()"),
+    "register_runtimes": (
+        SimpleNamespace(name="r", ping=7),
+        "The Runtime 'r' lacks profile, create(), pull()",
+    ),
     "register_blueprints": (
         SimpleNamespace(name="b", label="B", description="", images=(), probe=None),
         "The Blueprint 'b' lacks stop_timeout, container().",

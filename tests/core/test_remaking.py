@@ -118,10 +118,10 @@ def test_a_container_is_made_anew_once(platform: Platform, journal: Journal, bot
     assert journal.done == ["stop", "start"]
 
 
-def test_one_that_was_made_before_this_was_known_is_kept(
+def test_one_that_was_made_before_this_was_known_is_made_anew(
     surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
 ) -> None:
-    """What an update finds: the column is new, and the container is there."""
+    """What an update finds: the column is new, and the container is there, made in nobody knows which way."""
     platform.close()
     looking = surroundings.looking()
     with looking.transaction():
@@ -129,9 +129,25 @@ def test_one_that_was_made_before_this_was_known_is_kept(
         looking.peewee.execute_sql("DELETE FROM schema_migration WHERE name = '0005_made_from'")
     updated = surroundings.open(journal, plugins={"plain": Plain()})
     assert updated.applied_migrations == ["0005_made_from"]
-    updated.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
     assert updated.instances.restart(OWNER, bot).status is Status.RUNNING
-    assert journal.done == ["stop", "start"]
+    assert journal.done == ["stop", "remove", "create", "start"]
+
+
+def test_one_that_a_runtime_made_in_another_way_is_made_anew(
+    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
+) -> None:
+    """As after an update that hardens containers, or when ports are to be bound to another address."""
+    platform.close()
+    journal.profile = "another network"
+    updated = surroundings.open(journal, plugins={"plain": Plain()})
+    updated.reconciler.sync(patience=10)
+    assert journal.done == [], "a sync never does"
+    before = updated.instances.get(OWNER, bot)
+    for done in (["stop", "remove", "create", "start"], ["stop", "start"]):
+        after = updated.instances.restart(OWNER, bot)
+        assert (after.status, after.host_port) == (Status.RUNNING, before.host_port)
+        assert journal.done == done
+        journal.done.clear()
 
 
 @pytest.mark.parametrize("call", ["stop", "remove", "create", "start"])

@@ -24,13 +24,14 @@ CONTAINER_OF_REASON = {
 
 
 def orphans(state: State) -> Iterator[str]:
-    """I1: everything that is ours belongs to a bot."""
+    """I1: everything that is ours belongs to a bot, except for the one network of all of them."""
     live = {instance_id for instance_id, row in state.rows.items() if row["status"] != "deleted"}
     for one in state.containers:
         if instance_of(one) not in live:
             yield f"I1: the container {one['Name']} ({one['State']['Status']}) has no row"
+    shared = [what for what, instance_id, _ in state.kept if what.startswith("network ") and not instance_id]
     for what, instance_id, _ in state.kept:
-        if instance_id not in live:
+        if instance_id not in live and shared != [what]:
             yield f"I1: the {what} has no row"
     for folder in state.secret_folders:
         if folder.name not in live:

@@ -18,6 +18,7 @@ from tests.faults.ledger import Client, Ledger
 from tests.faults.oracle import Oracle, Target
 from tests.faults.points import PointProxy
 from tests.faults.state import shown_to
+from tests.networks import remove_networks
 from tests.platforms import memory_platform
 from tests.web.serving import HOST, Served
 
@@ -151,5 +152,6 @@ def _remove_all(machine: Machine) -> None:
                 client.remove_container(container["Id"], force=True)
         for volume in client.volumes(filters=mine)["Volumes"] or ():
             client.remove_volume(volume["Name"], force=True)
+        remove_networks(client, machine.installation)
     for folder in machine.secret_folders():
         shutil.rmtree(folder, ignore_errors=True)

@@ -80,6 +80,13 @@ class Broken:
         self.docker.remove_volume(made["Name"])
 
     @contextmanager
+    def network(self, *labels: tuple[str, str]) -> Iterator[None]:
+        mine = {INSTALLATION: self.scene.oracle.machine.installation, **dict(labels)}
+        made = self.docker.create_network(f"left-{secrets.token_hex(4)}", labels=mine)
+        yield
+        self.docker.remove_network(made["Id"])
+
+    @contextmanager
     def secrets_left(self) -> Iterator[None]:
         folder = self.scene.target.secret_roots[0] / self.scene.oracle.machine.installation / NOBODY
         folder.mkdir(parents=True)
@@ -170,6 +177,8 @@ def test_nothing_is_found_where_nothing_is_broken(broken: Broken) -> None:
 BREAKS: dict[str, tuple[set[str], Callable[[Broken], Any]]] = {
     "a container without a row": ({"I1", "I3"}, lambda b: b.container(NOBODY, host_config=b.binding(27999))),
     "a volume without a row": ({"I1"}, lambda b: b.volume()),
+    "a second network": ({"I1"}, lambda b: b.network()),
+    "a network of a bot without a row": ({"I1"}, lambda b: b.network((INSTANCE, NOBODY))),
     "secrets without a row": ({"I1"}, lambda b: b.secrets_left()),
     "a stored secret without a row": ({"I1"}, lambda b: b.secret_row()),
     "a ghost": ({"I2", "I4", "I6"}, lambda b: b.row(b.stopped, status="running")),

@@ -19,6 +19,7 @@ from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
 from clawdeploy.plugins.standin import LOCAL_IMAGE, StandIn
 from clawdeploy.plugins.telegram import Telegram
+from tests.networks import remove_networks
 
 
 def bot(**secrets: str) -> Bot:
@@ -83,6 +84,8 @@ def stage() -> Iterator[Stage]:
     yield stage
     stage.clear()
     runtime.close()
+    with docker.APIClient(LOCAL_SOCKET, version="1.41") as witness:
+        remove_networks(witness, installation)
 
 
 @pytest.mark.engine
@@ -110,6 +113,18 @@ def test_it_lives_within_its_limits(stage: Stage) -> None:
     witness.close()
     assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (500_000_000, 268_435_456, 128)
     assert sorted(host["CapAdd"]) == sorted(spec.capabilities)
+
+
+@pytest.mark.engine
+def test_it_runs_as_nobody_in_particular_and_changes_nothing_but_what_is_in_memory(stage: Stage) -> None:
+    instance_id, _ = stage.ready(configured().container(bot()))
+    witness = docker.APIClient(LOCAL_SOCKET, version="1.41")
+    name = f"clawdeploy-{instance_id}"
+    processes = witness.top(name, ps_args="-eo pid,uid,args")["Processes"]
+    changed = [each["Path"] for each in witness.diff(name) or ()]
+    witness.close()
+    assert {uid for _, uid, _ in processes} == {"101"}, processes
+    assert set(changed) <= {"/sbin", "/sbin/docker-init"}, "what the engine mounts, and nothing else"
 
 
 def half_open(port: int) -> socket.socket:

@@ -49,8 +49,9 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "CLAWDEPLOY_DATA_DIR": str(folder / "data"),
         "CLAWDEPLOY_RUNTIME": "memory",
-        # Tests change more in a minute than people do.
+        # Tests change more in a minute than people do, and make more bots.
         "CLAWDEPLOY_RATE_LIMIT": "0",
+        "CLAWDEPLOY_MAX_INSTANCES_PER_USER": "0",
         **{name if name == "DOCKER_HOST" else f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
     }
 

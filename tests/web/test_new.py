@@ -289,7 +289,7 @@ class TestWhatIsWrong:
         def unavailable(*_: object) -> None:
             raise DatabaseUnavailable("disk full at /var/lib/secret-place")
 
-        monkeypatch.setattr(site.platform.instances._claims, "insert", unavailable)
+        monkeypatch.setattr(site.platform.instances._intake, "take", unavailable)
         answer = send(ann, **GOOD)
         assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
         assert "secret-place" not in answer.text

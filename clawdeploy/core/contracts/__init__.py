@@ -19,7 +19,7 @@ from clawdeploy.core.contracts.container import (
 )
 from clawdeploy.core.contracts.instance import Instance, Operation, Status, Wish
 from clawdeploy.core.contracts.platform import Access, Opener, Platform, Route
-from clawdeploy.core.contracts.runtime import EngineInfo, Holding, Runtime
+from clawdeploy.core.contracts.runtime import EngineInfo, Holding, Room, Runtime
 from clawdeploy.core.contracts.secret import Secret
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Operation",
     "Platform",
     "Probe",
+    "Room",
     "Route",
     "Runtime",
     "Secret",

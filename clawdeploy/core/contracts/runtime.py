@@ -32,6 +32,17 @@ class Holding:
     container_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Room:
+    """What is left on the computer of an engine, in bytes; ``None`` for what cannot be known from here.
+
+    ``disk_bytes`` is where the engine keeps images, containers and volumes.
+    """
+
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+
+
 class Runtime(Protocol):
     """An engine that runs containers.
 
@@ -40,9 +51,13 @@ class Runtime(Protocol):
     returns in bounded time. Everything a runtime makes is labelled with the installation and
     the instance, and it never acts upon anything that does not carry its own labels.
     ``clawdeploy.core.testing`` ships the suite that an implementation has to pass.
+
+    ``profile`` identifies with what containers are made besides their specification, such as a network or the address
+    that ports are bound to. A container that was made with another one is made anew at its next start or restart.
     """
 
     name: str
+    profile: str
 
     def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
         """Make the container, not started yet, and return the engine's id for it.
@@ -107,6 +122,9 @@ class Runtime(Protocol):
 
     def ping(self) -> EngineInfo:
         """Prove that the engine answers. Raises ``RuntimeUnavailable``."""
+
+    def room(self) -> Room:
+        """Say what is left on the engine's computer."""
 
     def has_image(self, images: tuple[str, ...]) -> bool:
         """Say whether one of the images is on the host, so that nothing must be pulled."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from threading import Event, Lock
 
-from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Runtime
+from clawdeploy.core.contracts import ContainerSpec, EngineInfo, Holding, Observation, Probe, Room, Runtime
 from clawdeploy.core.errors import EngineError, RuntimeUnavailable
 
 
@@ -14,6 +14,7 @@ class WrappedRuntime:
     def __init__(self, inner: Runtime) -> None:
         self.inner = inner
         self.name = inner.name
+        self.profile = inner.profile
 
     def before(self, call: str) -> None:
         """Be told the name of the method that is about to be called."""
@@ -105,6 +106,13 @@ class WrappedRuntime:
         info = self.inner.ping()
         self.after("ping")
         return info
+
+    def room(self) -> Room:
+        """See ``Runtime.room``."""
+        self.before("room")
+        left = self.inner.room()
+        self.after("room")
+        return left
 
     def has_image(self, images: tuple[str, ...]) -> bool:
         """See ``Runtime.has_image``."""

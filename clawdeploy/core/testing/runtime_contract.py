@@ -78,6 +78,20 @@ class RuntimeContract:
         assert stage.runtime.ping().name
         assert stage.runtime.name
 
+    def test_it_says_what_is_left_on_its_computer(self, stage: Stage) -> None:
+        """In bytes; what cannot be known is ``None``."""
+        left = stage.runtime.room()
+        assert all(each is None or each > 0 for each in (left.memory_bytes, left.disk_bytes))
+
+    def test_its_profile_is_the_same_each_time(self) -> None:
+        """Or every container would be made anew at each restart."""
+        installation = uuid.uuid4().hex
+        first, second = (self.make_runtime(installation) for _ in range(2))
+        assert isinstance(first.profile, str)
+        assert first.profile == second.profile
+        for runtime in (first, second):
+            runtime.close()
+
     def test_it_knows_which_images_are_here(self, stage: Stage) -> None:
         """Any one of the images is enough."""
         here = self.spec().images

@@ -1,13 +1,17 @@
 """From what a container should be to the request that creates it. Pure: no engine, no files."""
 
+import hashlib
+import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clawdeploy.core.contracts import ContainerSpec, Volume
+from clawdeploy.core.contracts import ContainerSpec, Limits, Volume
 from clawdeploy.core.errors import RuntimeFailure
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL, is_instance_id
+from clawdeploy.plugins.docker_runtime.networks import network_name
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def create_body(
             **_limits(spec),
             **_hardening(spec),
             "Init": True,
+            "NetworkMode": network_name(owner.installation),
             "RestartPolicy": {"Name": "unless-stopped"},
             "PortBindings": {port: [{"HostIp": bind_address, "HostPort": str(host_port)}]},
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
@@ -67,6 +72,13 @@ def create_body(
     if spec.user is not None:
         body["User"] = spec.user
     return body
+
+
+def profile(installation: str, bind_address: str) -> str:
+    """Identify all that a container is made with besides what its specification says; a hash."""
+    blank = ContainerSpec(images=(), container_port=0, limits=Limits(0, 0, 0))
+    body = create_body(Owner(installation, "any"), "", 0, bind_address, blank, {})
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _limits(spec: ContainerSpec) -> dict[str, Any]:
@@ -84,8 +96,14 @@ def _hardening(spec: ContainerSpec) -> dict[str, Any]:
         "CapAdd": list(spec.capabilities),
         "SecurityOpt": ["no-new-privileges"],
         "ReadonlyRootfs": spec.read_only,
-        "Tmpfs": dict.fromkeys(spec.tmpfs, ""),
+        "Tmpfs": dict.fromkeys(spec.tmpfs, _tmpfs_options(spec.user)),
     }
+
+
+def _tmpfs_options(user: str | None) -> str:
+    """Give a folder in memory to the user of the container; runc gives it the mode of the one that it covers."""
+    numbers = re.fullmatch(r"(\d+):(\d+)", user or "")
+    return f"uid={numbers[1]},gid={numbers[2]}" if numbers else ""
 
 
 def _mounts(owner: Owner, spec: ContainerSpec, secrets: dict[str, Path]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ WHOLE_SECOND = timedelta(seconds=1)
 
 
 def all_holdings(engine: Engine, installation: str, secrets: SecretFolder) -> list[Holding]:
-    """Return everything that carries both labels of this installation. Networks join here when bots get some."""
+    """Return everything that carries both labels of this installation; its network is of no instance."""
     found = [*_containers(engine, installation), *_volumes(engine, installation)]
     return [*found, *(Holding(each, "secret files", "", at) for each, at in secrets.written().items())]
 

@@ -8,10 +8,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Holding, Observation, Probe
+from clawdeploy.core.contracts import (
+    MISSING,
+    ContainerSpec,
+    ContainerState,
+    EngineInfo,
+    Holding,
+    Observation,
+    Probe,
+    Room,
+)
 from clawdeploy.core.errors import ImageMissing, NoContainer, PortTaken, RuntimeFailure
-from clawdeploy.plugins.docker_runtime import containers, events, holdings, images, probing, volumes
-from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body
+from clawdeploy.plugins.docker_runtime import capacity, containers, events, holdings, images, networks, probing, volumes
+from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body, profile
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, PORT_IN_USE, EngineRefusal, not_understood
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
@@ -41,6 +50,7 @@ class DockerRuntime:
     name = "docker"
 
     def __init__(self, engine: Engine, installation: str, bind_address: str, secrets: SecretFolder) -> None:
+        self.profile = profile(installation, bind_address)
         self._engine = engine
         self._installation = installation
         self._bind_address = bind_address
@@ -49,9 +59,10 @@ class DockerRuntime:
     def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
         """See ``Runtime.create``."""
         owner = Owner(self._installation, instance_id)
-        volumes.make(self._engine, owner, spec.volumes)
         # The engine wants to see the files that it will mount already now.
         secrets = self._write_secrets(instance_id, spec)
+        networks.make(self._engine, self._installation)
+        volumes.make(self._engine, owner, spec.volumes)
         for image in spec.images:
             body = create_body(owner, image, host_port, self._bind_address, spec, secrets)
             try:
@@ -77,6 +88,10 @@ class DockerRuntime:
         seen = from_inspection(container)
         self._write_secrets(instance_id, spec)
         verb = "unpause" if seen.state is ContainerState.PAUSED else "start"
+        if seen.state not in ALIVE:
+            # Somebody may have removed it while no bot ran.
+            network = networks.make(self._engine, self._installation)
+            networks.attach(self._engine, self._installation, network, container)
         try:
             self._send("POST", f"/containers/{container_id}/{verb}", (304,))
         except EngineRefusal as refused:
@@ -187,6 +202,10 @@ class DockerRuntime:
             version = re.match(r"[\d.]+", said["Version"])
         kind = "Podman" if "Podman Engine" in parts else "Docker"
         return EngineInfo(f"{kind} {version[0] if version else ''}".strip(), self._engine.address)
+
+    def room(self) -> Room:
+        """See ``Runtime.room``."""
+        return capacity.room(self._engine)
 
     def has_image(self, images_: tuple[str, ...]) -> bool:
         """See ``Runtime.has_image``."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import RLock
 
-from clawdeploy.core.contracts import ContainerSpec, ContainerState, Holding, Observation
+from clawdeploy.core.contracts import ContainerSpec, ContainerState, Holding, Observation, Room
 
 ALIVE = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)
 
@@ -59,7 +59,7 @@ class MemoryEngine:
     those that can be pulled; ``foreign_ports`` are host ports that other programs hold. ``containers`` are kept by
     name, which is the instance's id unless somebody made a second one by hand; ``made_at`` holds when volumes and
     secrets were made, by the keys that these have.
-    ``clock`` is the engine's.
+    ``room`` is what it says is left, which nothing here uses up. ``clock`` is the engine's.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class MemoryEngine:
         self.images = None if images is None else set(images)
         self.registry = set(registry)
         self.foreign_ports: set[int] = set()
+        self.room = Room()
         self.lock = RLock()
         self.listeners: set[SimpleQueue[tuple[str, str]]] = set()
         self.containers: dict[str, MemoryContainer] = {}

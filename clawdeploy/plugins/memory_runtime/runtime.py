@@ -5,7 +5,16 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from queue import Empty, SimpleQueue
 
-from clawdeploy.core.contracts import MISSING, ContainerSpec, ContainerState, EngineInfo, Holding, Observation, Probe
+from clawdeploy.core.contracts import (
+    MISSING,
+    ContainerSpec,
+    ContainerState,
+    EngineInfo,
+    Holding,
+    Observation,
+    Probe,
+    Room,
+)
 from clawdeploy.core.errors import ImageMissing, ImageUnavailable, NameTaken, NoContainer, PortTaken, RuntimeFailure
 from clawdeploy.plugins.memory_runtime.engine import ALIVE, MemoryContainer, MemoryEngine
 
@@ -20,6 +29,7 @@ class MemoryRuntime:
     """
 
     name = "memory"
+    profile = ""
 
     def __init__(
         self,
@@ -127,8 +137,7 @@ class MemoryRuntime:
 
     def holdings(self) -> Collection[Holding]:
         """See ``Runtime.holdings``."""
-        with self.engine.lock:
-            return self.engine.holdings(self._installation)
+        return self.engine.holdings(self._installation)
 
     def events(self) -> Iterator[str]:
         """See ``Runtime.events``."""
@@ -163,6 +172,10 @@ class MemoryRuntime:
     def ping(self) -> EngineInfo:
         """See ``Runtime.ping``."""
         return EngineInfo("Memory", "this process")
+
+    def room(self) -> Room:
+        """See ``Runtime.room``."""
+        return self.engine.room
 
     def has_image(self, images: tuple[str, ...]) -> bool:
         """See ``Runtime.has_image``."""
@@ -233,7 +246,5 @@ class MemoryRuntime:
         return container
 
     def _find(self, container_id: str) -> MemoryContainer | None:
-        for container in self.engine.containers.values():
-            if container.id == container_id and container.installation == self._installation:
-                return container
-        return None
+        ours = (each for each in self.engine.containers.values() if each.installation == self._installation)
+        return next((each for each in ours if each.id == container_id), None)

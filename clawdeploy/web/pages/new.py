@@ -103,6 +103,7 @@ class _NewPage(Page):
     def __init__(self, platform: Platform, templates: Templates) -> None:
         super().__init__(platform, templates)
         self._form = NewForm(platform.catalog)
+        self._quotas = platform.quotas
 
 
 class New(_NewPage):
@@ -156,6 +157,7 @@ class New(_NewPage):
             "new.mako",
             form=form,
             values={**form.defaults(), **typed},
+            usage=self._quotas.usage(req.caller),
             errors=errors,
             trouble=trouble,
             secrets_lost=any(sent.get(name) for name in form.secrets),

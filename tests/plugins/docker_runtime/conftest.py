@@ -19,6 +19,7 @@ from clawdeploy.core.testing import Stage
 from clawdeploy.plugins.docker_runtime.engine import LOCAL_SOCKET, Engine
 from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
+from tests.networks import remove_networks
 
 ADDRESS = os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
 """``DOCKER_HOST=unix:///run/podman/podman.sock pytest tests/plugins/docker_runtime`` tries another engine."""
@@ -106,18 +107,23 @@ def secret_root() -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_runtime(secret_root: Path) -> Iterator[MakeRuntime]:
+def make_runtime(secret_root: Path, request: pytest.FixtureRequest) -> Iterator[MakeRuntime]:
     """Make runtimes: for another installation, or for an engine at another address."""
     made: list[DockerRuntime] = []
+    installations: set[str] = set()
 
     def make(installation: str | None = None, address: str = ADDRESS) -> DockerRuntime:
         owner = installation or uuid.uuid4().hex
+        installations.add(owner)
         made.append(DockerRuntime(Engine(address), owner, "127.0.0.1", SecretFolder(owner, [secret_root])))
         return made[-1]
 
     yield make
     for runtime in made:
         runtime.close()
+    if "witness" in request.fixturenames:
+        for each in installations:
+            remove_networks(request.getfixturevalue("witness"), each)
 
 
 @pytest.fixture

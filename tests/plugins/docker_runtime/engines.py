@@ -23,6 +23,13 @@ VERSION = {
     "Components": [{"Name": "Engine"}],
 }
 
+NETWORK = {
+    "Id": "b" * 64,
+    "Labels": {"clawdeploy.installation": "home"},
+    "Options": {"com.docker.network.bridge.enable_icc": "false"},
+}
+"""That of the installation ``home``."""
+
 
 class _Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
@@ -137,7 +144,8 @@ class Script:
     """What an engine answers, by ``METHOD /path`` without version and query; and what it was asked."""
 
     def __init__(self, answers: dict[str, Answer]) -> None:
-        self.answers: dict[str, Answer] = {"GET /version": (200, VERSION), **answers}
+        usual: dict[str, Answer] = {"GET /version": (200, VERSION), "GET /networks/clawdeploy-home": (200, NETWORK)}
+        self.answers = usual | answers
         self.asked: list[str] = []
 
 

@@ -23,6 +23,7 @@ from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANC
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
 from tests.core.surroundings import Clock
 from tests.databases import PostgresServer
+from tests.networks import remove_networks
 from tests.platforms import GOOD, memory_platform
 from tests.plugins.docker_runtime.blueprints import Busy
 
@@ -119,6 +120,7 @@ class Home:
             self._witness.remove_volume(volume["Name"])
         for instance_id in SecretFolder(installation).written():
             SecretFolder(installation).remove(instance_id)
+        remove_networks(self._witness, installation)
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ def test_a_plain_container() -> None:
             "ReadonlyRootfs": False,
             "Tmpfs": {},
             "Init": True,
+            "NetworkMode": "clawdeploy-home",
             "RestartPolicy": {"Name": "unless-stopped"},
             "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "10000"}]},
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
@@ -70,7 +71,7 @@ def test_a_container_with_everything() -> None:
         "User": "1000:1000",
     }
     assert host["PortBindings"] == {"18789/tcp": [{"HostIp": "0.0.0.0", "HostPort": "10000"}]}
-    assert (host["CapAdd"], host["ReadonlyRootfs"], host["Tmpfs"]) == (["CHOWN"], True, {"/tmp": ""})
+    assert (host["CapAdd"], host["ReadonlyRootfs"], host["Tmpfs"]) == (["CHOWN"], True, {"/tmp": "uid=1000,gid=1000"})
     assert host["Mounts"] == [
         {"Type": "volume", "Source": "clawdeploy-one-data", "Target": "/home/node/.openclaw"},
         {"Type": "bind", "Source": "/run/x/env", "Target": "/home/node/.openclaw/.env", "ReadOnly": True},

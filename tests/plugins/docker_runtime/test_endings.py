@@ -179,11 +179,10 @@ def _take(runtime: DockerRuntime, step: str, instance_id: str, port: int, spec: 
 def test_every_engine_says_in_its_own_words_that_a_port_is_taken(
     make_runtime: MakeRuntime, spec: ContainerSpec, said: str
 ) -> None:
-    runtime = make_runtime()
     container_id = "a" * 64
     inspection = {
         "Id": container_id,
-        "Config": {"Labels": {"clawdeploy.installation": runtime._installation, "clawdeploy.instance": "one"}},
+        "Config": {"Labels": {"clawdeploy.installation": "home", "clawdeploy.instance": "one"}},
         "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "10000"}]}},
         "State": {"Status": "created", "ExitCode": 0, "OOMKilled": False, "StartedAt": "0001-01-01T00:00:00Z"},
         "RestartCount": 0,
@@ -195,6 +194,6 @@ def test_every_engine_says_in_its_own_words_that_a_port_is_taken(
         }
     )
     with engines.scripted(script) as address:
-        there = make_runtime(runtime._installation, address)
+        there = make_runtime("home", address)
         with pytest.raises(PortTaken, match="Port 10000 of this server"):
             there.start(container_id, "one", spec)

@@ -41,7 +41,7 @@ def test_a_name_may_be_reserved_before_its_container_shows(make_runtime: MakeRun
         }
     )
     with engines.scripted(script) as address:
-        assert make_runtime(address=address).create("one", 10000, SPEC) == ID
+        assert make_runtime("home", address).create("one", 10000, SPEC) == ID
 
 
 def test_podman_may_trip_over_a_process_that_ends(make_runtime: MakeRuntime) -> None:

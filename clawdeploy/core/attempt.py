@@ -1,0 +1,23 @@
+"""What one run of the loop remembers besides the row."""
+
+from dataclasses import dataclass, field
+
+from clawdeploy.core.claim_keeper import Claim
+
+FIRST_PAUSE = 0.005
+
+
+@dataclass
+class Attempt:
+    """One run of the loop.
+
+    ``acts``: since the claim was last found to hold. ``has_turn``: it is one of the creations at the engine.
+    """
+
+    claim: Claim
+    acts: bool = False
+    steps: int = 0
+    pause: float = FIRST_PAUSE
+    pulled: bool = False
+    has_turn: bool = False
+    ports_taken: list[int] = field(default_factory=list)
