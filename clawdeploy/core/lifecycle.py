@@ -136,6 +136,7 @@ class Lifecycle:
             self._forget(attempt.claim, row)
             return False
         if step.action is Action.WAIT:
+            self.recorder.remember(attempt.claim, row, situation)
             self._wait(attempt, row)
         else:
             self._act(step.action, attempt, row, seen)

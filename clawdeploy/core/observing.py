@@ -36,10 +36,15 @@ class Observer:
         except EngineError as error:
             raise RuntimeUnavailable(f"Docker cannot say how the container is. {error.detail}") from error
 
-    def observed(self, row: Any, *, ready: bool | None = None) -> tuple[Observation, Situation]:
-        """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago."""
+    def observed(
+        self, row: Any, *, ready: bool | None = None, before: Observation | None = None
+    ) -> tuple[Observation, Situation]:
+        """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago.
+
+        ``before`` is what was seen of it then, which may show a crash that the engine has mended since.
+        """
         seen = self.look(row.id)
-        return seen, self.situation(row, seen, ready=ready)
+        return seen, self.situation(row, seen, ready=ready, before=before)
 
     def probe(self, row: Any, seen: Observation) -> bool:
         """Ask an instance's running container whether it is ready."""
@@ -49,14 +54,16 @@ class Observer:
         """Return the last lines of a container's log; raises ``NoContainer`` or an ``EngineError``."""
         return self._runtime.logs(container_id, tail)
 
-    def situation(self, row: Any, seen: Observation, *, ready: bool | None = None) -> Situation:
+    def situation(
+        self, row: Any, seen: Observation, *, ready: bool | None = None, before: Observation | None = None
+    ) -> Situation:
         """Put together all that the next step of an instance depends on."""
         now = self._clock()
         running = seen.state is ContainerState.RUNNING
         begun_anew = seen.started_at is not None and seen.started_at > row.status_since
         if ready is None or begun_anew:
             ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
-        crashes = recent_crashes(row, seen, now)
+        crashes = recent_crashes(row, seen, now, before)
         probe = self._deployments.probe(row.blueprint)
         # The later one: a container that a dead process started has its whole time, however long the pull before took.
         since = max((at for at in (row.operation_since, seen.started_at) if at), default=None)

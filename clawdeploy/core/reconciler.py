@@ -94,7 +94,7 @@ class Reconciler:
             trusted = True if row.status == Status.RUNNING and row.id not in self._unanswered else None
             seen = self._observer.look(row.id)
             if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
-                changes += self._record(row, actor, trusted, [])
+                changes += self._record(row, actor, trusted, [], seen)
         return changes
 
     def resume(self, actor: str = SYNC_ACTOR) -> None:
@@ -149,7 +149,14 @@ class Reconciler:
         passing = step.status is Status.CREATING and not closely
         return not known or (step.action is not Action.KEEP and (passing or not recorded))
 
-    def _record(self, row: Any, actor: str, ready: bool | None, begun: "list[Future[None]]") -> list[Change]:
+    def _record(
+        self,
+        row: Any,
+        actor: str,
+        ready: bool | None,
+        begun: "list[Future[None]]",
+        before: Observation | None = None,
+    ) -> list[Change]:
         """Look once more, now with a claim and in full detail, and record what is so."""
         claim = self._claims.resume(row.id, actor)
         if claim is None:
@@ -160,7 +167,7 @@ class Reconciler:
                 if row.operation is not None:
                     self._claims.release(claim)
                     return []
-                _, situation = self._observer.observed(row, ready=ready)
+                _, situation = self._observer.observed(row, ready=ready, before=before)
                 step = verdict(situation)
                 if step.action is Action.RECOVER:
                     step = self._recover(claim, situation)

@@ -24,7 +24,7 @@ class Recorder:
         """Record the outcome and give the claim back. A row that says so already is not written."""
         seen, fields = situation.observation, newly_counted(row, situation)
         if step.action is Action.SETTLE:
-            detail = explain(step.reason, seen, len(situation.crashes))
+            detail = explain(step.reason, seen, situation.crashes)
             fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
         if seen.container_id:
             fields["container_id"] = seen.container_id
@@ -33,9 +33,15 @@ class Recorder:
         else:
             self._claims.finish(claim, evidence=evidence(seen), **fields)
 
+    def remember(self, claim: Claim, row: Any, situation: Situation) -> None:
+        """Keep how a bot that is being started has crashed; its engine starts it again, and shows that no more."""
+        counted = newly_counted(row, situation)
+        if counted and row.started:
+            self._claims.save(claim, **counted)
+
     def back_off(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
         """Record that a bot crashes in a loop and when it is tried again; what is left is to stop it until then."""
-        sentence = explain(step.reason, situation.observation, len(situation.crashes))
+        sentence = explain(step.reason, situation.observation, situation.crashes)
         now = self._clock()
         begun = {} if row.operation else {"operation": Operation.RECOVER, "operation_since": now}
         fields = {**newly_counted(row, situation), **begun, **tried_later(row, sentence, now)}

@@ -5,6 +5,11 @@ import pytest
 from clawdeploy.core.contracts import ContainerState, Observation
 from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING
 from clawdeploy.core.reasons import SENTENCES, explain
+from clawdeploy.core.steps import Crash
+
+AT = 1_800_000_000
+SHORT = Crash(AT, 137, out_of_memory=True)
+UNSEEN = Crash(AT)
 
 
 @pytest.mark.parametrize("reason", SENTENCES)
@@ -17,15 +22,45 @@ def test_every_reason_is_a_whole_sentence(reason: str) -> None:
 def test_what_was_seen_is_filled_in() -> None:
     seen = Observation(ContainerState.EXITED, exit_code=3, restart_count=5)
     assert explain("crashed", seen) == "It ended by itself with exit code 3. The logs may say why."
-    assert "5 times in the last 10 minutes, with exit code 3" in explain("crash_loop", seen, 5)
-    assert explain("crash_loop", seen, 1).startswith("It keeps ending by itself, with exit code 3.")
+    said = "It keeps ending by itself: 5 times in the last 10 minutes, with exit code 3. The logs may say why."
+    assert explain("crash_loop", seen, [Crash(AT, 3)] * 5) == said
+    assert (
+        explain("crash_loop", seen, [Crash(AT, 3)])
+        == "It keeps ending by itself, with exit code 3. The logs may say why."
+    )
 
 
 def test_how_much_memory_was_too_little_is_said() -> None:
     seen = Observation(ContainerState.EXITED, exit_code=137, out_of_memory=True, memory_bytes=256 * 2**20)
     said = "It ran out of memory (256 MB) 4 times in the last 10 minutes and was ended by the system."
-    assert explain("out_of_memory", seen, 4) == said
+    assert explain("out_of_memory", seen, [SHORT] * 4) == said
     assert explain("out_of_memory", seen) == "It ran out of memory (256 MB) and was ended by the system."
+
+
+@pytest.mark.parametrize(
+    ("crashes", "said"),
+    [
+        ([Crash(AT, 3), Crash(AT, 3), SHORT], "1 of them because {}, before that with exit code 3"),
+        ([SHORT, Crash(AT, 3), Crash(AT, 3)], "1 of them because {}, the last time with exit code 3"),
+        ([Crash(AT, 1), Crash(AT, 2), Crash(AT, 3)], "the last time with exit code 3"),
+        ([Crash(AT, 3), UNSEEN, Crash(AT, 3)], "the last time with exit code 3"),
+        ([Crash(AT, 3), UNSEEN, UNSEEN], "before that with exit code 3"),
+        ([SHORT, UNSEEN, Crash(AT, 3)], "at least 1 of them because {}, the last time with exit code 3"),
+    ],
+)
+def test_each_cause_is_counted_for_itself(crashes: list[Crash], said: str) -> None:
+    seen = Observation(ContainerState.RUNNING, memory_bytes=256 * 2**20)
+    short = "it ran out of memory (256 MB)"
+    whole = f"It keeps ending by itself: 3 times in the last 10 minutes, {said.format(short)}. The logs may say why."
+    assert explain("crash_loop", seen, crashes) == whole
+
+
+def test_of_crashes_that_nobody_saw_no_cause_is_claimed() -> None:
+    seen = Observation(ContainerState.RUNNING, memory_bytes=256 * 2**20)
+    said = "It keeps ending by itself: 3 times in the last 10 minutes. The logs may say why."
+    assert explain("crash_loop", seen, [UNSEEN] * 3) == said
+    said = "It ran out of memory (256 MB) and was ended by the system. It ended 3 times in the last 10 minutes in all."
+    assert explain("out_of_memory", seen, [SHORT, UNSEEN, UNSEEN]) == said
 
 
 def test_what_was_not_seen_is_said_to_be_unknown() -> None:

@@ -138,6 +138,76 @@ def test_a_crash_loop_is_held_back_longer_each_time(
         assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
 
 
+Seen = tuple[int, bool] | None
+"""The exit code of a crash and whether memory was short, or ``None`` for one that nobody saw."""
+FAILED, SHORT = (3, False), (137, True)
+
+
+def crash_each(surroundings: Surroundings, platform: Platform, instance_id: str, crashes: list[Seen]) -> str:
+    """Let a bot crash again and again, looked at each time, and return what its owner reads."""
+    for count, each in enumerate(crashes, 1):
+        surroundings.memory.loop(instance_id, count, *(each or (1, False)))
+        if each is None:
+            surroundings.memory.mend(instance_id)
+            surroundings.memory.ready = count < len(crashes)
+        platform.reconciler.look([instance_id], "engine")
+        if count < len(crashes):
+            surroundings.memory.mend(instance_id)
+            platform.reconciler.look([instance_id], "engine")
+    surroundings.reaches(instance_id, operation=None)
+    return platform.instances.get(OWNER, instance_id).detail
+
+
+@pytest.mark.parametrize(
+    ("crashes", "reason", "said"),
+    [
+        ((FAILED, FAILED, SHORT), "crash_loop", ", 1 of them because it ran out of memory ({}), before that with exit"),
+        ((SHORT, FAILED, FAILED), "crash_loop", ", 1 of them because it ran out of memory ({}), the last time with"),
+        ((FAILED, FAILED, FAILED), "crash_loop", ": 3 times in the last 10 minutes, with exit code 3."),
+        ((FAILED, FAILED, None), "crash_loop", ": 3 times in the last 10 minutes, before that with exit code 3."),
+        ((SHORT, SHORT, None), "out_of_memory", "({}) 2 times in the last 10 minutes and was ended by the system."),
+        ((None, None, None), "crash_loop", "It keeps ending by itself: 3 times in the last 10 minutes. The logs"),
+    ],
+)
+def test_each_crash_keeps_its_own_cause(
+    surroundings: Surroundings, platform: Platform, crashes: tuple[Seen, ...], reason: str, said: str
+) -> None:
+    instance_id = made(platform)
+    detail = crash_each(surroundings, platform, instance_id, list(crashes))
+    memory = (surroundings.memory.observe(instance_id).memory_bytes or 0) // 2**20
+    assert platform.instances.get(OWNER, instance_id).reason == reason
+    assert said.format(f"{memory} MB") in detail
+
+
+def test_moments_that_were_kept_without_a_cause_still_count(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    at = int(clock().timestamp())
+    surroundings.set_row(instance_id, crashes=[at, at], restarts_seen=2)
+    surroundings.memory.loop(instance_id, 3, 3)
+    sync(platform)
+    detail = platform.instances.get(OWNER, instance_id).detail
+    assert "3 times in the last 10 minutes, the last time with exit code 3." in detail
+
+
+def test_a_crash_that_is_mended_between_two_looks_keeps_what_the_first_saw(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    class Mends(WrappedRuntime):
+        """The engine starts the container again while the look goes on."""
+
+        def after(self, call: str) -> None:
+            if call == "observe":
+                surroundings.memory.mend(instance_id)
+
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 1, 3)
+    surroundings.open(Mends(surroundings.memory), clock=clock).reconciler.look([instance_id], "engine")
+    ((_, exit_code, out_of_memory),) = surroundings.row(instance_id).crashes
+    assert (exit_code, out_of_memory) == (3, False)
+
+
 def test_what_the_owner_reads_says_how_often_and_when_it_goes_on(
     surroundings: Surroundings, platform: Platform
 ) -> None:
@@ -145,7 +215,7 @@ def test_what_the_owner_reads_says_how_often_and_when_it_goes_on(
     surroundings.memory.loop(instance_id, 4, exit_code=137, out_of_memory=True)
     sync(platform)
     detail = platform.instances.get(OWNER, instance_id).detail
-    assert "MB) 4 times in the last 10 minutes and was ended by the system." in detail
+    assert "MB) and was ended by the system. It ended 4 times in the last 10 minutes in all." in detail, "one was seen"
     assert detail.endswith("It is started again 10 seconds later; Stop ends that.")
 
 

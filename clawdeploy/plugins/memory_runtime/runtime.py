@@ -187,6 +187,14 @@ class MemoryRuntime:
             container.restart_count, container.out_of_memory = restart_count, out_of_memory
             self.engine.tell(container)
 
+    def mend(self, instance_id: str) -> None:
+        """Let the engine have started the instance's container again, and show no more of how that had ended."""
+        with self.engine.lock:
+            container = self._must_have(instance_id)
+            container.state, container.started_at = ContainerState.RUNNING, self.engine.clock()
+            container.exit_code, container.out_of_memory = None, False
+            self.engine.tell(container)
+
     def end_with_engine(self, error: str = "") -> None:
         """Do what an engine does that was killed: when it starts again, it ends all that still runs.
 
