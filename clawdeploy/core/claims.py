@@ -27,6 +27,9 @@ RECOVERY_PATIENCE = timedelta(seconds=10)
 
 NOTHING: Mapping[str, Any] = {}
 
+Note = tuple[str, str]
+"""The reason code and the sentence of an entry of the activity."""
+
 
 class Claims:
     """Takes and gives back claims on instances; :attr:`kept` and :attr:`close` are their keeper's."""
@@ -170,13 +173,21 @@ class Claims:
             )  # fmt: skip
         self._tell(told)
 
-    def save(self, claim: Claim, /, evidence: Mapping[str, object] = NOTHING, **fields: Any) -> None:
+    def save(
+        self,
+        claim: Claim,
+        /,
+        evidence: Mapping[str, object] = NOTHING,
+        mended: Note | None = None,
+        **fields: Any,
+    ) -> None:
         """Write to the claimed row; a status or reason that changed is noted, and a status told to observers.
 
-        ``evidence`` is what was seen, to be noted with it. Raises ``ClaimLost``.
+        ``evidence`` is what was seen, to be noted with it; ``mended`` tells of a crash after which the engine itself
+        started the container again. Raises ``ClaimLost``.
         """
         with self._store.database.transaction():
-            told = self._write(claim, self._store.clock(), evidence, **fields)
+            told = self._write(claim, self._store.clock(), evidence, mended, **fields)
         self._tell(told)
 
     def _tell(self, told: StatusChanged | None) -> None:
@@ -184,7 +195,13 @@ class Claims:
             self._publish(told)
 
     def _write(
-        self, claim: Claim, now: datetime, /, evidence: Mapping[str, object] = NOTHING, **fields: Any
+        self,
+        claim: Claim,
+        now: datetime,
+        /,
+        evidence: Mapping[str, object] = NOTHING,
+        mended: Note | None = None,
+        **fields: Any,
     ) -> StatusChanged | None:
         row = self._claimed(claim)
         fields.setdefault("claim_until", now + LIFETIME)
@@ -196,6 +213,10 @@ class Claims:
             raise ClaimLost
         after = Status(fields.get("status", row.status))
         reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
+        if mended is not None:
+            why, sentence = mended
+            said = {"reason": why, "detail": sentence, "evidence": dict(evidence)}
+            self._store.activity.state(row.id, now, claim.actor, after, **said)
         if changed or reason != row.reason:
             said = {"reason": reason, "detail": detail, "evidence": dict(evidence)}
             self._store.activity.state(row.id, now, claim.actor, after, **said)

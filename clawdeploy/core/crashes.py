@@ -29,13 +29,14 @@ def recent_crashes(row: Any, seen: Observation, now: datetime, before: Observati
     oldest = int((now - RECENTLY).timestamp())
     known = [crash for crash in map(_kept, row.crashes) if crash.at >= oldest]
     at = int(now.timestamp())
-    new = [Crash(at)] * min(_uncounted(row, seen), MOST_KEPT)
+    new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
     if new:
         new[-1] = next((_caused(each, at) for each in (seen, before) if each and _shows(each, seen)), new[-1])
     return tuple([*known, *new][-MOST_KEPT:])
 
 
-def _uncounted(row: Any, seen: Observation) -> int:
+def uncounted(row: Any, seen: Observation) -> int:
+    """Return how many crashes the engine has counted that the row does not know of yet."""
     new: int = seen.restart_count - row.restarts_seen
     return seen.restart_count if new < 0 else new
 

@@ -6,11 +6,14 @@ from typing import Any
 
 from clawdeploy.core.activity import evidence
 from clawdeploy.core.claim_keeper import Claim
-from clawdeploy.core.claims import Claims
+from clawdeploy.core.claims import Claims, Note
 from clawdeploy.core.contracts import Operation, Status
-from clawdeploy.core.crashes import newly_counted, tried_later
-from clawdeploy.core.reasons import explain
-from clawdeploy.core.steps import Action, Situation, Step
+from clawdeploy.core.crashes import failures_in_a_row, newly_counted, tried_later, uncounted
+from clawdeploy.core.reasons import explain, mended
+from clawdeploy.core.steps import CRASHED, Action, Situation, Step
+
+MOST_NOTED = 10
+"""How many crashes of ten minutes are noted one by one; a bot that never ends to crash must not drive out all else."""
 
 
 class Recorder:
@@ -23,6 +26,11 @@ class Recorder:
     def settle(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
         """Record the outcome and give the claim back. A row that says so already is not written."""
         seen, fields = situation.observation, newly_counted(row, situation)
+        mended = _mended(row, situation) if step.action is Action.SETTLE and step.reason not in CRASHED else None
+        if mended is not None and row.status == Status.RUNNING:
+            # It runs since then: what ran before has ended.
+            now = self._clock()
+            fields.update(status_since=now, failures=failures_in_a_row(row, now))
         if step.action is Action.SETTLE:
             detail = explain(step.reason, seen, situation.crashes)
             fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
@@ -31,13 +39,14 @@ class Recorder:
         if row.operation is None and all(getattr(row, name) == fields[name] for name in fields):
             self._claims.release(claim)
         else:
-            self._claims.finish(claim, evidence=evidence(seen), **fields)
+            self._claims.finish(claim, evidence=evidence(seen), mended=mended, **fields)
 
     def remember(self, claim: Claim, row: Any, situation: Situation) -> None:
         """Keep how a bot that is being started has crashed; its engine starts it again, and shows that no more."""
         counted = newly_counted(row, situation)
         if counted and row.started:
-            self._claims.save(claim, **counted)
+            told = evidence(situation.observation)
+            self._claims.save(claim, evidence=told, mended=_mended(row, situation), **counted)
 
     def back_off(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
         """Record that a bot crashes in a loop and when it is tried again; what is left is to stop it until then."""
@@ -47,3 +56,11 @@ class Recorder:
         fields = {**newly_counted(row, situation), **begun, **tried_later(row, sentence, now)}
         told = evidence(situation.observation)
         self._claims.save(claim, evidence=told, status=Status.ERROR, reason=step.reason, **fields)
+
+
+def _mended(row: Any, situation: Situation) -> Note | None:
+    """Return the note that an engine has started a bot again since it was looked at last; not without an end."""
+    new = uncounted(row, situation.observation)
+    if not new or len(situation.crashes) > MOST_NOTED:
+        return None
+    return mended(situation.crashes[-new:], situation.observation)

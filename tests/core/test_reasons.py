@@ -4,7 +4,7 @@ import pytest
 
 from clawdeploy.core.contracts import ContainerState, Observation
 from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING
-from clawdeploy.core.reasons import SENTENCES, explain
+from clawdeploy.core.reasons import SENTENCES, explain, mended
 from clawdeploy.core.steps import Crash
 
 AT = 1_800_000_000
@@ -61,6 +61,21 @@ def test_of_crashes_that_nobody_saw_no_cause_is_claimed() -> None:
     assert explain("crash_loop", seen, [UNSEEN] * 3) == said
     said = "It ran out of memory (256 MB) and was ended by the system. It ended 3 times in the last 10 minutes in all."
     assert explain("out_of_memory", seen, [SHORT, UNSEEN, UNSEEN]) == said
+
+
+@pytest.mark.parametrize(
+    ("crashes", "reason", "said"),
+    [
+        ([UNSEEN], "crashed", "It ended by itself"),
+        ([Crash(AT, 3)], "crashed", "It ended by itself with exit code 3"),
+        ([SHORT], "out_of_memory", "It ran out of memory (256 MB)"),
+        ([UNSEEN, Crash(AT, 3)], "crashed", "It ended by itself 2 times, the last time with exit code 3"),
+        ([UNSEEN, UNSEEN], "crashed", "It ended by itself 2 times"),
+    ],
+)
+def test_what_an_engine_mended_is_told(crashes: list[Crash], reason: str, said: str) -> None:
+    seen = Observation(ContainerState.RUNNING, memory_bytes=256 * 2**20)
+    assert mended(crashes, seen) == (reason, f"{said}, and Docker started it again.")
 
 
 def test_what_was_not_seen_is_said_to_be_unknown() -> None:

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from clawdeploy.core import engine_health
+from clawdeploy.core.activity import KEPT
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import OperationInProgress, RuntimeFailure
+from clawdeploy.core.recording import MOST_NOTED
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
@@ -217,6 +219,67 @@ def test_what_the_owner_reads_says_how_often_and_when_it_goes_on(
     detail = platform.instances.get(OWNER, instance_id).detail
     assert "MB) and was ended by the system. It ended 4 times in the last 10 minutes in all." in detail, "one was seen"
     assert detail.endswith("It is started again 10 seconds later; Stop ends that.")
+
+
+def test_a_crash_that_the_engine_mends_leaves_a_trace_and_a_new_beginning(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    known = len(platform.instances.activity(OWNER, instance_id))
+    for count in (1, 2):
+        clock.advance(minutes=1)
+        surroundings.memory.loop(instance_id, count)
+        surroundings.memory.mend(instance_id)
+        began = clock()
+        platform.reconciler.look([instance_id], "engine")
+        assert platform.instances.get(OWNER, instance_id).status_since >= began, "what ran before has ended"
+    platform.reconciler.look([instance_id], "engine")
+    sync(platform)
+    new = platform.instances.activity(OWNER, instance_id)[:-known]
+    said = "It ended by itself, and Docker started it again."
+    told = [(one.actor, one.kind, one.what, one.reason, one.detail, one.evidence["restartCount"]) for one in new]
+    assert told == [("engine", "state", "running", "crashed", said, count) for count in (2, 1)]
+
+
+def test_a_crash_after_which_it_comes_up_slowly_leaves_a_trace_as_well(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 1)
+    surroundings.memory.mend(instance_id)
+    surroundings.memory.ready = False
+    platform.reconciler.look([instance_id], "engine")
+    surroundings.memory.ready = True
+    sync(platform)
+    told = [(one.what, one.reason) for one in platform.instances.activity(OWNER, instance_id, 3)]
+    assert told == [("running", ""), ("creating", "waiting_until_ready"), ("creating", "crashed")]
+
+
+def test_crashes_without_end_do_not_drive_out_everything_else(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    for count in range(1, 2 * MOST_NOTED):
+        surroundings.memory.loop(instance_id, count)
+        surroundings.memory.mend(instance_id)
+        platform.reconciler.look([instance_id], "engine")
+    noted = [one.reason for one in platform.instances.activity(OWNER, instance_id, KEPT)]
+    assert noted.count("crashed") == MOST_NOTED
+
+
+def test_one_that_crashes_every_few_minutes_and_is_mended_has_no_healthy_minutes(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    crash(surroundings, platform, instance_id)
+    clock.advance(seconds=11)
+    sync(platform)
+    for count in (1, 2):
+        clock.advance(minutes=7)
+        surroundings.memory.loop(instance_id, count)
+        surroundings.memory.mend(instance_id)
+        platform.reconciler.look([instance_id], "engine")
+    surroundings.memory.loop(instance_id, 5)
+    sync(platform)
+    assert "20 seconds later" in platform.instances.get(OWNER, instance_id).detail
 
 
 def test_ten_healthy_minutes_forgive(surroundings: Surroundings, platform: Platform, clock: Clock) -> None:

@@ -49,6 +49,8 @@ def test_what_was_seen_is_shown_where_something_is_amiss() -> None:
     evidence = "Docker says: restarting, exit code 0, ended for lack of memory, restarted by Docker: 4, container abc"
     error = Activity(AT, "engine", "state", "error", "crash_loop", "It keeps ending.", seen)
     assert (told(error, "ann", {}).who, told(error, "ann", {}).evidence) == ("told by Docker", evidence)
+    mended = Activity(AT, "engine", "state", "running", "crashed", "It ended, and Docker started it again.", seen)
+    assert told(mended, "ann", {}).evidence == evidence
     assert told(Activity(AT, "ann", "state", "stopped", evidence={"exitCode": 0}), "ann", {}).evidence == ""
     assert told(Activity(AT, "sync", "state", "running", evidence=seen), "ann", {}).evidence == ""
 

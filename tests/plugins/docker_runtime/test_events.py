@@ -1,9 +1,12 @@
 """What the engine tells by itself, and how a bot that crashes in a loop is held back: on a real engine."""
 
+import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -60,6 +63,35 @@ def test_an_external_kill_shows_within_two_seconds(
         platform.close()
     record_property("external_stop_shown_after_seconds", {"median": median(took), "max": max(took)})
     assert max(took) < 2.0
+
+
+@pytest.mark.engine
+def test_a_crash_that_docker_mends_leaves_a_trace(
+    tmp_path: Path, make_runtime: MakeRuntime, spec: ContainerSpec, witness: docker.APIClient
+) -> None:
+    platform = memory_platform(
+        tmp_path, runtime=make_runtime, plugins={"s": Scripted(spec)}, PORT_RANGE="23000-23999", SYNC_SECONDS=3600
+    )
+    bot = platform.instances.create("ann", {**GOOD, "blueprint": "scripted"}, wait=30)
+    assert bot.status is Status.RUNNING, bot.detail
+    platform.start_background()
+
+    def told() -> list[tuple[str, str, str, str]]:
+        happened = platform.instances.activity("ann", bot.id)
+        return [(one.actor, one.what, one.reason, one.detail) for one in happened]
+
+    def crashes() -> int:
+        return sum(reason == "crashed" for _, _, reason, _ in told())
+
+    try:
+        for _ in range(2):
+            noted = crashes()
+            os.kill(witness.inspect_container(bot.container_id or "")["State"]["Pid"], signal.SIGKILL)
+            assert eventually(partial(lambda before: crashes() == before + 1, noted), 10), told()
+            assert eventually(lambda: platform.instances.get("ann", bot.id).status is Status.RUNNING, 10)
+    finally:
+        platform.instances.delete("ann", bot.id, wait=30)
+        platform.close()
 
 
 @pytest.mark.engine
