@@ -44,7 +44,7 @@ def main() -> None:
     try:
         commands = command_line(opener)
     except ClawDeployError as error:
-        sys.exit(f"Error: {error.detail}")
+        sys.exit(f"Error: {error.for_log}")
     with trustworthy_end():
         commands(prog_name="clawdeploy", obj=opener)
 
@@ -136,7 +136,7 @@ def _engine(platform: Platform) -> str:
         info = platform.engine_info()
     except EngineError as error:
         return (
-            f"{platform.config[RUNTIME].capitalize()}: not connected - {error.detail.rstrip('.')}. "
+            f"{platform.config[RUNTIME].capitalize()}: not connected - {error.for_log.rstrip('.')}. "
             "Bots can be deployed once it answers; `clawdeploy doctor` says what to do."
         )
     return f"{info.name} at {info.address}"
@@ -199,7 +199,7 @@ def _not_removed(platform: Platform, leftover: Leftover) -> str:
     try:
         return "" if platform.cleanup.remove(leftover) else "Its bot is being worked on; try again in a moment."
     except EngineError as error:
-        return error.detail
+        return error.for_log
 
 
 @click.command()

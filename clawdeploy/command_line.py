@@ -56,7 +56,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, InvalidInput):
         return "; ".join(f"{field}: {' '.join(said)}" for field, said in error.errors.items())
     if isinstance(error, ClawDeployError):
-        return error.detail
+        return error.for_log
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     # The message itself is left out: of an error that nobody foresaw nobody knows what is in it.

@@ -243,7 +243,7 @@ class Lifecycle:
             # Nothing is going on until the engine lets us; what was last known of a bot before stays.
             fields["status"] = Status.ERROR
         if any(getattr(row, name) != value for name, value in fields.items()):
-            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
+            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.for_log)
             self._claims.save(claim, **fields, claim=None, claim_until=None)
         else:
             self._claims.release(claim)

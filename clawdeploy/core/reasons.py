@@ -14,22 +14,25 @@ SENTENCES = {
     "waiting_until_ready": "The bot is starting and does not answer yet.",
     "stopping": "The bot is being stopped.",
     "removing": "The bot is being deleted.",
-    "stopped_outside": "It was stopped on the server, not from here. Start brings it back.",
+    "stopped_outside": "It {how} on the server, not from here. Start brings it back.",
     "started_outside": "It was started on the server, not from here. Stop ends it.",
     "paused_outside": "It was paused on the server, not from here. Start resumes it.",
     "crashed": "It ended by itself with exit code {exit_code}. The logs may say why.",
     "out_of_memory": "It ran out of memory{limit}{times} and was ended by the system.{in_all}",
     "crash_loop": "It keeps ending by itself{crashes}. The logs may say why.",
-    "container_missing": "Its container was removed from the server. Start makes a new one with the same settings.",
+    "container_missing": "Its container was removed from the server. Try again makes one with the same settings.",
     "unhealthy": "It runs but has stopped answering. The logs may say why; a restart may help.",
     "not_ready": "It runs but does not answer in time. The logs may say why.",
-    "image_unavailable": "Its image cannot be downloaded.",
-    "name_taken": "Another container on the server holds its name.",
-    "port_taken": "Another program on the server uses its port.",
-    "no_free_port": "All ports for bots are in use. Delete a bot or widen the port range, then try again.",
+    "image_unavailable": "Its image could not be downloaded. Try again.",
+    "name_taken": "Another container on the server had its name. Have that one removed, then try again.",
+    "port_taken": "Its port was in use by another program when it was to be started. Try again.",
+    "no_free_port": "All ports for bots were in use. Delete a bot or widen the port range, then try again.",
     "runtime_failure": "Docker refused the operation.",
     "runtime_unavailable": "Docker does not answer. What was asked for is carried out as soon as it does.",
 }
+
+ENDED: dict[int | None, str] = {0: "was stopped or ended by itself", 137: "was stopped or killed"}
+"""What may have happened to a bot that is not to be started again, by its exit code; nobody can know which."""
 
 LATELY = " in the last 10 minutes"
 
@@ -44,7 +47,8 @@ def explain(reason: str, seen: Observation | None = None, crashes: Sequence[Cras
     short = sum(crash.out_of_memory for crash in crashes)
     times = f" {short} times{LATELY}" if short > 1 else ""
     in_all = f" It ended {len(crashes)} times{LATELY} in all." if len(crashes) > max(short, 1) else ""
-    said = {"exit_code": exit_code, "limit": limit, "times": times, "in_all": in_all}
+    how = (seen and ENDED.get(seen.exit_code)) or "was stopped"
+    said = {"how": how, "exit_code": exit_code, "limit": limit, "times": times, "in_all": in_all}
     return SENTENCES[reason].format(**said, crashes=_told(crashes, limit))
 
 

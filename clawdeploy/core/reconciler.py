@@ -181,7 +181,7 @@ class Reconciler:
         except ClaimLost:
             return []
         except EngineError as error:
-            logger.warning("Instance %s could not be looked at: %s", row.id, error.detail)
+            logger.warning("Instance %s could not be looked at: %s", row.id, error.for_log)
             self._claims.release(claim)
             return []
         return self._change(row, step)

@@ -222,7 +222,9 @@ class InstanceStore:
         }
         free = [port for port in range(low, high + 1) if port not in used and port not in taken]
         if not free:
-            raise NoFreePort(f"All ports from {low} to {high} are in use. Delete a bot or widen the port range.")
+            raise NoFreePort(
+                f"All ports from {low} to {high} were in use. Delete a bot or widen the port range, then try again."
+            )
         return random.choice(free)  # noqa: S311 - a port number is not a secret.
 
     def _write_secrets(self, instance_id: str, values: Mapping[str, Secret | None]) -> None:

@@ -1,11 +1,14 @@
 """A sentence for each reason."""
 
+import re
+
 import pytest
 
 from clawdeploy.core.contracts import ContainerState, Observation
+from clawdeploy.core.errors import ImageUnavailable, NameTaken, NoFreePort, PortTaken
 from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING
 from clawdeploy.core.reasons import SENTENCES, explain, mended
-from clawdeploy.core.steps import Crash
+from clawdeploy.core.steps import FAILED_OPERATIONS, Crash
 
 AT = 1_800_000_000
 SHORT = Crash(AT, 137, out_of_memory=True)
@@ -84,3 +87,24 @@ def test_what_was_not_seen_is_said_to_be_unknown() -> None:
 
 def test_every_phase_has_a_sentence() -> None:
     assert {*FIRST_PHASE.values(), *ONLY_WATCHING} <= set(SENTENCES)
+
+
+def test_what_is_not_looked_at_again_is_told_as_what_it_was() -> None:
+    told = [SENTENCES[reason].split(". ")[0] for reason in FAILED_OPERATIONS]
+    told += [error.summary for error in (ImageUnavailable, NameTaken, NoFreePort, PortTaken)]
+    for sentence in told:
+        assert not re.search(r"\b(is|are|has|holds|uses|cannot)\b", sentence), sentence
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "how"),
+    [
+        (137, "was stopped or killed"),
+        (0, "was stopped or ended by itself"),
+        (143, "was stopped"),
+        (None, "was stopped"),
+    ],
+)
+def test_of_what_somebody_ended_no_more_is_said_than_is_known(exit_code: int | None, how: str) -> None:
+    said = explain("stopped_outside", Observation(ContainerState.EXITED, exit_code=exit_code))
+    assert said == f"It {how} on the server, not from here. Start brings it back."

@@ -78,7 +78,7 @@ class MemoryRuntime:
             self.engine.made_at[self._installation, instance_id] = self.engine.clock()
             if container.state not in ALIVE:
                 if self.engine.holds(container.host_port):
-                    raise PortTaken(f"Port {container.host_port} is in use by another program.")
+                    raise PortTaken(f"Port {container.host_port} was in use by another program.")
                 container.exit_code, container.out_of_memory, container.restart_count = None, False, 0
                 container.started_at = self.engine.clock()
                 container.write("started", container.started_at)
