@@ -25,6 +25,9 @@ from clawdeploy.core.store import InstanceStore, nothing
 RECOVERY_PATIENCE = timedelta(seconds=10)
 """How long what a person asks for waits for the sync to get through with its own work on the instance."""
 
+SOON = "Try again in a few seconds."
+LATER_WITH_ENGINE = "Docker does not answer; try again when it does."
+
 NOTHING: Mapping[str, Any] = {}
 
 Note = tuple[str, str]
@@ -84,7 +87,7 @@ class Claims:
             if not recovering or silent or self._pace.pause(self._keeper.closing, 0.1):
                 told = explain(instance.reason)
                 raise OperationInProgress(
-                    f"Something else is going on with this bot: {told} Try again in a few seconds."
+                    f"Something else is going on with this bot: {told} {LATER_WITH_ENGINE if silent else SOON}"
                 )
 
     def _take(

@@ -66,7 +66,6 @@ class Watch:
         while not self._closing.is_set():
             try:
                 self._look(interval)
-                self._complaint = ""
             except ClawDeployError as error:
                 # What was to be looked at now is looked at then.
                 self._next_sync = min(self._next_sync, time.monotonic() + TRIES_AGAIN)
@@ -92,6 +91,8 @@ class Watch:
         if time.monotonic() >= self._next_sync or "" in happened or len(happened) > MOST_SINGLE_LOOKS:
             self._next_sync = time.monotonic() + min(interval, TRIES_AGAIN)
             self._reconciler.sync()
+            # A look that had nothing to ask the engine says nothing about it.
+            self._complaint = ""
             self._next_sync = time.monotonic() + interval
             self._cleanup.begin()
             return

@@ -360,7 +360,7 @@ def test_nobody_waits_for_the_sync_when_its_engine_hangs(
     slow.reconciler.sync()
     assert hung.entered.wait(10)
     begun = time.monotonic()
-    with pytest.raises(OperationInProgress):
+    with pytest.raises(OperationInProgress, match="Docker does not answer; try again when it does"):
         slow.instances.stop(OWNER, instance_id)
     assert time.monotonic() - begun < 2
     hung.release()

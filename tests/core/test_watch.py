@@ -212,6 +212,22 @@ def test_what_keeps_failing_is_said_once(surroundings: Surroundings, caplog: pyt
     assert caplog.text.count("Sync was not possible") == 1
 
 
+def test_a_look_that_needs_nothing_of_what_fails_is_no_reason_to_say_it_again(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    instance_id = made(surroundings.open())
+    runtime = FailsInTurn(surroundings.memory, *[RuntimeUnavailable()] * 3)
+    surroundings.open(runtime, SYNC_SECONDS=SELDOM).start_background()
+
+    def looked_at_until_it_works() -> bool:
+        surroundings.memory.engine.tell(surroundings.memory.engine.containers[instance_id])
+        return not runtime.errors
+
+    assert eventually(looked_at_until_it_works, 20)
+    assert caplog.text.count("Sync was not possible") == 1
+
+
 def test_what_is_unfinished_is_looked_for_between_two_syncs(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

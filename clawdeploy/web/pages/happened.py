@@ -24,14 +24,14 @@ NOTICED = {
     "cli": "noticed from the server's command line",
 }
 EVIDENCE = {
-    "container": "Docker says: {}",
+    "container": "container: {}",
     "exitCode": "exit code {}",
     "outOfMemory": "ended for lack of memory",
     "restartCount": "restarted by Docker: {}",
     "unhealthy": "its health check fails",
     "endedWithEngine": "ended while Docker started",
     "engineError": "{}",
-    "containerId": "container {}",
+    "containerId": "id {}",
 }
 """What was seen, in words, in the order in which it is read; ``{}`` is the value."""
 PLAIN_FIELDS = {"name": "name", "config": "configuration"}

@@ -15,8 +15,10 @@ import pytest
 
 from clawdeploy.core.contracts import ContainerSpec, Status
 from clawdeploy.core.errors import RuntimeUnavailable
-from clawdeploy.core.testing import eventually
+from clawdeploy.core.testing import Stage, eventually
 from clawdeploy.plugins.docker_runtime.events import LONGEST_LINE, lines
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
+from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
 from tests.core.surroundings import Witness
 from tests.platforms import GOOD, memory_platform
 from tests.plugins.docker_runtime.blueprints import Scripted
@@ -31,6 +33,21 @@ def test_lines_are_put_together_and_bounded() -> None:
     assert list(lines([b'{"a"', b":1}\n{}", b"\n", b"\n{"])) == [b'{"a":1}', b"{}"]
     with pytest.raises(RuntimeUnavailable):
         list(lines([b"x" * (LONGEST_LINE + 1)]))
+
+
+@pytest.mark.engine
+def test_a_container_with_half_of_our_labels_breaks_nothing(
+    runtime: DockerRuntime, stage: Stage, spec: ContainerSpec, witness: docker.APIClient
+) -> None:
+    heard = runtime.events()
+    assert next(heard) == ""
+    labels = {INSTALLATION_LABEL: runtime._installation}
+    half = witness.create_container(spec.images[0], ["sh"], labels=labels)["Id"]
+    try:
+        instance_id, _ = stage.started(spec)
+        assert next(heard) == instance_id
+    finally:
+        witness.remove_container(half, force=True)
 
 
 @pytest.mark.engine
