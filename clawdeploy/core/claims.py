@@ -15,23 +15,16 @@ from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper, ClaimLost
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
-from clawdeploy.core.errors import OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.holders import is_dead, new_holder
-from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING, require_container
-from clawdeploy.core.reasons import explain
+from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING, in_progress, require_container
+from clawdeploy.core.reasons import Note, explain
 from clawdeploy.core.store import InstanceStore, nothing
 
 RECOVERY_PATIENCE = timedelta(seconds=10)
 """How long what a person asks for waits for the sync to get through with its own work on the instance."""
 
-SOON = "Try again in a few seconds."
-LATER_WITH_ENGINE = "Docker does not answer; try again when it does."
-
 NOTHING: Mapping[str, Any] = {}
-
-Note = tuple[str, str]
-"""The reason code and the sentence of an entry of the activity."""
 
 
 class Claims:
@@ -85,10 +78,7 @@ class Claims:
             recovering = instance.operation is Operation.RECOVER and self._store.clock() < deadline
             silent = self._engine_is_silent()
             if not recovering or silent or self._pace.pause(self._keeper.closing, 0.1):
-                told = explain(instance.reason)
-                raise OperationInProgress(
-                    f"Something else is going on with this bot: {told} {LATER_WITH_ENGINE if silent else SOON}"
-                )
+                raise in_progress(instance, engine_is_silent=silent)
 
     def _take(
         self, owner: str, instance_id: str, wish: Wish, operation: Operation, note: Callable[[str], None]
@@ -177,12 +167,7 @@ class Claims:
         self._tell(told)
 
     def save(
-        self,
-        claim: Claim,
-        /,
-        evidence: Mapping[str, object] = NOTHING,
-        mended: Note | None = None,
-        **fields: Any,
+        self, claim: Claim, /, evidence: Mapping[str, object] = NOTHING, mended: Note | None = None, **fields: Any
     ) -> None:
         """Write to the claimed row; a status or reason that changed is noted, and a status told to observers.
 
@@ -198,13 +183,7 @@ class Claims:
             self._publish(told)
 
     def _write(
-        self,
-        claim: Claim,
-        now: datetime,
-        /,
-        evidence: Mapping[str, object] = NOTHING,
-        mended: Note | None = None,
-        **fields: Any,
+        self, claim: Claim, now: datetime, /, evidence: Any = NOTHING, mended: Note | None = None, **fields: Any
     ) -> StatusChanged | None:
         row = self._claimed(claim)
         fields.setdefault("claim_until", now + LIFETIME)
@@ -217,8 +196,7 @@ class Claims:
         after = Status(fields.get("status", row.status))
         reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
         if mended is not None:
-            why, sentence = mended
-            said = {"reason": why, "detail": sentence, "evidence": dict(evidence)}
+            said = {"reason": mended.reason, "detail": mended.sentence, "evidence": dict(evidence)}
             self._store.activity.state(row.id, now, claim.actor, after, **said)
         if changed or reason != row.reason:
             said = {"reason": reason, "detail": detail, "evidence": dict(evidence)}

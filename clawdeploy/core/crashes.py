@@ -26,9 +26,9 @@ def recent_crashes(row: Any, seen: Observation, now: datetime, before: Observati
     the row was last written has happened just now. Of these only the last can have been seen, now or, when it runs
     again already, a moment ``before``.
     """
-    oldest = int((now - RECENTLY).timestamp())
-    known = [crash for crash in map(_kept, row.crashes) if crash.at >= oldest]
     at = int(now.timestamp())
+    # They lie ahead when the clock was put back.
+    known = [crash for crash in map(_kept, row.crashes) if abs(at - crash.at) <= RECENTLY.total_seconds()]
     new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
     if new:
         new[-1] = next((_caused(each, at) for each in (seen, before) if each and _shows(each, seen)), new[-1])

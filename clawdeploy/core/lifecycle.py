@@ -114,8 +114,7 @@ class Lifecycle:
 
     def _make_good(self, claim: Claim) -> None:
         """Undo a change that came too late: this process froze in the middle of it, and others finished the work."""
-        again = self._claims.reopen(claim)
-        if again is not None:
+        if again := self._claims.reopen(claim):
             self.carry_out(again)
 
     def _advance(self, attempt: Attempt) -> bool:
@@ -222,7 +221,7 @@ class Lifecycle:
 
         Either way the claim was found to hold: by the write, or by the read of the row a moment ago.
         """
-        fields.update(reason=reason, detail=explain(reason))
+        fields |= {"reason": reason, "detail": explain(reason)}
         if any(getattr(row, name) != value for name, value in fields.items()):
             self._claims.save(claim, **fields)
 

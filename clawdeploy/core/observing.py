@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
-from clawdeploy.core.crashes import is_loop, recent_crashes
+from clawdeploy.core.crashes import LONGEST_PAUSE, is_loop, recent_crashes
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.steps import FAILED_OPERATIONS, Recorded, Situation
@@ -97,7 +97,8 @@ def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
     if row.operation is not None:
         return False
     if row.retry_at is not None:
-        return bool(row.retry_at <= now)
+        # Of one that is further away than any pause is, the clock was put back since it was chosen.
+        return not now < row.retry_at <= now + LONGEST_PAUSE
     if row.reason in BY_HAND or row.reason in FAILED_OPERATIONS:
         return False
     return seen.ended_with_engine or bool(seen.engine_error)

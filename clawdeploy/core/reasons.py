@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from clawdeploy.core.contracts import Observation
 from clawdeploy.core.steps import Crash
@@ -52,8 +53,15 @@ def explain(reason: str, seen: Observation | None = None, crashes: Sequence[Cras
     return SENTENCES[reason].format(**said, crashes=_told(crashes, limit))
 
 
-def mended(crashes: Sequence[Crash], seen: Observation) -> tuple[str, str]:
-    """Return the reason code and a sentence for crashes, at least one, after which the engine started a bot again."""
+class Note(NamedTuple):
+    """What an entry of the activity says besides a status: a reason code and a sentence."""
+
+    reason: str
+    sentence: str
+
+
+def mended(crashes: Sequence[Crash], seen: Observation) -> Note:
+    """Return the note of crashes, at least one, after which the engine started a bot again."""
     last, limit = crashes[-1], f" ({seen.memory_bytes / 2**20:.0f} MB)" if seen.memory_bytes else ""
     if len(crashes) > 1:
         said = f"It ended by itself {len(crashes)} times"
@@ -61,7 +69,7 @@ def mended(crashes: Sequence[Crash], seen: Observation) -> tuple[str, str]:
         said = f"It ran out of memory{limit}" if last.out_of_memory else "It ended by itself"
     if last.exit_code is not None and not last.out_of_memory:
         said += f"{', the last time' if len(crashes) > 1 else ''} with exit code {last.exit_code}"
-    return "out_of_memory" if last.out_of_memory else "crashed", f"{said}, and Docker started it again."
+    return Note("out_of_memory" if last.out_of_memory else "crashed", f"{said}, and Docker started it again.")
 
 
 def _told(crashes: Sequence[Crash], limit: str) -> str:

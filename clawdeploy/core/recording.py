@@ -6,10 +6,10 @@ from typing import Any
 
 from clawdeploy.core.activity import evidence
 from clawdeploy.core.claim_keeper import Claim
-from clawdeploy.core.claims import Claims, Note
+from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import Operation, Status
 from clawdeploy.core.crashes import failures_in_a_row, newly_counted, tried_later, uncounted
-from clawdeploy.core.reasons import explain, mended
+from clawdeploy.core.reasons import Note, explain, mended
 from clawdeploy.core.steps import CRASHED, Action, Situation, Step
 
 MOST_NOTED = 10

@@ -282,6 +282,30 @@ def test_one_that_crashes_every_few_minutes_and_is_mended_has_no_healthy_minutes
     assert "20 seconds later" in platform.instances.get(OWNER, instance_id).detail
 
 
+def test_a_pause_ends_and_the_age_is_right_also_after_the_clock_was_put_back(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    crash(surroundings, platform, instance_id)
+    clock.advance(days=-1)
+    assert instance_id in platform.reconciler._store.restless()
+    sync(platform)
+    instance = platform.instances.get(OWNER, instance_id)
+    assert instance.status == Status.RUNNING
+    assert instance.status_as_of <= clock()
+
+
+def test_what_was_seen_before_the_clock_was_put_back_is_not_of_tomorrow(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    sync(platform)
+    clock.advance(days=-1)
+    began = clock()
+    sync(platform)
+    assert began <= platform.instances.get(OWNER, instance_id).status_as_of <= clock()
+
+
 def test_ten_healthy_minutes_forgive(surroundings: Surroundings, platform: Platform, clock: Clock) -> None:
     instance_id = made(platform)
     for _ in range(3):
