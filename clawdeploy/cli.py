@@ -136,7 +136,7 @@ def _engine(platform: Platform) -> str:
         info = platform.engine_info()
     except EngineError as error:
         return (
-            f"{platform.config[RUNTIME].capitalize()}: not connected - {error.detail.rstrip('.')}. "
+            f"{platform.config[RUNTIME].capitalize()}: not connected - {error.for_log.rstrip('.')}. "
             "Bots can be deployed once it answers; `clawdeploy doctor` says what to do."
         )
     return f"{info.name} at {info.address}"

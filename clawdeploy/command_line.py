@@ -66,7 +66,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, InvalidInput):
         return shown("; ".join(f"{field}: {' '.join(said)}" for field, said in error.errors.items()))
     if isinstance(error, ClawDeployError):
-        return shown(error.detail)
+        return shown(error.for_log)
     if isinstance(error, OSError):
         return shown(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     # The message itself is left out: of an error that nobody foresaw nobody knows what is in it.

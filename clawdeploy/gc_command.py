@@ -37,4 +37,4 @@ def _not_removed(platform: Platform, leftover: Leftover) -> str:
     try:
         return "" if platform.cleanup.remove(leftover) else "Its bot is being worked on; try again in a moment."
     except EngineError as error:
-        return error.detail
+        return error.for_log

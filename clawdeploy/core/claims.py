@@ -15,11 +15,10 @@ from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Claim, ClaimKeeper, ClaimLost
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
-from clawdeploy.core.errors import OperationInProgress
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.holders import is_dead, new_holder
-from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING, require_container
-from clawdeploy.core.reasons import explain
+from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING, in_progress, require_container
+from clawdeploy.core.reasons import Note, explain
 from clawdeploy.core.store import InstanceStore, nothing
 
 RECOVERY_PATIENCE = timedelta(seconds=10)
@@ -79,10 +78,7 @@ class Claims:
             recovering = instance.operation is Operation.RECOVER and self._store.clock() < deadline
             silent = self._engine_is_silent()
             if not recovering or silent or self._pace.pause(self._keeper.closing, 0.1):
-                told = explain(instance.reason)
-                raise OperationInProgress(
-                    f"Something else is going on with this bot: {told} Try again in a few seconds."
-                )
+                raise in_progress(instance, engine_is_silent=silent)
 
     def _take(
         self, owner: str, instance_id: str, wish: Wish, operation: Operation, note: Callable[[str], None]
@@ -158,18 +154,20 @@ class Claims:
         claim: Claim,
         /,
         evidence: Mapping[str, object] = NOTHING,
+        mended: Note | None = None,
         given: Callable[[], bool] = lambda: True,
         **fields: Any,
     ) -> bool:
         """Write to the claimed row; a status or reason that changed is noted, and a status told to observers.
 
-        ``evidence`` is what was seen, to be noted with it. Says whether it was ``given``, which is asked in the same
-        transaction; else nothing is written. Raises ``ClaimLost``.
+        ``evidence`` is what was seen, to be noted with it; ``mended`` tells of a crash after which the engine itself
+        started the container again. Says whether it was ``given``, which is asked in the same transaction; else nothing
+        is written. Raises ``ClaimLost``.
         """
         with self._store.database.transaction():
             if not given():
                 return False
-            told = self._write(claim, self._store.clock(), evidence, **fields)
+            told = self._write(claim, self._store.clock(), evidence, mended, **fields)
         self._tell(told)
         return True
 
@@ -178,7 +176,7 @@ class Claims:
             self._publish(told)
 
     def _write(
-        self, claim: Claim, now: datetime, /, evidence: Mapping[str, object] = NOTHING, **fields: Any
+        self, claim: Claim, now: datetime, /, evidence: Any = NOTHING, mended: Note | None = None, **fields: Any
     ) -> StatusChanged | None:
         row = self._claimed(claim)
         fields.setdefault("claim_until", now + LIFETIME)
@@ -190,6 +188,9 @@ class Claims:
             raise ClaimLost
         after = Status(fields.get("status", row.status))
         reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
+        if mended is not None:
+            said = {"reason": mended.reason, "detail": mended.sentence, "evidence": dict(evidence)}
+            self._store.activity.state(row.id, now, claim.actor, after, **said)
         if changed or reason != row.reason:
             said = {"reason": reason, "detail": detail, "evidence": dict(evidence)}
             self._store.activity.state(row.id, now, claim.actor, after, **said)

@@ -78,7 +78,7 @@ class Cleanup:
         try:
             self.sweep()
         except ClawDeployError as error:
-            logger.warning("Clean-up was not possible: %s", error.detail)
+            logger.warning("Clean-up was not possible: %s", error.for_log)
         except Exception:
             logger.exception("Clean-up failed")
 
@@ -95,7 +95,7 @@ class Cleanup:
         try:
             self.remove(leftover)
         except EngineError as error:
-            logger.warning("Clean-up: %s could not be removed yet: %s", leftover.what, error.detail)
+            logger.warning("Clean-up: %s could not be removed yet: %s", leftover.what, error.for_log)
 
     def _remove_all(self, leftover: Leftover) -> bool:
         if self._leftovers.has_row(leftover.instance_id):

@@ -1,12 +1,13 @@
 """How often a bot has ended by itself, and how long to wait before it is brought back. Pure: no clock, no engine."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from typing import Any
 
-from clawdeploy.core.contracts import Observation, Status
+from clawdeploy.core.contracts import ContainerState, Observation, Status
 from clawdeploy.core.reasons import tried_again
-from clawdeploy.core.steps import Situation
+from clawdeploy.core.steps import Crash, Situation
 
 RECENTLY = timedelta(minutes=10)
 CRASHES_THAT_MAKE_A_LOOP = 3
@@ -18,21 +19,44 @@ HEALTHY_AFTER = timedelta(minutes=10)
 """A bot that has run for so long has recovered: its next pause is the first one again."""
 
 
-def recent_crashes(row: Any, seen: Observation, now: datetime) -> tuple[int, ...]:
-    """Return when a bot has ended by itself in the last ten minutes, in whole seconds since 1970, oldest first.
+def recent_crashes(row: Any, seen: Observation, now: datetime, before: Observation | None = None) -> tuple[Crash, ...]:
+    """Return how a bot has ended by itself in the last ten minutes, oldest first.
 
     The engine counts how often it has restarted a container since somebody started that; what it has counted since
-    the row was last written has happened just now.
+    the row was last written has happened just now. Of these only the last can have been seen, now or, when it runs
+    again already, a moment ``before``.
     """
-    new = seen.restart_count - row.restarts_seen
-    if new < 0:
-        new = seen.restart_count
-    oldest = int((now - RECENTLY).timestamp())
-    known = [at for at in row.crashes if at >= oldest]
-    return tuple([*known, *[int(now.timestamp())] * min(new, MOST_KEPT)][-MOST_KEPT:])
+    at = int(now.timestamp())
+    # They lie ahead when the clock was put back.
+    known = [crash for crash in map(_kept, row.crashes) if abs(at - crash.at) <= RECENTLY.total_seconds()]
+    new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
+    if new:
+        new[-1] = next((_caused(each, at) for each in (seen, before) if each and _shows(each, seen)), new[-1])
+    return tuple([*known, *new][-MOST_KEPT:])
 
 
-def is_loop(row: Any, seen: Observation, crashes: Sequence[int]) -> bool:
+def uncounted(row: Any, seen: Observation) -> int:
+    """Return how many crashes the engine has counted that the row does not know of yet."""
+    new: int = seen.restart_count - row.restarts_seen
+    return seen.restart_count if new < 0 else new
+
+
+def _shows(each: Observation, seen: Observation) -> bool:
+    """Say whether an observation shows how the last of the crashes that were counted happened."""
+    same = (each.container_id, each.restart_count) == (seen.container_id, seen.restart_count)
+    return same and each.state is ContainerState.RESTARTING
+
+
+def _caused(seen: Observation, at: int) -> Crash:
+    return Crash(at, seen.exit_code, seen.out_of_memory)
+
+
+def _kept(stored: Any) -> Crash:
+    """Read what a row holds of a crash; rows of before the causes were kept hold bare moments."""
+    return Crash(*stored) if isinstance(stored, list) else Crash(stored)
+
+
+def is_loop(row: Any, seen: Observation, crashes: Sequence[Crash]) -> bool:
     """Say whether a bot crashes in a loop: within the operation that started it, only what came after counts.
 
     One that has not crashed since its last start is in no loop any more, whatever else is wrong with it.
@@ -60,4 +84,6 @@ def tried_later(row: Any, sentence: str, now: datetime) -> dict[str, Any]:
 def newly_counted(row: Any, situation: Situation) -> dict[str, Any]:
     """Return the fields that remember crashes which the row does not know of yet."""
     count = situation.observation.restart_count
-    return {} if count == row.restarts_seen else {"crashes": list(situation.crashes), "restarts_seen": count}
+    if count == row.restarts_seen:
+        return {}
+    return {"crashes": [list(astuple(crash)) for crash in situation.crashes], "restarts_seen": count}

@@ -42,6 +42,7 @@ class EngineHealth:
         self._answered_at: float | None = None
         self._lost_at: float | None = None
         self._complaint = ""
+        self._for_log = RuntimeUnavailable.summary
 
     @property
     def complaint(self) -> str:
@@ -126,7 +127,7 @@ class EngineHealth:
             complaint = None
         except EngineError as error:
             # That is the answer; any other error is one too, and goes on into the log as the defect that it is.
-            complaint = error.detail
+            complaint, self._for_log = error.detail, error.for_log
         finally:
             with self._lock:
                 self._note(complaint)
@@ -139,7 +140,7 @@ class EngineHealth:
             self._complaint = complaint
             if self._lost_at is None:
                 self._lost_at = self._asked_at
-                logger.warning("The engine does not answer: %s", complaint)
+                logger.warning("The engine does not answer: %s", self._for_log)
         elif self._lost_at is not None:
             logger.info("The engine answers again, after %.0f s", self._clock() - self._lost_at)
             self._lost_at = None

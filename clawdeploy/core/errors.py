@@ -28,6 +28,11 @@ class ClawDeployError(Exception):
         self.detail = redacted(detail or self.summary)
         super().__init__(self.detail)
 
+    @property
+    def for_log(self) -> str:
+        """The detail for whoever runs this server; it may say more than an owner is to read."""
+        return self.detail
+
 
 class ConfigurationError(ClawDeployError):
     """A setting is unknown, malformed or contradicts another; start-up stops."""
@@ -203,10 +208,22 @@ class EngineError(ClawDeployError):
 
 
 class RuntimeUnavailable(EngineError):
-    """The engine refused the connection, did not answer in time or answered nonsense."""
+    """The engine refused the connection, did not answer in time or answered nonsense.
+
+    ``address`` is where it was asked, which only the log tells.
+    """
 
     code = "runtime_unavailable"
     summary = "Docker does not answer"
+
+    def __init__(self, detail: str = "", address: str = "") -> None:
+        super().__init__(detail)
+        self.address = address
+
+    @property
+    def for_log(self) -> str:
+        """The detail, with the address of the engine."""
+        return f"{self.sentence} (Docker at {self.address})" if self.address else self.detail
 
 
 class ImageMissing(EngineError):
@@ -220,28 +237,28 @@ class ImageUnavailable(EngineError):
     """The image is not on the host and cannot be pulled either."""
 
     code = "image_unavailable"
-    summary = "The image cannot be downloaded"
+    summary = "The image could not be downloaded"
 
 
 class NameTaken(EngineError):
     """A container that is not ours holds the name."""
 
     code = "name_taken"
-    summary = "Another container holds this bot's name"
+    summary = "Another container had this bot's name"
 
 
 class PortTaken(EngineError):
     """Another program holds the host port."""
 
     code = "port_taken"
-    summary = "Another program uses this bot's port"
+    summary = "This bot's port was in use by another program"
 
 
 class NoFreePort(EngineError):
     """Every host port of the range belongs to a bot or to another program."""
 
     code = "no_free_port"
-    summary = "All ports for bots are in use"
+    summary = "All ports for bots were in use"
 
 
 class RuntimeFailure(EngineError):

@@ -18,7 +18,10 @@ MADE_UNSEEN = (
     "It was made while no server used this database, "
     "which may have been restored from an older backup: then this is a bot of the newer one."
 )
-JUST_MADE = "It was made a moment ago; whether a server used this database then shows within a minute."
+JUST_MADE = (
+    "It was made a moment ago. If this database was restored from a backup, it may be a bot of a newer one; "
+    "whether a server used this database then shows within a minute."
+)
 NO_DATE = "When it was made is not known."
 
 

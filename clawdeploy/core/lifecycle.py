@@ -100,8 +100,7 @@ class Lifecycle:
 
     def _make_good(self, claim: Claim) -> None:
         """Undo a change that came too late: this process froze in the middle of it, and others finished the work."""
-        again = self._claims.reopen(claim)
-        if again is not None:
+        if again := self._claims.reopen(claim):
             self.carry_out(again)
 
     def _advance(self, attempt: Attempt) -> bool:
@@ -122,6 +121,7 @@ class Lifecycle:
             self._forget(attempt.claim, row)
             return False
         if step.action is Action.WAIT:
+            self.recorder.remember(attempt.claim, row, situation)
             self._wait(attempt, row)
         elif row.operation == Operation.CREATE and step.action in MAKING and not attempt.has_turn:
             attempt.has_turn = self._line.wait(attempt.claim, self._closing)
@@ -210,7 +210,7 @@ class Lifecycle:
 
         Either way the claim was found to hold: by the write, or by the read of the row a moment ago.
         """
-        fields.update(reason=reason, detail=explain(reason))
+        fields |= {"reason": reason, "detail": explain(reason)}
         if any(getattr(row, name) != value for name, value in fields.items()):
             self._claims.save(claim, **fields)
 
@@ -231,7 +231,7 @@ class Lifecycle:
             # Nothing is going on until the engine lets us; what was last known of a bot before stays.
             fields["status"] = Status.ERROR
         if any(getattr(row, name) != value for name, value in fields.items()):
-            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.detail)
+            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.for_log)
             self._claims.save(claim, **fields, claim=None, claim_until=None)
         else:
             self._claims.release(claim)

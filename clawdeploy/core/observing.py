@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
-from clawdeploy.core.crashes import is_loop, recent_crashes
+from clawdeploy.core.crashes import LONGEST_PAUSE, is_loop, recent_crashes
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.steps import FAILED_OPERATIONS, Recorded, Situation
@@ -36,10 +36,15 @@ class Observer:
         except EngineError as error:
             raise RuntimeUnavailable(f"Docker cannot say how the container is. {error.detail}") from error
 
-    def observed(self, row: Any, *, ready: bool | None = None) -> tuple[Observation, Situation]:
-        """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago."""
+    def observed(
+        self, row: Any, *, ready: bool | None = None, before: Observation | None = None
+    ) -> tuple[Observation, Situation]:
+        """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago.
+
+        ``before`` is what was seen of it then, which may show a crash that the engine has mended since.
+        """
         seen = self.look(row.id)
-        return seen, self.situation(row, seen, ready=ready)
+        return seen, self.situation(row, seen, ready=ready, before=before)
 
     def probe(self, row: Any, seen: Observation) -> bool:
         """Ask an instance's running container whether it is ready."""
@@ -49,14 +54,16 @@ class Observer:
         """Return the last lines of a container's log; raises ``NoContainer`` or an ``EngineError``."""
         return self._runtime.logs(container_id, tail)
 
-    def situation(self, row: Any, seen: Observation, *, ready: bool | None = None) -> Situation:
+    def situation(
+        self, row: Any, seen: Observation, *, ready: bool | None = None, before: Observation | None = None
+    ) -> Situation:
         """Put together all that the next step of an instance depends on."""
         now = self._clock()
         running = seen.state is ContainerState.RUNNING
         begun_anew = seen.started_at is not None and seen.started_at > row.status_since
         if ready is None or begun_anew:
             ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
-        crashes = recent_crashes(row, seen, now)
+        crashes = recent_crashes(row, seen, now, before)
         probe = self._deployments.probe(row.blueprint)
         # The later one: a container that a dead process started has its whole time, however long the pull before took.
         since = max((at for at in (row.operation_since, seen.started_at) if at), default=None)
@@ -90,7 +97,8 @@ def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
     if row.operation is not None:
         return False
     if row.retry_at is not None:
-        return bool(row.retry_at <= now)
+        # Of one that is further away than any pause is, the clock was put back since it was chosen.
+        return not now < row.retry_at <= now + LONGEST_PAUSE
     if row.reason in BY_HAND or row.reason in FAILED_OPERATIONS:
         return False
     return seen.ended_with_engine or bool(seen.engine_error)

@@ -1,7 +1,8 @@
 """What is going on with an instance while an operation is under way, and what has to be there before one."""
 
 from clawdeploy.core.contracts import Instance, Operation
-from clawdeploy.core.errors import NoContainer
+from clawdeploy.core.errors import NoContainer, OperationInProgress
+from clawdeploy.core.reasons import explain
 
 ONLY_WATCHING = ("waiting_in_line", "pulling_image", "waiting_until_ready")
 """Phases in which the work changes nothing about the container: another wish may take over."""
@@ -23,3 +24,9 @@ def require_container(instance: Instance) -> None:
         why = f" {instance.detail}" if instance.detail else ""
         again = "" if instance.operation else ' A PATCH with {"status": "running"} tries again.'
         raise NoContainer(f"This bot has no container yet.{why}{again}")
+
+
+def in_progress(instance: Instance, *, engine_is_silent: bool) -> OperationInProgress:
+    """Return the error of somebody who asks for something while something else is going on."""
+    later = "Docker does not answer; try again when it does." if engine_is_silent else "Try again in a few seconds."
+    return OperationInProgress(f"Something else is going on with this bot: {explain(instance.reason)} {later}")

@@ -106,7 +106,7 @@ class Reconciler:
             trusted = True if row.status == Status.RUNNING and row.unanswered_since is None else None
             seen = self._observer.look(row.id)
             if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
-                changes += self._record(row, actor, trusted, [])
+                changes += self._record(row, actor, trusted, [], seen)
         return changes
 
     def resume(self, actor: str = SYNC_ACTOR) -> None:
@@ -166,7 +166,14 @@ class Reconciler:
         passing = step.status is Status.CREATING and not closely
         return not known or (step.action is not Action.KEEP and (passing or not recorded))
 
-    def _record(self, row: Any, actor: str, ready: bool | None, begun: "list[Future[None]]") -> list[Change]:
+    def _record(
+        self,
+        row: Any,
+        actor: str,
+        ready: bool | None,
+        begun: "list[Future[None]]",
+        before: Observation | None = None,
+    ) -> list[Change]:
         """Look once more, now with a claim and in full detail, and record what is so."""
         claim = self._claims.resume(row.id, actor)
         if claim is None:
@@ -177,7 +184,7 @@ class Reconciler:
                 if row.operation is not None:
                     self._claims.release(claim)
                     return []
-                _, situation = self._observer.observed(row, ready=ready)
+                _, situation = self._observer.observed(row, ready=ready, before=before)
                 step = verdict(situation)
                 if step.action is Action.RECOVER:
                     step = self._recover(claim, situation)
@@ -191,7 +198,7 @@ class Reconciler:
         except ClaimLost:
             return []
         except EngineError as error:
-            logger.warning("Instance %s could not be looked at: %s", row.id, error.detail, extra={"instance": row.id})
+            logger.warning("Instance %s could not be looked at: %s", row.id, error.for_log, extra={"instance": row.id})
             self._claims.release(claim)
             return []
         return self._change(row, step)

@@ -9,11 +9,14 @@ from clawdeploy.core.activity import evidence
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
-from clawdeploy.core.crashes import newly_counted, tried_later
+from clawdeploy.core.crashes import failures_in_a_row, newly_counted, tried_later, uncounted
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.measurements import Measurement, OperationEnded, unmeasured
-from clawdeploy.core.reasons import explain
-from clawdeploy.core.steps import Action, Situation, Step
+from clawdeploy.core.reasons import Note, explain, mended
+from clawdeploy.core.steps import CRASHED, Action, Situation, Step
+
+MOST_NOTED = 10
+"""How many crashes of ten minutes are noted one by one; a bot that never ends to crash must not drive out all else."""
 
 AS_WISHED = {Wish.RUN: Status.RUNNING, Wish.STOP: Status.STOPPED, Wish.DELETE: Status.DELETED}
 """The status that an instance has when all is as its owner wishes."""
@@ -37,15 +40,20 @@ class Recorder:
     def settle(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
         """Record the outcome and give the claim back. A row that says so already is not written."""
         seen, fields = situation.observation, newly_counted(row, situation)
+        mended = _mended(row, situation) if step.action is Action.SETTLE and step.reason not in CRASHED else None
+        if mended is not None and row.status == Status.RUNNING:
+            # It runs since then: what ran before has ended.
+            now = self._clock()
+            fields.update(status_since=now, failures=failures_in_a_row(row, now))
         if step.action is Action.SETTLE:
-            detail = explain(step.reason, seen, len(situation.crashes))
+            detail = explain(step.reason, seen, situation.crashes)
             fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
         if seen.container_id:
             fields["container_id"] = seen.container_id
         if row.operation is None and all(getattr(row, name) == fields[name] for name in fields):
             self._claims.release(claim)
         else:
-            self._claims.finish(claim, evidence=evidence(seen), **fields)
+            self._claims.finish(claim, evidence=evidence(seen), mended=mended, **fields)
             self._measured(claim, row, Status(fields.get("status", row.status)), fields.get("reason", row.reason))
 
     def fail(self, claim: Claim, row: Any, reason: str, detail: Mapping[str, Any]) -> None:
@@ -59,9 +67,16 @@ class Recorder:
         self._publish(InstanceDeleted(self._clock(), claim.actor, row.id, row.owner))
         self._measured(claim, row, Status.DELETED, "")
 
+    def remember(self, claim: Claim, row: Any, situation: Situation) -> None:
+        """Keep how a bot that is being started has crashed; its engine starts it again, and shows that no more."""
+        counted = newly_counted(row, situation)
+        if counted and row.started:
+            told = evidence(situation.observation)
+            self._claims.save(claim, evidence=told, mended=_mended(row, situation), **counted)
+
     def back_off(self, claim: Claim, row: Any, step: Step, situation: Situation) -> None:
         """Record that a bot crashes in a loop and when it is tried again; what is left is to stop it until then."""
-        sentence = explain(step.reason, situation.observation, len(situation.crashes))
+        sentence = explain(step.reason, situation.observation, situation.crashes)
         now = self._clock()
         begun = {} if row.operation else {"operation": Operation.RECOVER, "operation_since": now}
         fields = {**newly_counted(row, situation), **begun, **tried_later(row, sentence, now)}
@@ -72,3 +87,11 @@ class Recorder:
         if row.operation is not None:
             why = "" if status is AS_WISHED[Wish(row.wish)] else reason or status
             self._measure(OperationEnded(Operation(row.operation), why, time.monotonic() - claim.since))
+
+
+def _mended(row: Any, situation: Situation) -> Note | None:
+    """Return the note that an engine has started a bot again since it was looked at last; not without an end."""
+    new = uncounted(row, situation.observation)
+    if not new or len(situation.crashes) > MOST_NOTED:
+        return None
+    return mended(situation.crashes[-new:], situation.observation)

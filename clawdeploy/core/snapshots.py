@@ -1,17 +1,19 @@
 """From rows to instances, as everything outside the database sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from clawdeploy.core.contracts import Instance, Operation, Status, Wish
 from clawdeploy.core.models import Tables
+from clawdeploy.core.spans import CLOCKS_DIFFER
 
 
 class Snapshots:
     """Makes frozen instances; call it inside a transaction or reading of the caller's."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
         self._secret = tables.secret
         self._installation = tables.installation
 
@@ -24,10 +26,14 @@ class Snapshots:
         ):
             fields[secret.instance_id].add(secret.field)
         synced_at = self._installation.select(self._installation.synced_at).scalar()
-        return [_instance(row, frozenset(fields[row.id]), synced_at) for row in rows]
+        now = self._clock() + CLOCKS_DIFFER
+        # A moment that has yet to come is of before the clock was put back, and says nothing about the age.
+        known = {row.id: (row.status_since, row.unanswered_since or synced_at) for row in rows}
+        past = {each: [at for at in moments if at and at <= now] for each, moments in known.items()}
+        return [_instance(row, frozenset(fields[row.id]), max(past[row.id], default=self._clock())) for row in rows]
 
 
-def _instance(row: Any, secrets_set: frozenset[str], synced_at: datetime | None) -> Instance:
+def _instance(row: Any, secrets_set: frozenset[str], as_of: datetime) -> Instance:
     plain = {
         name: getattr(row, name)
         for name in Instance.__dataclass_fields__
@@ -37,7 +43,7 @@ def _instance(row: Any, secrets_set: frozenset[str], synced_at: datetime | None)
         **plain,
         wish=Wish(row.wish),
         status=Status(row.status),
-        status_as_of=max(row.status_since, row.unanswered_since or synced_at or row.status_since),
+        status_as_of=as_of,
         operation=Operation(row.operation) if row.operation else None,
         secrets_set=secrets_set,
     )

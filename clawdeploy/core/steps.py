@@ -11,6 +11,9 @@ ENDED_WHEN_ASKED = (0, 137, 143)
 FAILED_OPERATIONS = frozenset(("image_unavailable", "name_taken", "port_taken", "no_free_port", "runtime_failure"))
 """Reasons that an operation leaves when it could not bring the container up."""
 
+CRASHED = frozenset(("crashed", "out_of_memory", "crash_loop"))
+"""Reasons that tell of a bot that ended by itself."""
+
 ALIVE = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)
 
 
@@ -43,6 +46,19 @@ class Recorded(StrEnum):
 
 
 @dataclass(frozen=True)
+class Crash:
+    """One time that a bot ended by itself, and its engine started it again.
+
+    ``at`` is in whole seconds since 1970. Of one that nobody saw, ``exit_code`` is ``None`` and nothing is known of
+    its cause.
+    """
+
+    at: int
+    exit_code: int | None = None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
 class Step:
     """The next thing to do.
 
@@ -63,8 +79,8 @@ class Situation:
     ``made``: the instance has had a container. ``started``: the engine acknowledged the start within this
     operation. ``ready``: the probe passed. ``overdue``: it is past its deadline for that. ``outdated``: the
     container was made from something else than what is asked for now. ``looping``: it crashes again and again.
-    ``owed``: should it have ended, it was by nobody's hand and the time to bring it back has come. ``crashes`` only
-    explains: it holds when it ended by itself lately, in seconds since 1970.
+    ``owed``: should it have ended, it was by nobody's hand and the time to bring it back has come. ``crashes`` are the
+    times that it ended by itself lately, the oldest first: of a loop they say the cause.
     """
 
     wish: Wish
@@ -78,7 +94,7 @@ class Situation:
     outdated: bool = False
     looping: bool = False
     owed: bool = False
-    crashes: tuple[int, ...] = ()
+    crashes: tuple[Crash, ...] = ()
 
 
 def next_step(situation: Situation) -> Step:
@@ -136,11 +152,17 @@ def _verdict_on_running(situation: Situation) -> Step:
 
 def _verdict_on_crashing(situation: Situation) -> Step:
     reason = "crash_loop" if situation.looping else "crashed"
-    if situation.observation.out_of_memory:
+    if _out_of_memory(situation):
         reason = "out_of_memory"
     # One that is wished to be stopped was started by somebody on the server, who may also stop it.
     back_off = situation.looping and situation.wish is Wish.RUN
     return Step(Action.BACK_OFF if back_off else Action.SETTLE, Status.ERROR, reason)
+
+
+def _out_of_memory(situation: Situation) -> bool:
+    """Say whether a bot that crashes does so for lack of memory; a loop only if no other cause of it is known."""
+    causes = [crash.out_of_memory for crash in situation.crashes if crash.exit_code is not None]
+    return all(causes) if situation.looping and causes else situation.observation.out_of_memory
 
 
 def _verdict_on_ended(situation: Situation) -> Step:

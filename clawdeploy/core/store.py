@@ -12,12 +12,14 @@ import peewee
 
 from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.contracts import Activity, Instance, Secret, Status
+from clawdeploy.core.crashes import LONGEST_PAUSE
 from clawdeploy.core.cursor import read_cursor, write_cursor
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort, RuntimeFailure
 from clawdeploy.core.idempotency import Idempotency
 from clawdeploy.core.models import Tables
 from clawdeploy.core.snapshots import Snapshots
+from clawdeploy.core.spans import CLOCKS_DIFFER
 from clawdeploy.core.vault import Vault
 
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -66,7 +68,7 @@ class InstanceStore:
         self.row = tables.instance
         self._secret = tables.secret
         self._installation = tables.installation
-        self._snapshots = Snapshots(tables).of
+        self._snapshots = Snapshots(tables, clock).of
         self._vault = vault
         self.activity = ActivityLog(tables.activity)
         self.idempotency = Idempotency(database, tables, vault, clock)
@@ -168,7 +170,9 @@ class InstanceStore:
     def synced(self, at: datetime) -> None:
         """Note that all instances were compared with the engine, as it was at that moment; only for the reconciler."""
         with self.database.transaction():
-            older = self._installation.synced_at.is_null() | (self._installation.synced_at < at)
+            known = self._installation.synced_at
+            # A moment that has yet to come is of before the clock was put back.
+            older = known.is_null() | (known < at) | (known > self.clock() + CLOCKS_DIFFER)
             self._installation.update(synced_at=at).where(older).execute()
 
     def synced_at(self) -> datetime | None:
@@ -195,8 +199,11 @@ class InstanceStore:
         to do something: it may have done it all the same.
         """
         now = self.clock()
-        unsure = (self.row.reason == RuntimeFailure.code) & (self.row.updated_at > now - UNSURE_FOR)
-        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | (self.row.retry_at <= now) | unsure
+        lately = self.row.updated_at.between(now - UNSURE_FOR, now)
+        unsure = (self.row.reason == RuntimeFailure.code) & lately
+        # As in ``core/observing.py``: also after the clock was put back.
+        due = (self.row.retry_at <= now) | (self.row.retry_at > now + LONGEST_PAUSE)
+        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | due | unsure
         with self.database.reading():
             return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
 
@@ -233,7 +240,9 @@ class InstanceStore:
         }
         free = [port for port in range(low, high + 1) if port not in used and port not in taken]
         if not free:
-            raise NoFreePort(f"All ports from {low} to {high} are in use. Delete a bot or widen the port range.")
+            raise NoFreePort(
+                f"All ports from {low} to {high} were in use. Delete a bot or widen the port range, then try again."
+            )
         return random.choice(free)  # noqa: S311 - a port number is not a secret.
 
     def _write_secrets(self, instance_id: str, values: Mapping[str, Secret | None]) -> None:

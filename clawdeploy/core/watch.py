@@ -66,14 +66,13 @@ class Watch:
         while not self._closing.is_set():
             try:
                 self._look(interval)
-                self._complaint = ""
             except ClawDeployError as error:
                 # What was to be looked at now is looked at then.
                 self._next_sync = min(self._next_sync, time.monotonic() + TRIES_AGAIN)
                 # The database tells of its outages itself, once.
-                if not isinstance(error, DatabaseUnavailable) and error.detail != self._complaint:
-                    self._complaint = error.detail
-                    logger.warning("Sync was not possible: %s", error.detail)
+                if not isinstance(error, DatabaseUnavailable) and error.for_log != self._complaint:
+                    self._complaint = error.for_log
+                    logger.warning("Sync was not possible: %s", error.for_log)
             except Exception:
                 logger.exception("Sync failed")
             if self._wake.wait(min(interval, LOOKS_EVERY)):
@@ -92,6 +91,8 @@ class Watch:
         if time.monotonic() >= self._next_sync or "" in happened or len(happened) > MOST_SINGLE_LOOKS:
             self._next_sync = time.monotonic() + min(interval, TRIES_AGAIN)
             self._reconciler.sync()
+            # A look that had nothing to ask the engine says nothing about it.
+            self._complaint = ""
             self._next_sync = time.monotonic() + interval
             self._cleanup.begin()
             return
@@ -118,7 +119,7 @@ class Watch:
                 if not heard:
                     return
             except EngineError as error:
-                logger.debug("The engine's events cannot be heard: %s", error.detail)
+                logger.debug("The engine's events cannot be heard: %s", error.for_log)
             except Exception:
                 logger.exception("Listening to the engine failed")
             self._closing.wait(LISTENS_AGAIN)

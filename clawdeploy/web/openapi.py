@@ -16,6 +16,7 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Call, Route, call_of, documented
 from clawdeploy.core.fields import said
 from clawdeploy.core.idempotency import HEADER, KEPT
+from clawdeploy.core.settings import SYNC_SECRET
 from clawdeploy.web.answers import PROBLEM_TYPE, is_for_programs
 from clawdeploy.web.body import MOST_BYTES
 from clawdeploy.web.errors import PROBLEM
@@ -82,7 +83,9 @@ class OpenApi(ApiResource):
 
 def document(platform: Platform, routes: Iterable[Route]) -> dict[str, Any]:
     """Return the OpenAPI document of some routes, as JSON values."""
-    made = _Document(platform, list(routes))
+    secret = bool(platform.config[SYNC_SECRET])
+    # Without the secret those calls do not exist.
+    made = _Document(platform, [route for route in routes if secret or route.access != "admin"])
     for route in made.routes:
         made.add(route)
     return dict(made.spec.to_dict())
@@ -104,7 +107,8 @@ class _Document:
         components.schema("Problem", schema=PROBLEM)
         components.schema("NewInstance", schema=platform.schemas.new)
         components.schema("InstanceChange", schema=platform.schemas.change)
-        components.security_scheme("sync_secret", {"type": "apiKey", "in": "header", "name": SYNC_SECRET_HEADER})
+        if platform.config[SYNC_SECRET]:
+            components.security_scheme("sync_secret", {"type": "apiKey", "in": "header", "name": SYNC_SECRET_HEADER})
         components.security_scheme("metrics_secret", {"type": "http", "scheme": "bearer"})
         for name, scheme in schemes.items():
             components.security_scheme(name, dict(scheme))

@@ -6,6 +6,8 @@
 <p class="aside" data-logs-state>\
 % if not instance.container_id:
 There are no logs yet: the bot has no container.\
+% elif instance.reason == "container_missing":
+There are no logs any more: they went with its container.\
 % elif lines is None:
 The logs could not be read in time.\
 % elif lines:

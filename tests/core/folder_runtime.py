@@ -90,7 +90,7 @@ class FolderRuntime:
         except FileNotFoundError:
             return MISSING
         state = ContainerState(str(known["state"]))
-        exit_code = 0 if state is ContainerState.EXITED else None
+        exit_code = int(str(known.get("exit_code", 0))) if state is ContainerState.EXITED else None
         return Observation(state, str(known["id"]), int(str(known["host_port"])), exit_code=exit_code)
 
     def events(self) -> Iterator[str]:
@@ -124,6 +124,10 @@ class FolderRuntime:
 
     def close(self) -> None:
         """There is nothing to give back."""
+
+    def crash(self, instance_id: str, exit_code: int) -> None:
+        """End the instance's container as if its process had failed."""
+        self._write(instance_id, state="exited", exit_code=exit_code)
 
     @contextmanager
     def _changing(self, call: str, instance_id: str) -> Iterator[None]:

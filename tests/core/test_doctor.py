@@ -14,6 +14,7 @@ import pytest
 from clawdeploy.core.contracts import ContainerSpec, Limits, Route, Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.doctor import CHECKS, Check, examine
+from clawdeploy.core.errors import RuntimeFailure
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.models import tables
 from clawdeploy.core.opener import Opener
@@ -332,6 +333,12 @@ def test_in_strict_mode_it_is_said_what_stops_the_start(patient: Patient, hook: 
     failed = [check for check in examine(patient.opener(broken=Failing(hook)), create_app) if not check.ok]
     assert [check.name for check in failed] == ["plugins"]
     assert "Plugin 'broken' (tests) failed: RuntimeError: out of order" in failed[0].found
+
+
+def test_an_engine_that_fails_to_say_what_there_is(patient: Patient) -> None:
+    broken = BrokenRuntime(MemoryRuntime(), RuntimeFailure("Docker says: fault"), calls=("holdings",))
+    failed = patient.started().failed(runtime=broken)
+    assert failed["leftovers"].mend == "Mend the engine first.", "clawdeploy gc would fail in the same way"
 
 
 def test_no_docker_at_the_address(patient: Patient) -> None:

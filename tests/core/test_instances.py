@@ -310,7 +310,7 @@ def test_eight_threads_make_many_bots_with_ports_of_their_own(surroundings: Surr
     assert {seen.host_port for seen in surroundings.memory.observe_all().values()} == ports
     without = platform.instances.create(OWNER, GOOD)
     assert (without.status, without.reason, without.host_port) == (Status.ERROR, "no_free_port", None)
-    assert "All ports from 10000 to 10039 are in use" in without.detail
+    assert "All ports from 10000 to 10039 were in use" in without.detail
     platform.instances.delete(OWNER, created[7].id)
     again = platform.instances.patch(OWNER, without.id, {"status": "running"})
     assert (again.status, again.host_port) == (Status.RUNNING, created[7].host_port)

@@ -95,6 +95,7 @@ def test_of_what_was_made_a_moment_ago_it_is_not_known_yet(
     used_lately(surroundings, now)
     plant(surroundings.memory, "lost", now + timedelta(seconds=3))
     assert (platform.leftovers.find()[0].removed_at, platform.leftovers.find()[0].kept) == (None, JUST_MADE)
+    assert "backup" in platform.leftovers.find()[0].fate
     clock.advance(seconds=3 + LONGEST_SILENCE.total_seconds())
     assert platform.leftovers.find()[0].kept == MADE_UNSEEN
 

@@ -174,7 +174,7 @@ def test_when_strangers_hold_every_port_it_says_so_and_leaves_nothing(surroundin
     platform = surroundings.open(PORT_RANGE="10000-10001")
     instance = platform.instances.create(OWNER, GOOD)
     assert (instance.status, instance.container_id) == (Status.ERROR, None)
-    assert "10000 to 10001 are in use" in instance.detail
+    assert "10000 to 10001 were in use" in instance.detail
     assert not surroundings.memory.observe_all()
     assert settled(surroundings, instance.id) == ("error", "no_free_port")
 

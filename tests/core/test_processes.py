@@ -1,8 +1,11 @@
 """Real processes on one database: they never interleave, and what a killed one left is finished by another."""
 
 import multiprocessing
+import os
 import random
+import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -14,7 +17,7 @@ import pytest
 from clawdeploy.core.bootstrap import Platform, utc_now
 from clawdeploy.core.contracts import ContainerState
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoContainer, OperationInProgress
 from clawdeploy.core.holders import is_dead
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.models import tables
@@ -226,3 +229,39 @@ def test_the_lease_of_a_killed_process_is_free_at_once(
     process.kill()
     process.join(20)
     assert lease.hold()
+
+
+def freeze(process: ForkServerProcess, database: Database) -> None:
+    """Freeze a process between its transactions: in one, it would keep a whole SQLite locked, for whomever."""
+    for _ in range(5):
+        os.kill(process.pid or 0, signal.SIGSTOP)
+        try:
+            with database.transaction():
+                return
+        except DatabaseUnavailable:
+            os.kill(process.pid or 0, signal.SIGCONT)
+    raise AssertionError("it is always in a transaction")
+
+
+def test_while_the_holder_of_the_lease_is_frozen_another_notices_a_crash_within_fifteen_seconds(
+    surroundings: Surroundings, processes: ForkServerContext
+) -> None:
+    runtime = FolderRuntime(surroundings.folder / "engine")
+    platform = surroundings.open(runtime)
+    instance_id, ready = made(platform), processes.Event()
+    process = started(processes, look_after, surroundings.folder, surroundings.url, ready)
+    assert ready.wait(20)
+    platform.start_background()
+    (frozen,) = leases(surroundings.looking())
+    freeze(process, surroundings.looking())
+    try:
+        runtime.crash(instance_id, exit_code=3)
+        began = time.monotonic()
+        assert eventually(lambda: platform.instances.get(OWNER, instance_id).reason == "crashed", within=15)
+        assert time.monotonic() - began > 1, "it was still the other's to look"
+        assert leases(surroundings.looking()) != [frozen]
+        assert not is_dead(frozen), "it was only frozen"
+    finally:
+        os.kill(process.pid or 0, signal.SIGCONT)
+        process.kill()
+        process.join(20)

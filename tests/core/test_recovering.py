@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from clawdeploy.core import engine_health
+from clawdeploy.core.activity import KEPT
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import OperationInProgress, RuntimeFailure
+from clawdeploy.core.recording import MOST_NOTED
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
@@ -138,6 +140,76 @@ def test_a_crash_loop_is_held_back_longer_each_time(
         assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
 
 
+Seen = tuple[int, bool] | None
+"""The exit code of a crash and whether memory was short, or ``None`` for one that nobody saw."""
+FAILED, SHORT = (3, False), (137, True)
+
+
+def crash_each(surroundings: Surroundings, platform: Platform, instance_id: str, crashes: list[Seen]) -> str:
+    """Let a bot crash again and again, looked at each time, and return what its owner reads."""
+    for count, each in enumerate(crashes, 1):
+        surroundings.memory.loop(instance_id, count, *(each or (1, False)))
+        if each is None:
+            surroundings.memory.mend(instance_id)
+            surroundings.memory.ready = count < len(crashes)
+        platform.reconciler.look([instance_id], "engine")
+        if count < len(crashes):
+            surroundings.memory.mend(instance_id)
+            platform.reconciler.look([instance_id], "engine")
+    surroundings.reaches(instance_id, operation=None)
+    return platform.instances.get(OWNER, instance_id).detail
+
+
+@pytest.mark.parametrize(
+    ("crashes", "reason", "said"),
+    [
+        ((FAILED, FAILED, SHORT), "crash_loop", ", 1 of them because it ran out of memory ({}), before that with exit"),
+        ((SHORT, FAILED, FAILED), "crash_loop", ", 1 of them because it ran out of memory ({}), the last time with"),
+        ((FAILED, FAILED, FAILED), "crash_loop", ": 3 times in the last 10 minutes, with exit code 3."),
+        ((FAILED, FAILED, None), "crash_loop", ": 3 times in the last 10 minutes, before that with exit code 3."),
+        ((SHORT, SHORT, None), "out_of_memory", "({}) 2 times in the last 10 minutes and was ended by the system."),
+        ((None, None, None), "crash_loop", "It keeps ending by itself: 3 times in the last 10 minutes. The logs"),
+    ],
+)
+def test_each_crash_keeps_its_own_cause(
+    surroundings: Surroundings, platform: Platform, crashes: tuple[Seen, ...], reason: str, said: str
+) -> None:
+    instance_id = made(platform)
+    detail = crash_each(surroundings, platform, instance_id, list(crashes))
+    memory = (surroundings.memory.observe(instance_id).memory_bytes or 0) // 2**20
+    assert platform.instances.get(OWNER, instance_id).reason == reason
+    assert said.format(f"{memory} MB") in detail
+
+
+def test_moments_that_were_kept_without_a_cause_still_count(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    at = int(clock().timestamp())
+    surroundings.set_row(instance_id, crashes=[at, at], restarts_seen=2)
+    surroundings.memory.loop(instance_id, 3, 3)
+    sync(platform)
+    detail = platform.instances.get(OWNER, instance_id).detail
+    assert "3 times in the last 10 minutes, the last time with exit code 3." in detail
+
+
+def test_a_crash_that_is_mended_between_two_looks_keeps_what_the_first_saw(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    class Mends(WrappedRuntime):
+        """The engine starts the container again while the look goes on."""
+
+        def after(self, call: str) -> None:
+            if call == "observe":
+                surroundings.memory.mend(instance_id)
+
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 1, 3)
+    surroundings.open(Mends(surroundings.memory), clock=clock).reconciler.look([instance_id], "engine")
+    ((_, exit_code, out_of_memory),) = surroundings.row(instance_id).crashes
+    assert (exit_code, out_of_memory) == (3, False)
+
+
 def test_what_the_owner_reads_says_how_often_and_when_it_goes_on(
     surroundings: Surroundings, platform: Platform
 ) -> None:
@@ -145,8 +217,93 @@ def test_what_the_owner_reads_says_how_often_and_when_it_goes_on(
     surroundings.memory.loop(instance_id, 4, exit_code=137, out_of_memory=True)
     sync(platform)
     detail = platform.instances.get(OWNER, instance_id).detail
-    assert "MB) 4 times in the last 10 minutes and was ended by the system." in detail
+    assert "MB) and was ended by the system. It ended 4 times in the last 10 minutes in all." in detail, "one was seen"
     assert detail.endswith("It is started again 10 seconds later; Stop ends that.")
+
+
+def test_a_crash_that_the_engine_mends_leaves_a_trace_and_a_new_beginning(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    known = len(platform.instances.activity(OWNER, instance_id))
+    for count in (1, 2):
+        clock.advance(minutes=1)
+        surroundings.memory.loop(instance_id, count)
+        surroundings.memory.mend(instance_id)
+        began = clock()
+        platform.reconciler.look([instance_id], "engine")
+        assert platform.instances.get(OWNER, instance_id).status_since >= began, "what ran before has ended"
+    platform.reconciler.look([instance_id], "engine")
+    sync(platform)
+    new = platform.instances.activity(OWNER, instance_id)[:-known]
+    said = "It ended by itself, and Docker started it again."
+    told = [(one.actor, one.kind, one.what, one.reason, one.detail, one.evidence["restartCount"]) for one in new]
+    assert told == [("engine", "state", "running", "crashed", said, count) for count in (2, 1)]
+
+
+def test_a_crash_after_which_it_comes_up_slowly_leaves_a_trace_as_well(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 1)
+    surroundings.memory.mend(instance_id)
+    surroundings.memory.ready = False
+    platform.reconciler.look([instance_id], "engine")
+    surroundings.memory.ready = True
+    sync(platform)
+    told = [(one.what, one.reason) for one in platform.instances.activity(OWNER, instance_id, 3)]
+    assert told == [("running", ""), ("creating", "waiting_until_ready"), ("creating", "crashed")]
+
+
+def test_crashes_without_end_do_not_drive_out_everything_else(surroundings: Surroundings, platform: Platform) -> None:
+    instance_id = made(platform)
+    for count in range(1, 2 * MOST_NOTED):
+        surroundings.memory.loop(instance_id, count)
+        surroundings.memory.mend(instance_id)
+        platform.reconciler.look([instance_id], "engine")
+    noted = [one.reason for one in platform.instances.activity(OWNER, instance_id, KEPT)]
+    assert noted.count("crashed") == MOST_NOTED
+
+
+def test_one_that_crashes_every_few_minutes_and_is_mended_has_no_healthy_minutes(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    crash(surroundings, platform, instance_id)
+    clock.advance(seconds=11)
+    sync(platform)
+    for count in (1, 2):
+        clock.advance(minutes=7)
+        surroundings.memory.loop(instance_id, count)
+        surroundings.memory.mend(instance_id)
+        platform.reconciler.look([instance_id], "engine")
+    surroundings.memory.loop(instance_id, 5)
+    sync(platform)
+    assert "20 seconds later" in platform.instances.get(OWNER, instance_id).detail
+
+
+def test_a_pause_ends_and_the_age_is_right_also_after_the_clock_was_put_back(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    crash(surroundings, platform, instance_id)
+    clock.advance(days=-1)
+    assert instance_id in platform.reconciler._store.restless()
+    sync(platform)
+    instance = platform.instances.get(OWNER, instance_id)
+    assert instance.status == Status.RUNNING
+    assert instance.status_as_of <= clock()
+
+
+def test_what_was_seen_before_the_clock_was_put_back_is_not_of_tomorrow(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    sync(platform)
+    clock.advance(days=-1)
+    began = clock()
+    sync(platform)
+    assert began <= platform.instances.get(OWNER, instance_id).status_as_of <= clock()
 
 
 def test_ten_healthy_minutes_forgive(surroundings: Surroundings, platform: Platform, clock: Clock) -> None:
@@ -227,7 +384,7 @@ def test_nobody_waits_for_the_sync_when_its_engine_hangs(
     slow.reconciler.sync()
     assert hung.entered.wait(10)
     begun = time.monotonic()
-    with pytest.raises(OperationInProgress):
+    with pytest.raises(OperationInProgress, match="Docker does not answer; try again when it does"):
         slow.instances.stop(OWNER, instance_id)
     assert time.monotonic() - begun < 2
     hung.release()

@@ -213,7 +213,10 @@ def test_ports_are_unique_in_range_and_all_of_them_usable(
     assert used == set(range(10000, 10010))
     with pytest.raises(NoFreePort) as refused:
         store.with_free_port((10000, 10009), (), lambda port: port)
-    assert refused.value.detail == "All ports from 10000 to 10009 are in use. Delete a bot or widen the port range."
+    assert (
+        refused.value.detail
+        == "All ports from 10000 to 10009 were in use. Delete a bot or widen the port range, then try again."
+    )
     assert insert().host_port is None
     assert insert().host_port is None
     with store.database.transaction():

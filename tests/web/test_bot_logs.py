@@ -55,6 +55,14 @@ class TestFirstLines:
         assert "started" in page(ann, where).words["div"]
         site.close()
 
+    def test_those_of_a_container_that_was_removed_are_said_to_be_gone(self, site: Site) -> None:
+        ann, where = site.browser(), address(site)
+        site.memory.vanish(where.rpartition("/")[2])
+        site.platform.reconciler.sync()
+        said = page(ann, where).words["p"]
+        assert "There are no logs any more: they went with its container." in said
+        assert "could not be read" not in said
+
     def test_pages_do_not_queue_at_an_engine_that_hangs(self) -> None:
         hangs, began = Event(), monotonic()
 

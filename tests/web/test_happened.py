@@ -46,9 +46,11 @@ class TestActivity:
 
 def test_what_was_seen_is_shown_where_something_is_amiss() -> None:
     seen = {"container": "restarting", "exitCode": 0, "restartCount": 4, "outOfMemory": True, "containerId": "abc"}
-    evidence = "Docker says: restarting, exit code 0, ended for lack of memory, restarted by Docker: 4, container abc"
+    evidence = "container: restarting, exit code 0, ended for lack of memory, restarted by Docker: 4, id abc"
     error = Activity(AT, "engine", "state", "error", "crash_loop", "It keeps ending.", seen)
     assert (told(error, "ann", {}).who, told(error, "ann", {}).evidence) == ("told by Docker", evidence)
+    mended = Activity(AT, "engine", "state", "running", "crashed", "It ended, and Docker started it again.", seen)
+    assert told(mended, "ann", {}).evidence == evidence
     assert told(Activity(AT, "ann", "state", "stopped", evidence={"exitCode": 0}), "ann", {}).evidence == ""
     assert told(Activity(AT, "sync", "state", "running", evidence=seen), "ann", {}).evidence == ""
 

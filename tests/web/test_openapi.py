@@ -107,6 +107,15 @@ def test_it_says_who_may(site: Site) -> None:
     assert set(told["components"]["securitySchemes"]) == {name for names in SECURITY.values() for name in names}
 
 
+def test_what_does_not_exist_without_a_secret_is_not_told_of_without_one(tmp_path: Path) -> None:
+    site = Site(tmp_path, SYNC_SECRET="")
+    told = document(site)
+    site.close()
+    assert "/api/instances" in told["paths"]
+    assert "/api/admin/sync" not in told["paths"]
+    assert set(told["components"]["securitySchemes"]) == set(SECURITY["user"])
+
+
 def test_it_and_the_documents_tell_of_the_same_calls_and_errors(site: Site) -> None:
     told, facts = document(site), gather()
     calls = {f"{method} {path}" for method, path, _ in operations(told)}

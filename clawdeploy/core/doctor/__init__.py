@@ -88,7 +88,7 @@ def _run(name: str, check: Callable[[Ground], str], advice: str, ground: Ground)
     except Unmet as unmet:
         return Check(name, False, unmet.found, unmet.mend or advice)
     except ClawDeployError as error:
-        return Check(name, False, error.detail, advice)
+        return Check(name, False, error.for_log, advice)
     except OSError as error:
         return Check(name, False, f"{error.strerror or type(error).__name__}", advice)
     except Exception as error:  # One check that fails in an unforeseen way must not hide the others.

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.doctor.ground import Ground, Unmet
-from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
+from clawdeploy.core.errors import DatabaseUnavailable, EngineError
 from clawdeploy.core.leftovers import Leftover, Leftovers
 from clawdeploy.core.membership import chosen
 from clawdeploy.core.settings import CLEANUP_GRACE_SECONDS, RUNTIME
@@ -27,7 +27,7 @@ def leftovers(ground: Ground) -> str:
         found = _found(ground, runtime)
     except DatabaseUnavailable:
         raise Unmet("Only the database knows to which bots things belong", "Mend the database first.") from None
-    except RuntimeUnavailable:
+    except EngineError:
         raise Unmet("The engine cannot be asked what there is", "Mend the engine first.") from None
     kept = [each for each in found if each.removed_at is None]
     if kept:

@@ -10,7 +10,7 @@ from clawdeploy.core.contracts import ContainerState
 from clawdeploy.core.errors import NameTaken
 from clawdeploy.plugins.docker_runtime.container_config import Owner
 from clawdeploy.plugins.docker_runtime.engine import ANSWER_SECONDS, WORK_SECONDS, Engine
-from clawdeploy.plugins.docker_runtime.failures import NAME_IN_USE, EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.failures import LET_REMOVE, NAME_IN_USE, EngineRefusal, not_understood
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL, carries, label_filter
 from clawdeploy.plugins.docker_runtime.observing import from_inspection
 
@@ -112,6 +112,6 @@ def create_or_adopt(engine: Engine, owner: Owner, body: dict[str, Any]) -> tuple
 
 def _adopted(owner: Owner, holder: Said) -> tuple[str, bool]:
     if not is_of(owner, holder):
-        raise NameTaken(f"A container that is not ours is called {owner.container_name}.")
+        raise NameTaken(f"A container of somebody else's was called {owner.container_name}. {LET_REMOVE}")
     seen = from_inspection(holder)
     return seen.container_id or "", seen.state is ContainerState.CREATED

@@ -38,7 +38,10 @@ def instance_ids(engine: Engine, installation: str) -> Iterator[str]:
                 heard_at = time.monotonic()
                 with not_understood():
                     attributes: dict[str, Any] = json.loads(line)["Actor"]["Attributes"]
-                    yield str(attributes[INSTANCE_LABEL])
+                    instance_id = attributes.get(INSTANCE_LABEL)
+                # Somebody may have given a container of their own one of our labels.
+                if instance_id:
+                    yield str(instance_id)
     except RuntimeUnavailable:
         if time.monotonic() - heard_at < SILENCE_SECONDS:
             raise

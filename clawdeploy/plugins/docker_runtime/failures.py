@@ -27,6 +27,7 @@ _FOREIGN_ERRORS = (
     OSError,
     ValueError,
 )
+LET_REMOVE = "Whoever runs this server has to remove or rename it; then try again."
 _NONSENSE = "Docker answered in a way that ClawDeploy does not understand."
 
 
@@ -49,13 +50,13 @@ def one_line(text: str) -> str:
 def refusal(response: requests.Response, address: str) -> EngineRefusal | RuntimeUnavailable:
     """Return the error that an answer with an error status stands for."""
     if response.status_code in (502, 503, 504):
-        return RuntimeUnavailable(f"Docker at {one_line(address)} is not able to answer right now.")
+        return RuntimeUnavailable("Docker is not able to answer right now.", one_line(address))
     if response.status_code == 304:
         return EngineRefusal(304, "it is so already")
     try:
         said = response.json()["message"]
     except (ValueError, TypeError, KeyError):
-        return RuntimeUnavailable(f"What answers at {one_line(address)} is not a Docker Engine.")
+        return RuntimeUnavailable("What answers is not a Docker Engine.", one_line(address))
     return EngineRefusal(response.status_code, one_line(str(said)))
 
 
@@ -67,7 +68,7 @@ def translated(address: str) -> Iterator[None]:
     except EngineError:
         raise
     except _FOREIGN_ERRORS as error:
-        raise RuntimeUnavailable(_sentence(error, one_line(address))) from error
+        raise RuntimeUnavailable(_sentence(error), one_line(address)) from error
 
 
 @contextmanager
@@ -79,21 +80,21 @@ def not_understood() -> Iterator[None]:
         raise RuntimeUnavailable(_NONSENSE) from error
 
 
-def _sentence(error: BaseException, address: str) -> str:
+def _sentence(error: BaseException) -> str:
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return f"Docker at {address} did not answer in time."
+        return "Docker did not answer in time."
     for cause in _causes(error):
         # Where an answer stops in its middle, requests calls that a broken connection.
         if isinstance(cause, TimeoutError):
-            return f"Docker at {address} did not answer in time."
+            return "Docker did not answer in time."
         if isinstance(cause, FileNotFoundError):
-            return f"There is no Docker Engine at {address}. Is it installed and started?"
+            return "There is no Docker Engine. Is it installed and started?"
         if isinstance(cause, PermissionError):
-            return f"This user may not use Docker at {address}. Add the user to the group docker and sign in again."
+            return "ClawDeploy's user may not use Docker. Add the user to the group docker and sign in again."
         if isinstance(cause, ConnectionRefusedError):
-            return f"Nothing answers at {address}. Is Docker started?"
+            return "Nothing answers where Docker should be. Is Docker started?"
     if isinstance(error, requests.ConnectionError | OSError) and not isinstance(error, ValueError):
-        return f"The connection to Docker at {address} failed."
+        return "The connection to Docker failed."
     return _NONSENSE
 
 

@@ -109,5 +109,5 @@ def because(image: str, said: str) -> str:
     """Return the sentence for a failed download."""
     for pattern, reason in _REASONS:
         if re.search(pattern, said, re.IGNORECASE):
-            return one_line(f"The image {image} cannot be downloaded. {reason}")
-    return one_line(f"The image {image} cannot be downloaded. Docker says: {said}")
+            return one_line(f"The image {image} could not be downloaded. {reason}")
+    return one_line(f"The image {image} could not be downloaded. Docker says: {said}")

@@ -38,6 +38,7 @@ from clawdeploy.plugins.docker_runtime.seeding import seed
 
 STOP_MARGIN = 5.0
 STOP_PAUSE = 0.02
+WAS_IN_USE = "was in use by another program when the bot was to be started; it may be free now."
 
 
 class DockerRuntime:
@@ -96,7 +97,7 @@ class DockerRuntime:
             self._send("POST", f"/containers/{container_id}/{verb}", (304,))
         except EngineRefusal as refused:
             if PORT_IN_USE.search(refused.said):
-                raise PortTaken(f"Port {seen.host_port} of this server is in use by another program.") from refused
+                raise PortTaken(f"Port {seen.host_port} of this server {WAS_IN_USE}") from refused
             raise
 
     def stop(self, container_id: str, timeout: float) -> None:

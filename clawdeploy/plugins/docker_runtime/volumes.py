@@ -8,7 +8,7 @@ from clawdeploy.core.contracts import Volume
 from clawdeploy.core.errors import NameTaken
 from clawdeploy.plugins.docker_runtime.container_config import Owner
 from clawdeploy.plugins.docker_runtime.engine import WORK_SECONDS, Engine
-from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.failures import LET_REMOVE, EngineRefusal, not_understood
 from clawdeploy.plugins.docker_runtime.labels import MADE_LABEL, carries, label_filter
 
 
@@ -22,7 +22,7 @@ def make(engine: Engine, owner: Owner, volumes: Iterable[Volume]) -> None:
             # The engine hands out a volume that is there already, whosever it is.
             ours = carries(made["Labels"], owner.labels)
         if not ours:
-            raise NameTaken(f"A volume that is not ours is called {name}.")
+            raise NameTaken(f"A volume of somebody else's was called {name}. {LET_REMOVE}")
 
 
 def remove_all(engine: Engine, owner: Owner) -> None:

@@ -88,7 +88,7 @@ class MemoryRuntime:
             self.engine.made_at[self._installation, instance_id] = self.engine.clock()
             if container.state not in ALIVE:
                 if self.engine.holds(container.host_port):
-                    raise PortTaken(f"Port {container.host_port} is in use by another program.")
+                    raise PortTaken(f"Port {container.host_port} was in use by another program.")
                 container.exit_code, container.out_of_memory, container.restart_count = None, False, 0
                 container.started_at = self.engine.clock()
                 container.write("started", container.started_at)
@@ -198,6 +198,14 @@ class MemoryRuntime:
             container = self._must_have(instance_id)
             container.state, container.exit_code = ContainerState.RESTARTING, exit_code
             container.restart_count, container.out_of_memory = restart_count, out_of_memory
+            self.engine.tell(container)
+
+    def mend(self, instance_id: str) -> None:
+        """Let the engine have started the instance's container again, and show no more of how that had ended."""
+        with self.engine.lock:
+            container = self._must_have(instance_id)
+            container.state, container.started_at = ContainerState.RUNNING, self.engine.clock()
+            container.exit_code, container.out_of_memory = None, False
             self.engine.tell(container)
 
     def end_with_engine(self, error: str = "") -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clawdeploy.core.contracts import Activity, Operation, Status
+from clawdeploy.core.steps import CRASHED
 
 ASKED = {
     Operation.CREATE: "asked for this bot to be made",
@@ -23,14 +24,14 @@ NOTICED = {
     "cli": "noticed from the server's command line",
 }
 EVIDENCE = {
-    "container": "Docker says: {}",
+    "container": "container: {}",
     "exitCode": "exit code {}",
     "outOfMemory": "ended for lack of memory",
     "restartCount": "restarted by Docker: {}",
     "unhealthy": "its health check fails",
     "endedWithEngine": "ended while Docker started",
     "engineError": "{}",
-    "containerId": "container {}",
+    "containerId": "id {}",
 }
 """What was seen, in words, in the order in which it is read; ``{}`` is the value."""
 PLAIN_FIELDS = {"name": "name", "config": "configuration"}
@@ -60,7 +61,8 @@ def told(activity: Activity, owner: str, fields: Mapping[str, str]) -> Happened:
         return Happened(activity.at, f"{who} changed the {_named(activity.what.split(','), fields)}.", "")
     sentence = activity.detail or STATES.get(Status(activity.what), f"It is {activity.what}.")
     noticed = NOTICED.get(activity.actor, "")
-    amiss = activity.what == Status.ERROR or (noticed and activity.what != Status.RUNNING)
+    crashed = activity.reason in CRASHED
+    amiss = activity.what == Status.ERROR or crashed or (noticed and activity.what != Status.RUNNING)
     return Happened(activity.at, sentence, noticed, _seen(activity.evidence) if amiss else "")
 
 

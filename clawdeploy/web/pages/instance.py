@@ -101,7 +101,7 @@ class InstancePage(Page):
 
     def _first_lines(self, instance: Instance) -> list[str] | None:
         """Return what the bot wrote last, ``None`` when that cannot be found out at once."""
-        if instance.container_id is None:
+        if instance.container_id is None or instance.reason == "container_missing":
             return []
         if not self._platform.engine_health.answers_at_once():
             return None

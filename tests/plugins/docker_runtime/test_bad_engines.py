@@ -56,6 +56,7 @@ def unavailable(call: Callable[[DockerRuntime], object], runtime: DockerRuntime)
     detail = caught.value.detail
     assert len(detail) <= LONGEST_DETAIL
     assert detail.isprintable()
+    assert runtime._engine.address not in detail, "an owner has no use for the place of a socket"
     return detail
 
 
@@ -171,8 +172,10 @@ def test_nobody_listens(make_runtime: MakeRuntime) -> None:
 def test_a_user_without_the_right_is_told_what_to_do() -> None:
     error = requests.ConnectionError("Connection aborted")
     error.__context__ = PermissionError(13, "Permission denied")
-    with pytest.raises(RuntimeUnavailable, match="group docker"), translated("unix:///run/docker.sock"):
+    with pytest.raises(RuntimeUnavailable, match="group docker") as caught, translated("unix:///run/docker.sock"):
         raise error
+    assert "/run" not in caught.value.detail
+    assert caught.value.for_log.endswith("sign in again. (Docker at unix:///run/docker.sock)")
 
 
 def test_making_a_runtime_contacts_nobody(make_runtime: MakeRuntime) -> None:
