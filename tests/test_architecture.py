@@ -23,6 +23,7 @@ SEAM = tuple(f"clawdeploy.core.{name}" for name in ("contracts", "errors", "even
 MOST_LINES = 250
 LONGER_FOR_A_REASON = {
     "clawdeploy.core.testing.runtime_contract": "one promise of the contract after the other, a few lines each",
+    "clawdeploy.core.errors": "one kind of failure after the other, a few lines each",
 }
 
 
