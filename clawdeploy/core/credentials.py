@@ -51,7 +51,7 @@ class StoredCredentials:
                 label=label,
                 digest=_digest(kind, value),
                 created_at=now,
-                expires_at=now + lifetime if lifetime else None,
+                expires_at=None if lifetime is None else now + lifetime,
             )
         return Secret(value), _record(row)
 
