@@ -7,6 +7,7 @@ from falcon.media import Handlers
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
+from clawdeploy.core.settings import PUBLIC_ORIGIN
 from clawdeploy.web.answers import ErrorAnswers
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.idempotency import IdempotencyKeys
@@ -20,7 +21,7 @@ from clawdeploy.web.instances import (
     OneInstance,
 )
 from clawdeploy.web.limits import ChangeLimit, SignInFailures
-from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
+from clawdeploy.web.middleware import Guard, PlainAddresses, RequestLog, SecurityHeaders, StaticCaching
 from clawdeploy.web.openapi import OpenApi
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
@@ -52,8 +53,9 @@ def create_app(platform: Platform) -> App:
     routes = served(own, platform.routes(), platform.host.blame)
     openapi.describe(platform, [route for route in routes if route.template.startswith("/api/") or route not in own])
     access: dict[str, Access] = {route.template: route.access for route in routes}
-    middleware: list[Any] = [StaticCaching(), SecurityHeaders(), RequestLog(), Guard(platform, access)]
-    middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform)]
+    middleware: list[Any] = [StaticCaching(), SecurityHeaders(platform.config[PUBLIC_ORIGIN]), RequestLog()]
+    middleware += [PlainAddresses(), Guard(platform, access), ChangeLimit(platform)]
+    middleware += [QueryCheck(), IdempotencyKeys(platform)]
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})

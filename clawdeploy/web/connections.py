@@ -7,9 +7,11 @@ import errno
 import socket
 import struct
 import time
+from contextlib import suppress
 from typing import Any
 
 from gunicorn import util
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn
 
 HEAD_SECONDS = 10.0
@@ -96,13 +98,18 @@ class Connection(TConn):
         self.parser.unreader.sock = TimedSocket(self.sock, BODY_SECONDS, BODY_PAUSE_SECONDS)
 
     def forget_body(self) -> bool:
-        """Read what is left of the request's body, and say whether that was all of it."""
+        """Read what is left of the request's body, and say whether that was all of it, and well formed.
+
+        What is wrong with it is not told: the request has its answer, and a second one would be taken for the answer
+        to another request.
+        """
         self.lingers = False
         self.parser.unreader.sock.pause = DRAIN_PAUSE_SECONDS
         body = self.parser.mesg.body
-        for _ in range(MOST_DRAINED // DRAIN_STEP):
-            if body.failed or not body.read(DRAIN_STEP):
-                return not body.failed
+        with suppress(ParseException):
+            for _ in range(MOST_DRAINED // DRAIN_STEP):
+                if body.failed or not body.read(DRAIN_STEP):
+                    return not body.failed
         return False
 
     def close(self, graceful: bool = False) -> None:

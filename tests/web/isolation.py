@@ -211,25 +211,25 @@ def told_apart(site: Site, routes: Iterable[Served], database: logging.Logger) -
 
 def _compared(route: Served, bob: Caller, kind: str, real: str, database: logging.Logger) -> Iterator[str]:
     statuses = set()
+    accept = "application/json" if kind == "program" else "text/html"
     # What no resource answers, the framework answers alike whatever is sent.
     for body, media_type in BODIES if route.own else BODIES[:1]:
-        for accept in ("application/json", "text/html") if route.own else ("application/json",):
-            sent: dict[str, str | None] = {"accept": accept, "content_type": media_type}
 
-            def ask(instance_id: str, sent: dict[str, str | None] = sent, body: bytes | None = body) -> tuple[Any, Any]:
-                with statements(database) as done:
-                    answer = bob.call(route.method, route.address(instance_id=instance_id), body, **sent)
-                return _seen(answer, instance_id), done
+        def ask(instance_id: str, body: bytes | None = body, media_type: str | None = media_type) -> tuple[Any, Any]:
+            with statements(database) as done:
+                address = route.address(instance_id=instance_id)
+                answer = bob.call(route.method, address, body, accept=accept, content_type=media_type)
+            return _seen(answer, instance_id), done
 
-            (seen, done), (other, other_done) = ask(real), ask(NEVER_WAS)
-            statuses.add(seen[0])
-            if seen != other:
-                yield f"{route} tells a {kind} that another's is there: {seen} is not {other}"
-            if [statement for statement, _ in done] != [statement for statement, _ in other_done]:
-                yield f"{route} does more for another's instance: {done} is more than {other_done}"
-            for statement, values in done:
-                if real in values and "bob" not in values:
-                    yield f"{route} asks for an instance without its owner: {statement}"
+        (seen, done), (other, other_done) = ask(real), ask(NEVER_WAS)
+        statuses.add(seen[0])
+        if seen != other:
+            yield f"{route} tells a {kind} that another's is there: {seen} is not {other}"
+        if [statement for statement, _ in done] != [statement for statement, _ in other_done]:
+            yield f"{route} does more for another's instance: {done} is more than {other_done}"
+        for statement, values in done:
+            if real in values and "bob" not in values:
+                yield f"{route} asks for an instance without its owner: {statement}"
     if route.own and 404 not in statuses:
         yield f"{route} never came as far as to look for the instance: {statuses}"
 
