@@ -89,6 +89,8 @@ class _Server(BaseApplication):
             "threads": THREADS,
             "graceful_timeout": max(GRACE_SECONDS, self._config[WAIT_SECONDS] + ANSWERED_WITHIN),
             "keepalive": 15,
+            # The kernel would wait for the client by itself, in a thread that nobody counts.
+            "sendfile": False,
             "limit_request_line": 4094,
             "limit_request_fields": 60,
             "limit_request_field_size": 8190,
