@@ -54,7 +54,7 @@ class StoredCredentials:
                 label=label,
                 digest=_digest(kind, value),
                 created_at=now,
-                expires_at=now + lifetime if lifetime else None,
+                expires_at=None if lifetime is None else now + lifetime,
             )
             self._audit.note(f"{kind}.made", user_id=user_id, subject=row.id, detail=label)
         return Secret(value), _record(row)

@@ -8,7 +8,7 @@ from falcon.media import Handlers
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
-from clawdeploy.core.settings import METRICS_SECRET
+from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN
 from clawdeploy.web.answers import ErrorAnswers, is_for_programs
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.idempotency import IdempotencyKeys
@@ -23,7 +23,7 @@ from clawdeploy.web.instances import (
 )
 from clawdeploy.web.limits import ChangeLimit, SignInFailures
 from clawdeploy.web.metrics import Counts, Metrics
-from clawdeploy.web.middleware import Guard, RequestLog, SecurityHeaders, StaticCaching
+from clawdeploy.web.middleware import Guard, PlainAddresses, RequestLog, SecurityHeaders, StaticCaching
 from clawdeploy.web.openapi import OpenApi
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
@@ -58,13 +58,9 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     routes = served(own, platform.routes(), platform.host.blame)
     openapi.describe(platform, [route for route in routes if is_for_programs(route.template) or route not in own])
     access: dict[str, Access] = {route.template: route.access for route in routes}
-    middleware: list[Any] = [
-        StaticCaching(),
-        SecurityHeaders(),
-        RequestLog(platform),
-        Guard(platform, access),
-    ]
-    middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform)]
+    middleware: list[Any] = [StaticCaching(), SecurityHeaders(platform.config[PUBLIC_ORIGIN]), RequestLog(platform)]
+    middleware += [PlainAddresses(), Guard(platform, access), ChangeLimit(platform)]
+    middleware += [QueryCheck(), IdempotencyKeys(platform)]
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})

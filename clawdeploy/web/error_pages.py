@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.context import request_id
@@ -92,7 +93,8 @@ def _ways(req: Request, problem: Problem, user: str | None) -> list[Way]:
     home = TO_DASHBOARD if user or inside else TO_START
     # Only a page that was merely looked at can be opened again, and two slashes would lead to another server.
     if problem.status >= 500 and req.method in SAFE_METHODS and not req.path.startswith("//"):
-        again = Way(AGAIN, req.relative_uri)
+        # Encoded anew: a browser takes a backslash for a slash.
+        again = Way(AGAIN, quote(req.path) + (f"?{req.query_string}" if req.query_string else ""))
         return [again] if again.address == home.address else [again, home]
     if problem.code == LINK_INVALID and user is None:
         return [TO_SIGN_IN]

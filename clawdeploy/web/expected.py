@@ -70,7 +70,9 @@ def expected(route: Route, method: str, call: Call) -> list[Expected]:
         # A base class that has only inherited its code is never raised itself.
         if "code" in vars(kind) and row.status != INTERNAL.status and issubclass(kind, tuple(own))
     }
-    refused = set(call.refuses) | ({NOT_FOUND} if route.access in BY_SECRET else set())
+    # An escaped slash makes an address another one, where there is nothing.
+    nowhere = route.access in BY_SECRET or "{" in route.template
+    refused = set(call.refuses) | ({NOT_FOUND} if nowhere else set())
     of_framework = {Expected(status, *FRAMEWORK[status]) for status in (400, *refused)}
     unread = {Expected(status, code, sentence) for status, code, sentence in UNREAD}
     internal = Expected(INTERNAL.status, INTERNAL.code, INTERNAL.title)

@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+ESCAPED = re.compile("%(?:2f|5c|00)", re.IGNORECASE)
+A_HOST = re.compile(r"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+
+# Browsers that came by https once stay with it. Not for the hosts below ours, which may be somebody else's business.
+HTTPS_ONLY = "max-age=31536000"
+
 # Referrer-Policy is not "no-referrer": with that, browsers send "Origin: null" with our own forms.
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -59,6 +66,23 @@ class RequestAnswered(Measurement):
     route: str
     status: int
     seconds: float
+
+
+class PlainAddresses:
+    """Refuses requests that a proxy in front of us may have read differently, and let pass for that reason.
+
+    A slash that is written as an escape is decoded before an address is looked up, so that ``/api%2fadmin`` would be
+    ``/api/admin`` here, and to a rule of the proxy something else. A request for two hosts, or for something that is
+    no host, is for nobody.
+    """
+
+    def process_request(self, req: Request, resp: falcon.Response) -> None:
+        """Raise 404 for such an address and 400 for such a host."""
+        # What the server got, where it says so; the address that the framework knows is decoded already.
+        if ESCAPED.search(str(req.env.get("RAW_URI", "")).partition("?")[0]):
+            raise falcon.HTTPRouteNotFound
+        if not A_HOST.fullmatch(req.get_header("Host") or ""):
+            raise falcon.HTTPBadRequest(description="The Host header must be the name of one host.")
 
 
 class RequestLog:
@@ -108,9 +132,14 @@ class RequestLog:
 class SecurityHeaders:
     """Adds the headers that keep browsers from being used against their owners; a resource may set its own first."""
 
+    def __init__(self, public_origin: str) -> None:
+        self._headers = dict(SECURITY_HEADERS)
+        if public_origin.startswith("https:"):
+            self._headers["Strict-Transport-Security"] = HTTPS_ONLY
+
     def process_response(self, req: Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
         """Add each header that is not there yet."""
-        for name, value in SECURITY_HEADERS.items():
+        for name, value in self._headers.items():
             if resp.get_header(name) is None:
                 resp.set_header(name, value)
 

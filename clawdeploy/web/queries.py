@@ -8,11 +8,12 @@ import falcon
 from marshmallow import Schema, ValidationError, fields, missing, validate
 
 from clawdeploy.core.contracts import call_of
-from clawdeploy.core.errors import InstanceNotFound, InvalidInput
+from clawdeploy.core.errors import CredentialNotFound, InstanceNotFound, InvalidInput
 from clawdeploy.core.fields import said
 from clawdeploy.web.request import Request
 
 INSTANCE_ID = re.compile(r"[a-z0-9]{16}")
+CREDENTIAL_ID = re.compile(r"[0-9a-f]{12}")
 NO_QUERY = Schema()
 
 
@@ -82,4 +83,11 @@ def read_instance_id(text: str) -> str:
     """
     if not INSTANCE_ID.fullmatch(text):
         raise InstanceNotFound
+    return text
+
+
+def read_credential_id(text: str) -> str:
+    """Return ``text`` if it has the form of a credential's id; raises ``CredentialNotFound``."""
+    if not CREDENTIAL_ID.fullmatch(text):
+        raise CredentialNotFound
     return text

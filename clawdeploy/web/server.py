@@ -25,6 +25,7 @@ GRACE_SECONDS = 25
 """How long requests that are under way when the server ends are waited for at least."""
 ANSWERED_WITHIN = 5
 """Seconds that a request takes at most besides its wait for the outcome of a change."""
+CONNECTIONS = 1000
 BACKLOG = 1024
 
 
@@ -92,10 +93,18 @@ class _Server(BaseApplication):
         settings: dict[str, Any] = {
             "bind": f"fd://{self._descriptor}",
             "workers": self._config[WORKERS],
+            # Its threads deal with requests that are there; worker.py, connections.py and waiting.py say what slow
+            # clients get, and how many of these threads they can keep at most.
             "worker_class": PatientWorker,
             "threads": THREADS,
+            # Connections of one process at a time, most of which may be silent. Further ones wait in the backlog.
+            "worker_connections": CONNECTIONS,
             "graceful_timeout": max(GRACE_SECONDS, self._config[WAIT_SECONDS] + ANSWERED_WITHIN),
+            # Longer than a page waits between two looks while something is changing; a kept connection costs no thread.
             "keepalive": 15,
+            # The kernel would wait for the client by itself, in a thread that nobody counts.
+            "sendfile": False,
+            # Sizes beyond which nothing is read any more: of the line with the address, and of the headers.
             "limit_request_line": 4094,
             "limit_request_fields": 60,
             "limit_request_field_size": 8190,

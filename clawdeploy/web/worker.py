@@ -43,7 +43,7 @@ REFUSED: dict[type[BaseException], tuple[int, str, str]] = {
 
 
 class PatientWorker(ThreadWorker):
-    """gunicorn's threaded worker, in which threads deal only with requests whose head has arrived.
+    """gunicorn's threaded worker, in which threads deal with requests that have arrived.
 
     ``boot`` says how its start went; ``noted`` and ``leaving`` are the parent's: it knows that the worker is ready, it
     has told the worker to end.
@@ -91,13 +91,13 @@ class PatientWorker(ThreadWorker):
         return True
 
     def enqueue_req(self, conn: Any) -> None:
-        """Hand a connection to a thread, or put it back to wait until its request's head is there."""
-        if conn.head_has_arrived():
+        """Hand a connection to a thread, or put it back to wait until its request is there."""
+        if conn.request_has_arrived():
             super().enqueue_req(conn)
             return
-        if conn.head_deadline is None:
-            conn.head_deadline = time.monotonic() + HEAD_SECONDS
-        conn.timeout = conn.head_deadline
+        if conn.deadline is None:
+            conn.deadline = time.monotonic() + HEAD_SECONDS
+        conn.timeout = conn.deadline
         conn.sock.setblocking(False)
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, lambda sock: self.on_pending_socket_readable(conn, sock))
@@ -113,6 +113,10 @@ class PatientWorker(ThreadWorker):
             # Waiting for the client takes a moment, and the loop that would close the connection serves all others.
             conn.close(graceful=conn.lingers)
         return keep
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer one request; says whether the connection may stay open."""
+        return super().handle_request(req, conn.to_answer())
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Begin or cease to accept connections; when the worker ends, new ones are refused and do not hang.
@@ -141,6 +145,13 @@ class PatientWorker(ThreadWorker):
             # The base class looks at the first ones only, as long as their time is over.
             pending.sort(key=lambda conn: conn.timeout)
             self.pending_conns = deque(pending)
+        now = time.monotonic()
+        waiting: list[Any] = list(self.pending_conns)
+        for conn in [one for one in waiting if one.has_head and one.timeout <= now]:
+            # It gets an answer, from a thread that does not wait for the rest any more.
+            self.pending_conns.remove(conn)
+            self.poller.unregister(conn.sock)
+            super().enqueue_req(conn)
         super().murder_pending()
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:

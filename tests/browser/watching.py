@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Request, Response, WebError
 
 SCRIPT = Path(__file__).with_name("watch.js").read_text("utf-8")
 
@@ -48,6 +48,7 @@ class Watch:
         context.expose_binding("tellTrouble", lambda _, kind, text: self.record(kind, text))
         context.add_init_script(SCRIPT)
         context.on("console", self._on_console)
+        context.on("dialog", self._on_dialog)
         context.on("weberror", self._on_error)
         context.on("response", self._on_response)
         context.on("requestfailed", self._on_failed_request)
@@ -71,6 +72,11 @@ class Watch:
         if message.type in ("error", "warning", "assert"):
             url = message.location.get("url", "")
             self.record(f"console {message.type}", f"{message.text} at {url}", url)
+
+    def _on_dialog(self, dialog: Dialog) -> None:
+        """Close a window of the browser's own; the pages have none, so that a script that was slipped in opened it."""
+        self.record(f"dialog {dialog.type}", dialog.message)
+        dialog.dismiss()
 
     def _on_error(self, error: WebError) -> None:
         self.record("page error", str(error.error))

@@ -64,6 +64,11 @@ def test_an_expired_credential_is_dead_and_can_be_forgotten(store: CredentialSto
     assert store.find(KIND, immortal.reveal())
 
 
+def test_a_credential_that_lives_no_time_at_all_is_dead_at_once(store: CredentialStore) -> None:
+    secret, _ = store.issue(KIND, OWNER, lifetime=timedelta(0))
+    assert store.find(KIND, secret.reveal()) is None
+
+
 def test_its_use_is_noted_at_most_once_a_minute(store: CredentialStore, clock: Clock) -> None:
     secret, _ = store.issue(KIND, OWNER)
 

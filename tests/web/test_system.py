@@ -11,6 +11,7 @@ from clawdeploy.core.database_health import DatabaseHealth
 from clawdeploy.core.engine_health import PATIENCE_SECONDS as ENGINE_PATIENCE
 from clawdeploy.core.testing import SlowRuntime
 from tests.core.surroundings import Clock
+from tests.web.isolation import served
 from tests.web.people import Site, problem
 
 
@@ -106,30 +107,63 @@ HARDENING = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+KEPT = {
+    "/api/openapi.json": "public, max-age=300",
+    "/favicon.ico": "public, max-age=86400",
+    "/apple-touch-icon.png": "public, max-age=86400",
+}
+"""What browsers and proxies may keep; it is the same for everybody."""
+TYPES = {
+    "application/json",
+    "application/problem+json",
+    "text/html; charset=utf-8",
+    "text/plain; charset=utf-8",
+    "application/xml",
+    "text/xml",
+    "image/png",
+    "image/x-icon",
 }
 
 
-def test_every_answer_is_hardened_and_has_an_id_of_its_own(site: Site) -> None:
-    ann = site.program()
-    answers = [
-        ann.get("/"),
-        ann.get("/dashboard"),
-        ann.get("/api/instances"),
-        ann.get("/api/nothing"),
-        ann.call("PUT", "/api/instances"),
-        site.anybody().get("/api/instances"),
-        site.anybody().get("/dashboard"),
-        site.anybody().get("/static/nothing.css"),
-    ]
-    for answer in answers:
-        assert {name: answer.headers.get(name) for name in HARDENING} == HARDENING, answer
-        policy = answer.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
-        assert "frame-ancestors 'none'" in policy
-        assert "unsafe" not in policy
-        assert "Permissions-Policy" in answer.headers
-    assert len({answer.headers["X-Request-Id"] for answer in answers}) == len(answers)
+def test_every_answer_of_every_route_is_hardened_and_has_an_id_of_its_own(site: Site) -> None:
+    """Also the refusals; and none lets a page of another site read it, whatever that page asks for."""
+    made = site.program().create()
+    asked = {"origin": "https://evil.example", "access_control_request_method": "GET", "sec_fetch_site": "cross-site",
+             "access_control_request_headers": "authorization"}  # fmt: skip
+    ids = set()
+    calls = [(route.method, route.address(instance_id=made["id"])) for route in served(site)]
+    calls += [("GET", path) for path in ("/api/nothing", "/nothing", "/static/nothing.css", "/static/style.css")]
+    for caller in (site.anybody(), site.program(), site.browser()):
+        for method, path in calls:
+            answer = caller.call(method, path, None, **asked)
+            what = (method, path, answer.status)
+            hardening = (
+                HARDENING if not path.startswith("/sign-in/") else HARDENING | {"Referrer-Policy": "no-referrer"}
+            )
+            if path.startswith("/sign-in/") and method != "GET":
+                hardening = HARDENING
+            assert {name: answer.headers.get(name) for name in HARDENING} == hardening, what
+            kept = KEPT.get(path, "no-cache" if path == "/static/style.css" else "no-store")
+            expected = kept if answer.status_int == 200 and method in ("GET", "HEAD") else "no-store"
+            assert answer.headers["Cache-Control"] == expected, what
+            assert not [name for name in answer.headers if name.lower().startswith("access-control-")], what
+            assert "Strict-Transport-Security" not in answer.headers, "this server is not reached by https"
+            if answer.body:
+                assert answer.headers["Content-Type"] in {*TYPES, "text/css"}, what
+            ids.add(answer.headers["X-Request-Id"])
+    assert len(ids) == 3 * len(calls)
+
+
+def test_a_browser_that_came_by_https_stays_with_it(tmp_path: Path) -> None:
+    site = Site(tmp_path, PUBLIC_ORIGIN="https://bots.example.org")
+    for path in ("/", "/api/health", "/nothing", "/static/style.css"):
+        answer = site.anybody().get(path)
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000", "of this host alone"
+    site.close()
 
 
 def test_a_request_id_of_the_caller_is_not_taken_over(site: Site) -> None:

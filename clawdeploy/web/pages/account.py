@@ -10,6 +10,7 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InvalidInput
 from clawdeploy.web.pages.forms import read_form
 from clawdeploy.web.pages.page import Page
+from clawdeploy.web.queries import read_credential_id
 from clawdeploy.web.request import Request
 from clawdeploy.web.templating import Templates
 
@@ -79,7 +80,7 @@ class AccountCredentialEnd(_AccountPage):
     def on_post(self, req: Request, resp: falcon.Response, kind: str, credential_id: str) -> None:
         """End it, and lead back; whoever ended their own session is signed out."""
         read_form(req, ())
-        self._account.end(req.identity, kind, credential_id)
+        self._account.end(req.identity, kind, read_credential_id(credential_id))
         own = credential_id == req.identity.credential_id
         resp.status = falcon.HTTP_SEE_OTHER
         resp.location = "/" if own else f"{ADDRESS}?ended={kind}"
