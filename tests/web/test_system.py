@@ -72,7 +72,7 @@ def test_every_answer_of_every_route_is_hardened_and_has_an_id_of_its_own(site: 
     calls += [("GET", path) for path in ("/api/nothing", "/nothing", "/static/nothing.css", "/static/style.css")]
     for caller in (site.anybody(), site.program(), site.browser()):
         for method, path in calls:
-            answer = caller.call(method, path, **asked)
+            answer = caller.call(method, path, None, **asked)
             what = (method, path, answer.status)
             hardening = (
                 HARDENING if not path.startswith("/sign-in/") else HARDENING | {"Referrer-Policy": "no-referrer"}
