@@ -66,6 +66,10 @@ def test_what_a_bot_and_its_engine_say(visitor: Visitor, site: LiveSite, user: s
     visitor.open(f"/dashboard/instances/{bot}")
     for text in TYPED:
         expect(lines(visitor.page).filter(has_text=text).first).to_be_visible()
+    # These are put there by the script of the page, the others by the server.
+    site.engine.order("write", bot, *(f"later {text}" for text in TYPED))
+    for text in TYPED:
+        expect(lines(visitor.page).filter(has_text=f"later {text}").first).to_be_visible()
     is_text(visitor)
     search = visitor.page.get_by_role("searchbox")
     for text in TYPED:

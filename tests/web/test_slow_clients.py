@@ -1,6 +1,7 @@
 """Clients that are slow, stand still or send far too much, hundreds at once: a good one does not notice."""
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ GATE_SECONDS = 1.5
 MOST_GROWN = 20 * 1024
 """Kilobytes of memory of a worker."""
 ASKED = 40
+
+logger = logging.getLogger(__name__)
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +140,7 @@ QUICK = ("no body", "chunks of a byte a second", "a body nobody asked for", "a f
 @pytest.mark.parametrize(
     "what", [pytest.param(what, marks=() if what in QUICK else pytest.mark.prove) for what in ATTACKS]
 )
-def test_a_crowd_that_is_slow_delays_nobody(
-    shared: Served, what: str, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_crowd_that_is_slow_delays_nobody(shared: Served, what: str) -> None:
     first, more, every = ATTACKS[what]
     (worker,) = shared.workers()
     timed(shared, 5)
@@ -147,16 +148,14 @@ def test_a_crowd_that_is_slow_delays_nobody(
     with Crowd(shared, first(shared.bearer), more, every):
         slowest = timed(shared)
         grown = resident(worker) - before
-    record_property(what, f"p95 {slowest * 1000:.0f} ms, {grown} KB more; promised are {PROMISED_SECONDS} s")
+    logger.info("%s: p95 %.0f ms of %.0f, %s KB more", what, slowest * 1000, PROMISED_SECONDS * 1000, grown)
     assert slowest < GATE_SECONDS
     assert grown < MOST_GROWN
     assert shared.call("GET", "/api/instances").body == b'{"instances": []}'
 
 
 @pytest.mark.prove
-def test_bodies_of_100_mb_cost_neither_time_nor_memory(
-    shared: Served, record_property: Callable[[str, object], None]
-) -> None:
+def test_bodies_of_100_mb_cost_neither_time_nor_memory(shared: Served) -> None:
     (worker,) = shared.workers()
     timed(shared, 5)
     before = resident(worker)
@@ -179,7 +178,7 @@ def test_bodies_of_100_mb_cost_neither_time_nor_memory(
         over.set()
         for sender in senders:
             sender.join()
-    record_property("100 MB", f"p95 {slowest * 1000:.0f} ms, {grown} KB more")
+    logger.info("100 MB: p95 %.0f ms, %s KB more", slowest * 1000, grown)
     assert slowest < GATE_SECONDS
     assert grown < MOST_GROWN
     assert set(answers) <= {413}
