@@ -5,28 +5,25 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import peewee
 
 from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.contracts import Activity, Instance, Secret, Status
-from clawdeploy.core.crashes import LONGEST_PAUSE
 from clawdeploy.core.cursor import read_cursor, write_cursor
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort, RuntimeFailure
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort
 from clawdeploy.core.idempotency import Idempotency
 from clawdeploy.core.models import Tables
 from clawdeploy.core.snapshots import Snapshots
-from clawdeploy.core.spans import CLOCKS_DIFFER
+from clawdeploy.core.sync_rows import SyncRows
 from clawdeploy.core.vault import Vault
 
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 ID_LENGTH = 16
 MOST_COLLISIONS = 20
-UNSURE_FOR = timedelta(seconds=10)
-"""How long after the engine failed to do something it is looked at often whether it did it all the same."""
 
 T = TypeVar("T")
 
@@ -60,19 +57,16 @@ class Found:
     total: int
 
 
-class InstanceStore:
+class InstanceStore(SyncRows):
     """Reads and writes instances. Methods that take an owner see only that owner's, and no deleted ones."""
 
     def __init__(self, database: Database, tables: Tables, vault: Vault, clock: Callable[[], datetime]) -> None:
-        self.database = database
-        self.row = tables.instance
+        super().__init__(database, tables, clock)
         self._secret = tables.secret
-        self._installation = tables.installation
         self._snapshots = Snapshots(tables, clock).of
         self._vault = vault
         self.activity = ActivityLog(tables.activity)
         self.idempotency = Idempotency(database, tables, vault, clock)
-        self.clock = clock
 
     def owned(self, owner: str, instance_id: str, *, deleted: bool = False) -> Instance:
         """Return one instance of the owner; raises ``InstanceNotFound``.
@@ -166,56 +160,6 @@ class InstanceStore:
             self._write_secrets(row.id, values)
             self.activity.changed(row.id, now, owner, [*fields, *values])
             return self._snapshot(self._one(self.row.select(), instance_id))
-
-    def synced(self, at: datetime) -> None:
-        """Note that all instances were compared with the engine, as it was at that moment; only for the reconciler."""
-        with self.database.transaction():
-            known = self._installation.synced_at
-            # A moment that has yet to come is of before the clock was put back.
-            older = known.is_null() | (known < at) | (known > self.clock() + CLOCKS_DIFFER)
-            self._installation.update(synced_at=at).where(older).execute()
-
-    def synced_at(self) -> datetime | None:
-        """Return when all instances were last compared with the engine; ``None`` before the first time."""
-        with self.database.reading():
-            at: datetime | None = self._installation.select(self._installation.synced_at).scalar()
-            return at
-
-    def answered(self, instance_id: str, until: datetime | None) -> None:
-        """Note until when a running bot is known to have answered, ``None`` if it does; only for the reconciler."""
-        with self.database.transaction():
-            self.row.update(unanswered_since=until).where(self.row.id == instance_id).execute()
-
-    def unfinished(self) -> list[str]:
-        """Return the ids of instances with an unfinished operation, the oldest first; only for the reconciler."""
-        with self.database.reading():
-            unfinished = self.row.select(self.row.id).where(self.row.operation.is_null(False))
-            return [row.id for row in unfinished.order_by(self.row.created_at)]
-
-    def restless(self) -> list[str]:
-        """Return the ids of settled instances that something is expected of soon; only for the reconciler.
-
-        They have yet to answer for the first time, the time to bring them back has come, or the engine has just failed
-        to do something: it may have done it all the same.
-        """
-        now = self.clock()
-        lately = self.row.updated_at.between(now - UNSURE_FOR, now)
-        unsure = (self.row.reason == RuntimeFailure.code) & lately
-        # As in ``core/observing.py``: also after the clock was put back.
-        due = (self.row.retry_at <= now) | (self.row.retry_at > now + LONGEST_PAUSE)
-        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | due | unsure
-        with self.database.reading():
-            return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
-
-    def rows(self, ids: Collection[str]) -> list[Any]:
-        """Return the rows of some instances, as far as there are any, the oldest first; only for the reconciler."""
-        with self.database.reading():
-            return list(self.row.select().where(self.row.id.in_(list(ids))).order_by(self.row.created_at))
-
-    def all_rows(self) -> list[Any]:
-        """Return all rows, deleted ones included; only for the reconciler."""
-        with self.database.reading():
-            return list(self.row.select().order_by(self.row.created_at))
 
     def secrets(self, instance_id: str) -> dict[str, Secret]:
         """Return the decrypted secrets of an instance by field name."""

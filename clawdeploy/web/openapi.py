@@ -13,10 +13,11 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.config import Setting
 from clawdeploy.core.contracts import Access, Call, Route, call_of, documented
 from clawdeploy.core.fields import said
 from clawdeploy.core.idempotency import HEADER, KEPT
-from clawdeploy.core.settings import SYNC_SECRET
+from clawdeploy.core.settings import METRICS_SECRET, SYNC_SECRET
 from clawdeploy.web.answers import PROBLEM_TYPE, is_for_programs
 from clawdeploy.web.body import MOST_BYTES
 from clawdeploy.web.errors import PROBLEM
@@ -60,6 +61,9 @@ KEY = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 
+SECRETS: Mapping[Access, Setting[str]] = {"admin": SYNC_SECRET, "monitor": METRICS_SECRET}
+"""The settings without which calls of some kinds do not exist."""
+
 
 class OpenApi(ApiResource):
     """``/api/openapi.json``, for anyone: it tells no more than the documents of the product and the landing page do."""
@@ -83,9 +87,9 @@ class OpenApi(ApiResource):
 
 def document(platform: Platform, routes: Iterable[Route]) -> dict[str, Any]:
     """Return the OpenAPI document of some routes, as JSON values."""
-    secret = bool(platform.config[SYNC_SECRET])
-    # Without the secret those calls do not exist.
-    made = _Document(platform, [route for route in routes if secret or route.access != "admin"])
+    # Without their secret those calls do not exist.
+    missing = {access for access, setting in SECRETS.items() if not platform.config[setting]}
+    made = _Document(platform, [route for route in routes if route.access not in missing])
     for route in made.routes:
         made.add(route)
     return dict(made.spec.to_dict())
@@ -109,7 +113,8 @@ class _Document:
         components.schema("InstanceChange", schema=platform.schemas.change)
         if platform.config[SYNC_SECRET]:
             components.security_scheme("sync_secret", {"type": "apiKey", "in": "header", "name": SYNC_SECRET_HEADER})
-        components.security_scheme("metrics_secret", {"type": "http", "scheme": "bearer"})
+        if platform.config[METRICS_SECRET]:
+            components.security_scheme("metrics_secret", {"type": "http", "scheme": "bearer"})
         for name, scheme in schemes.items():
             components.security_scheme(name, dict(scheme))
         for name, header in HEADERS.items():

@@ -13,7 +13,7 @@ from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.web.queries import read_instance_id
 from tests.databases import PostgresServer
 from tests.web import isolation
-from tests.web.people import SYNC_SECRET, Site
+from tests.web.people import METRICS_SECRET, SYNC_SECRET, Site
 
 LOOKED_AT = (
     "/",
@@ -30,7 +30,7 @@ PUBLIC = {
     *((method, path) for path in LOOKED_AT for method in ("GET", "HEAD")),
 }
 """What is for anybody. Whoever makes a route public has to say so here, too."""
-ACCESS: dict[str, Access] = {"/api/admin/sync": "admin", "/api/audit": "admin"}
+ACCESS: dict[str, Access] = {"/api/admin/sync": "admin", "/api/audit": "admin", "/metrics": "monitor"}
 DATABASE = logging.getLogger("peewee")
 
 
@@ -77,7 +77,11 @@ class Opened:
 def built(folder: Path, plant: Callable[[Any], list[Route]] = lambda _: [], **settings: Any) -> Site:
     """Return a site on which changes are not limited, so that no answer tells how many there were before."""
     plugins: dict[str, object] = {"notes": Plugin(plant)}
-    return Site(folder, plugins=plugins, **{"SYNC_SECRET": SYNC_SECRET, "RATE_LIMIT": "0", **settings})
+    return Site(
+        folder,
+        plugins=plugins,
+        **{"SYNC_SECRET": SYNC_SECRET, "METRICS_SECRET": METRICS_SECRET, "RATE_LIMIT": "0", **settings},
+    )
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

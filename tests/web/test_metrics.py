@@ -118,7 +118,8 @@ def test_no_label_holds_what_anybody_sent(site: Site) -> None:
         "operation": {operation.value for operation in Operation},
         "reason": set(SENTENCES) | statuses,
         "outcome": {"done", "failed", "unavailable", "refused"},
-        "call": {"create", "start", "stop", "remove", "discard", "observe", "observe_all", "holdings", "logs", "pull"},
+        "call": {"create", "start", "stop", "remove", "discard", "observe", "observe_all",
+                 "holdings", "logs", "pull", "room"},
         "limit": {"changes", "sign_ins"},
     }  # fmt: skip
     for family in text_string_to_metric_families(text):

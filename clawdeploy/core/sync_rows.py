@@ -1,0 +1,75 @@
+"""What only the sync reads and writes: the rows of all owners at once, and when they were last looked at."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from clawdeploy.core.contracts import Status
+from clawdeploy.core.crashes import LONGEST_PAUSE
+from clawdeploy.core.database import Database
+from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.models import Tables
+from clawdeploy.core.spans import CLOCKS_DIFFER
+
+UNSURE_FOR = timedelta(seconds=10)
+"""How long after the engine failed to do something it is looked at often whether it did it all the same."""
+
+
+class SyncRows:
+    """Rows past the scope of any owner: never for what somebody asks for."""
+
+    def __init__(self, database: Database, tables: Tables, clock: Callable[[], datetime]) -> None:
+        self.database = database
+        self.row = tables.instance
+        self.clock = clock
+        self._installation = tables.installation
+
+    def synced(self, at: datetime) -> None:
+        """Note that all instances were compared with the engine, as it was at that moment."""
+        with self.database.transaction():
+            known = self._installation.synced_at
+            # A moment that has yet to come is of before the clock was put back.
+            older = known.is_null() | (known < at) | (known > self.clock() + CLOCKS_DIFFER)
+            self._installation.update(synced_at=at).where(older).execute()
+
+    def synced_at(self) -> datetime | None:
+        """Return when all instances were last compared with the engine; ``None`` before the first time."""
+        with self.database.reading():
+            at: datetime | None = self._installation.select(self._installation.synced_at).scalar()
+            return at
+
+    def answered(self, instance_id: str, until: datetime | None) -> None:
+        """Note until when a running bot is known to have answered, ``None`` if it does."""
+        with self.database.transaction():
+            self.row.update(unanswered_since=until).where(self.row.id == instance_id).execute()
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of instances with an unfinished operation, the oldest first."""
+        with self.database.reading():
+            unfinished = self.row.select(self.row.id).where(self.row.operation.is_null(False))
+            return [row.id for row in unfinished.order_by(self.row.created_at)]
+
+    def restless(self) -> list[str]:
+        """Return the ids of settled instances that something is expected of soon.
+
+        They have yet to answer for the first time, the time to bring them back has come, or the engine has just failed
+        to do something: it may have done it all the same.
+        """
+        now = self.clock()
+        lately = self.row.updated_at.between(now - UNSURE_FOR, now)
+        unsure = (self.row.reason == RuntimeFailure.code) & lately
+        # As in ``core/observing.py``: also after the clock was put back.
+        due = (self.row.retry_at <= now) | (self.row.retry_at > now + LONGEST_PAUSE)
+        soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | due | unsure
+        with self.database.reading():
+            return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
+
+    def rows(self, ids: Collection[str]) -> list[Any]:
+        """Return the rows of some instances, as far as there are any, the oldest first."""
+        with self.database.reading():
+            return list(self.row.select().where(self.row.id.in_(list(ids))).order_by(self.row.created_at))
+
+    def all_rows(self) -> list[Any]:
+        """Return all rows, deleted ones included."""
+        with self.database.reading():
+            return list(self.row.select().order_by(self.row.created_at))
