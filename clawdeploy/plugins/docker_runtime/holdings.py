@@ -16,8 +16,8 @@ WHOLE_SECOND = timedelta(seconds=1)
 
 
 def all_holdings(engine: Engine, installation: str, secrets: SecretFolder) -> list[Holding]:
-    """Return everything that carries both labels of this installation; its network is of no instance."""
-    found = [*_containers(engine, installation), *_volumes(engine, installation)]
+    """Return everything that carries both labels of this installation; its own network is of no instance."""
+    found = [*_containers(engine, installation), *_volumes(engine, installation), *_networks(engine, installation)]
     return [*found, *(Holding(each, "secret files", "", at) for each, at in secrets.written().items())]
 
 
@@ -36,6 +36,16 @@ def _volumes(engine: Engine, installation: str) -> Iterator[Holding]:
         for said in found["Volumes"] or ():
             if instance_id := labelled_instance(installation, said["Labels"]):
                 yield Holding(instance_id, "volume", one_line(said["Name"]), _volume_made_at(said))
+
+
+def _networks(engine: Engine, installation: str) -> Iterator[Holding]:
+    """Give the networks of single instances. No version makes any, but somebody may have."""
+    found = engine.ask(list, "/networks", label_filter({INSTALLATION_LABEL: installation}))
+    with not_understood():
+        for said in found:
+            if instance_id := labelled_instance(installation, said["Labels"]):
+                made_at = datetime.fromisoformat(said["Created"]).astimezone(UTC)
+                yield Holding(instance_id, "network", one_line(said["Name"]), made_at)
 
 
 def _volume_made_at(said: Mapping[str, Any]) -> datetime | None:

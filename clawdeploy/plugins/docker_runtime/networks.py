@@ -13,7 +13,7 @@ from urllib.parse import quote
 from clawdeploy.core.errors import NameTaken, RuntimeFailure
 from clawdeploy.plugins.docker_runtime.engine import ANSWER_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood
-from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, carries
+from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, carries, label_filter
 
 BRIDGE_PREFIX = "clawd"
 """What the names of the bridges on the host begin with, so that one firewall rule can be about all of them."""
@@ -79,6 +79,19 @@ def attach(engine: Engine, installation: str, network_id: str, container: Mappin
         body = {"Container": container["Id"]}
     if known not in ("", network_id):
         engine.call("POST", f"/networks/{network_id}/connect", body=body, timeout=WORK_SECONDS)
+
+
+def remove_all(engine: Engine, labels: Mapping[str, str]) -> None:
+    """Remove every network that carries all these labels."""
+    found = engine.ask(list, "/networks", label_filter(labels))
+    with not_understood():
+        ids = [str(each["Id"]) for each in found if carries(each["Labels"], labels)]
+    for each in ids:
+        try:
+            engine.call("DELETE", f"/networks/{each}", timeout=WORK_SECONDS)
+        except EngineRefusal as refused:
+            if refused.status != 404:
+                raise
 
 
 def _find(engine: Engine, installation: str) -> str | None:

@@ -135,6 +135,7 @@ class DockerRuntime:
         owner = Owner(self._installation, instance_id)
         self._secrets.remove(instance_id)
         volumes.remove_all(self._engine, owner)
+        networks.remove_all(self._engine, owner.labels)
 
     def observe(self, instance_id: str) -> Observation:
         """See ``Runtime.observe``."""

@@ -125,6 +125,7 @@ def test_an_engine_that_lists_too_much_is_not_believed(make_runtime: MakeRuntime
     script = engines.Script(
         {
             "GET /volumes": (200, {"Volumes": volumes}),
+            "GET /networks": (200, []),
             "GET /containers/json": (200, containers),
             "DELETE /volumes/ours": (204, b""),
         }

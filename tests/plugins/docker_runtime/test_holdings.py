@@ -136,6 +136,26 @@ def test_a_volume_of_ours_without_a_date_of_ours_has_the_engines(
 
 
 @pytest.mark.engine
+def test_a_network_of_an_instance_is_one_of_its_things_and_goes_with_them(
+    runtime: DockerRuntime, witness: docker.APIClient
+) -> None:
+    labels = {INSTALLATION_LABEL: runtime._installation, INSTANCE_LABEL: "lost"}
+    names = [f"clawdeploy-{runtime._installation[:12]}-{each}" for each in ("lost", "kept")]
+    for name, given in zip(names, (labels, {**labels, INSTALLATION_LABEL: "theirs"}), strict=True):
+        witness.create_network(name, labels=given)
+    try:
+        (held,) = runtime.holdings()
+        assert (held.instance_id, held.kind, held.name) == ("lost", "network", names[0])
+        assert held.made_at is not None
+        assert abs(held.made_at - datetime.now(UTC)) < timedelta(minutes=1)
+        runtime.discard("lost")
+        assert runtime.holdings() == []
+        assert [each["Name"] for each in witness.networks(names=[names[1]])] == [names[1]]
+    finally:
+        witness.remove_network(names[1])
+
+
+@pytest.mark.engine
 def test_of_two_containers_of_an_instance_the_one_with_its_name_is_the_one(
     stage: Stage, runtime: DockerRuntime, spec: ContainerSpec, make_by_hand: Make, witness: docker.APIClient
 ) -> None:
@@ -159,10 +179,11 @@ def test_of_two_containers_of_an_instance_the_one_with_its_name_is_the_one(
 
 
 def scripted_answers(containers: list[Any], volumes: list[Any]) -> engines.Script:
-    return engines.Script({"GET /containers/json": (200, containers), "GET /volumes": (200, {"Volumes": volumes})})
+    answers = {"/containers/json": containers, "/volumes": {"Volumes": volumes}, "/networks": []}
+    return engines.Script({f"GET {path}": (200, answer) for path, answer in answers.items()})
 
 
-def test_it_takes_two_requests_however_many_there_are(make_runtime: MakeRuntime) -> None:
+def test_it_takes_three_requests_however_many_there_are(make_runtime: MakeRuntime) -> None:
     labels = [{INSTALLATION_LABEL: "home", INSTANCE_LABEL: f"bot-{number}"} for number in range(500)]
     containers = [
         {"Id": "a" * 64, "Names": ["/x"], "State": "running", "Created": 1_790_000_000, "Labels": each}
@@ -175,7 +196,7 @@ def test_it_takes_two_requests_however_many_there_are(make_runtime: MakeRuntime)
     assert len(found) == 1000
     assert {each.made_at for each in found if each.kind == "volume"} == {datetime(2026, 1, 31, 11, 0, 1, tzinfo=UTC)}
     assert [asked.partition("?")[0] for asked in script.asked] == [
-        "GET /version", "GET /v1.41/containers/json", "GET /v1.41/volumes",
+        "GET /version", "GET /v1.41/containers/json", "GET /v1.41/volumes", "GET /v1.41/networks",
     ]  # fmt: skip
 
 
