@@ -117,6 +117,22 @@ def test_a_stopped_by_hand_that_was_seen_is_left_alone_when_the_engine_restarts(
     assert platform.instances.get(OWNER, instance_id).reason == "stopped_outside"
 
 
+def test_a_bot_that_its_owner_stopped_is_not_brought_back_although_somebody_had_started_it(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    container = platform.instances.stop(OWNER, instance_id).container_id or ""
+    spec = surroundings.memory.engine.containers[instance_id].spec
+    surroundings.memory.start(container, instance_id, spec)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "started_outside"
+    surroundings.memory.end_with_engine()
+    sync(platform)
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.operation) == (Status.STOPPED, None)
+    assert state(surroundings, instance_id) is ContainerState.EXITED
+
+
 def crash(surroundings: Surroundings, platform: Platform, instance_id: str, times: int = 3) -> None:
     surroundings.memory.loop(instance_id, times)
     sync(platform)
