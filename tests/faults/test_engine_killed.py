@@ -13,6 +13,7 @@ import pytest
 
 from clawdeploy.core.testing import eventually
 from tests.browser.sites import STANDIN_IMAGE
+from tests.faults.counting import Faults
 from tests.platforms import GOOD
 from tests.private_engine import PrivateEngine
 from tests.web.serving import Served
@@ -124,8 +125,8 @@ def test_what_ran_runs_again_in_any_order(fleet: Fleet) -> None:
 
 
 @pytest.mark.prove
-def test_twenty_times_out_of_twenty(fleet: Fleet, request: pytest.FixtureRequest, record_property: Any) -> None:
-    chance = random.Random(request.config.getoption("--seed"))
+def test_twenty_times_out_of_twenty(fleet: Fleet, faults: Faults, seed: int, record_property: Any) -> None:
+    chance = random.Random(seed)
     took = []
     for _ in range(20):
         order = chance.choice(ORDERS)
@@ -133,6 +134,8 @@ def test_twenty_times_out_of_twenty(fleet: Fleet, request: pytest.FixtureRequest
         began = time.monotonic()
         assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (order.__name__, fleet.seen(), fleet.statuses())
         took.append(round(time.monotonic() - began, 1))
+        faults.injected()
+        faults.tell(f"{order.__name__}: all is as wished after {took[-1]} s")
     record_property("recovered_after_seconds", took)
 
 
