@@ -13,7 +13,7 @@ from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
+from clawdeploy.core.contracts import Credentials, EngineInfo, Identity, Reception, Visit
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.database import Database
 from clawdeploy.core.deployments import Deployments
@@ -43,7 +43,7 @@ from clawdeploy.core.settings import (
     SIGN_IN_LIMIT,
     SYNC_SECONDS,
 )
-from clawdeploy.core.sign_in import identify
+from clawdeploy.core.sign_in import identify, in_use, receive
 from clawdeploy.core.spans import Spans
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.watch import Watch
@@ -82,7 +82,7 @@ class Platform:
         self.installation = installation
         self.credentials = StoredCredentials(database, models, clock)
         members = host.members(config, self.credentials, installation)
-        self._providers = members.auth_providers
+        self._providers, self.sign_in = in_use(members.auth_providers)
         runtime = chosen(members.runtimes, RUNTIME, config)
         self.engine_health = EngineHealth(runtime.ping, pace=pace)
         self._runtime = CircuitBreaker(runtime, self.engine_health)
@@ -90,7 +90,9 @@ class Platform:
         blueprints, channels = members.blueprints, members.channels
         chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
-        self.account = Account(self.credentials, members.account_sections, self.publish, clock)
+        asked = {"", *(provider.name for provider in self._providers)}
+        sections = {kind: section for kind, section in members.account_sections.items() if section.provider in asked}
+        self.account = Account(self.credentials, sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
         # Several hosts share one window, and so its time is the database's. Whoever passes a clock in wants that one.
@@ -128,6 +130,13 @@ class Platform:
         knows the caller.
         """
         return identify(self._providers, credentials)
+
+    def receive(self, visit: Visit) -> Reception | None:
+        """Ask the sign-in what becomes of a visit; ``None`` leaves it to :meth:`authenticate`.
+
+        Raises ``SignInUnavailable``, and what the sign-in raises on purpose.
+        """
+        return receive(self.sign_in, visit)
 
     def security_schemes(self) -> Mapping[str, Mapping[str, str]]:
         """Return how callers show who they are, as OpenAPI says it, by the name of the provider."""

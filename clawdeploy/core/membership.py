@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
-from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Route, Runtime
+from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Route, Runtime, SignIn
 from clawdeploy.core.errors import PluginError
 
 
@@ -44,6 +44,8 @@ def check_member(member: object, contract: type[Any]) -> None:
     missing += [f"{name}()" for name in methods if not callable(getattr(member, name, None))]
     if missing:
         raise PluginError(f"{what} lacks {', '.join(missing)}.")
+    if contract is AuthProvider and not isinstance(getattr(member, "sign_in", None), SignIn | None):
+        raise PluginError(f"{what} has a sign_in that is no SignIn.")
 
 
 def name_of(member: object, attribute: str = "name") -> str:

@@ -89,9 +89,10 @@ class _Server(BaseApplication):
             "threads": THREADS,
             "graceful_timeout": max(GRACE_SECONDS, self._config[WAIT_SECONDS] + ANSWERED_WITHIN),
             "keepalive": 15,
-            "limit_request_line": 4094,
+            # The most that there is: a sign-in may bring a signed answer in the address, or several tokens in cookies.
+            "limit_request_line": 8190,
             "limit_request_fields": 60,
-            "limit_request_field_size": 8190,
+            "limit_request_field_size": 16380,
             # Nothing that a client says about who it is or where it came from is believed.
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
