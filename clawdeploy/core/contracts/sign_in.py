@@ -33,7 +33,10 @@ class Reception:
 
 @dataclass(frozen=True)
 class Script:
-    """A script of a page, run in the order of the list when the page has arrived; ``attributes`` are further ones."""
+    """A script of a page, run in the order of the list when the page has arrived; ``attributes`` are further ones.
+
+    One that comes from elsewhere should have the attribute ``async``: nothing on the page then waits for it.
+    """
 
     address: str
     attributes: Mapping[str, str] = field(default_factory=dict)

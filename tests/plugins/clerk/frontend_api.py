@@ -5,10 +5,13 @@ It signs with real keys, which it can rotate. It can hang, fail, flood, drip and
 
 import base64
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -18,6 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 SESSION_CATEGORY = "cl_B7d4PD111AAA"
+GONE = "; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+SHIM = Path(__file__).with_name("clerk_shim.js")
+"""In place of clerk-js, which is not ours to ship: the same names, and what they do as far as pages can tell."""
 PATH_OF_KEYS = "/.well-known/jwks.json"
 ABSENT: Any = object()
 """Leaves a member out of a token."""
@@ -130,7 +136,8 @@ class FrontendApi:
         self.mood: Mood = "well"
         self.fetches: list[float] = []
         self.asked: list[str] = []
-        self.client: str | None = None
+        self.clients: dict[str, str] = {}
+        """Who is signed in, by the cookie of the browser."""
         self._released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
@@ -146,6 +153,10 @@ class FrontendApi:
     def hang(self) -> None:
         """Answer nothing until the server is closed."""
         self._released.wait(20)
+
+    def user_of(self, handler: BaseHTTPRequestHandler) -> str | None:
+        """Return who is signed in with the browser that asks."""
+        return self.clients.get(_cookie(handler, "__client"))
 
     def settings(self) -> dict[str, str]:
         """Return the settings of a server that uses this instance."""
@@ -171,6 +182,30 @@ def _handler_of(api: FrontendApi) -> type[BaseHTTPRequestHandler]:
                 _give_keys(self, api)
             elif path == "/v1/client/handshake":
                 _shake_hands(self, api, query)
+            elif path.startswith("/npm/@clerk/clerk-js@6/"):
+                answer(self, 200, SHIM.read_bytes(), Content_Type="text/javascript", Access_Control_Allow_Origin="*")
+            elif path.startswith("/npm/@clerk/ui@1/"):
+                ui = b"window.__internal_ClerkUICtor = class ClerkUI {};"
+                answer(self, 200, ui, Content_Type="text/javascript", Access_Control_Allow_Origin="*")
+            elif path == "/v1/client":
+                _say(self, {"user": api.user_of(self)})
+            else:
+                answer(self, 404, b"")
+
+        def do_POST(self) -> None:
+            api.asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            origin = self.headers.get("Origin") or ""
+            if self.path == "/v1/client/sign_ins":
+                name = secrets.token_hex(8)
+                api.clients[name] = "user_ann"
+                _say(self, {"user": "user_ann"}, Set_Cookie=f"__client={name}; Path=/; HttpOnly; SameSite=Lax")
+            elif self.path == "/v1/client/sessions/remove":
+                api.clients.pop(_cookie(self, "__client"), None)
+                _say(self, {"user": None})
+            elif self.path == "/v1/client/sessions/tokens":
+                user = api.user_of(self)
+                _say(self, {"jwt": api.instance.token(sub=user, azp=origin) if user else None})
             else:
                 answer(self, 404, b"")
 
@@ -217,16 +252,34 @@ def _drip(handler: BaseHTTPRequestHandler, body: bytes) -> None:
         return
 
 
+def _cookie(handler: BaseHTTPRequestHandler, name: str) -> str:
+    found = SimpleCookie(handler.headers.get("Cookie") or "").get(name)
+    return found.value if found else ""
+
+
+def _say(handler: BaseHTTPRequestHandler, members: Mapping[str, Any], **headers: str) -> None:
+    """Answer a script of the application's pages, which comes with its cookies."""
+    allowed = {"Access-Control-Allow-Origin": handler.headers.get("Origin") or "", **headers}
+    body = json.dumps(members).encode()
+    allowed |= {"Access-Control-Allow-Credentials": "true", "Content-Type": "application/json"}
+    answer(handler, 200, body, **allowed)
+
+
 def _shake_hands(handler: BaseHTTPRequestHandler, api: FrontendApi, query: Mapping[str, list[str]]) -> None:
-    """Lead back with the cookies of whoever is signed in, as a development instance does: in the address."""
-    back = query["redirect_url"][0]
-    uat = int(time.time()) if api.client else 0
-    token = api.instance.token(sub=api.client, iat=uat) if api.client else ""
-    ends = "" if api.client else "; Max-Age=0"
-    signed = api.instance.handshake(
-        f"__session={token}; Path=/; SameSite=Lax{ends}",
-        f"__client_uat={uat}; Path=/; SameSite=Lax",
-        "__clerk_db_jwt=dvb_1; Path=/; SameSite=Lax",
+    """Lead back with the cookies of whoever is signed in: in the address for a trial, else in a cookie of its own."""
+    back, user, now = query["redirect_url"][0], api.user_of(handler), int(time.time())
+    parts = urlsplit(back)
+    azp = f"{parts.scheme}://{parts.netloc}"
+    directives = (
+        f"__session={api.instance.token(sub=user, iat=now, azp=azp)}; Path=/; SameSite=Lax"
+        if user
+        else f"__session={GONE}",
+        f"__client_uat={now if user else 0}; Path=/; SameSite=Lax",
     )
-    joint = "&" if urlsplit(back).query else "?"
-    answer(handler, 307, b"", Location=f"{back}{joint}{urlencode({'__clerk_handshake': signed})}")
+    if api.instance.publishable_key.startswith("pk_test_"):
+        signed = api.instance.handshake(*directives, "__clerk_db_jwt=dvb_1; Path=/; SameSite=Lax")
+        joint = "&" if parts.query else "?"
+        answer(handler, 307, b"", Location=f"{back}{joint}{urlencode({'__clerk_handshake': signed})}")
+    else:
+        signed = api.instance.handshake(*directives, f"__clerk_handshake={GONE}")
+        answer(handler, 307, b"", Location=back, Set_Cookie=f"__clerk_handshake={signed}; Path=/; HttpOnly")
