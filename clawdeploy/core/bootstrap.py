@@ -16,6 +16,7 @@ from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import Credentials, EngineInfo, Identity, Reception, Visit
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.database import Database
+from clawdeploy.core.departure import remove_user
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
@@ -137,6 +138,14 @@ class Platform:
         Raises ``SignInUnavailable``, and what the sign-in raises on purpose.
         """
         return receive(self.sign_in, visit)
+
+    def remove_user(self, user_id: str, actor: str) -> None:
+        """End all credentials of a user, and delete all instances with their data and secrets.
+
+        Raises ``OperationInProgress`` when that has to be asked for again, because something else is going on with an
+        instance, and ``DatabaseUnavailable``.
+        """
+        remove_user(user_id, actor, self.instances, self.credentials, self.publish, self.clock)
 
     def security_schemes(self) -> Mapping[str, Mapping[str, str]]:
         """Return how callers show who they are, as OpenAPI says it, by the name of the provider."""

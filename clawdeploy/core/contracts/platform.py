@@ -42,6 +42,12 @@ class Platform(Protocol):
     def publish(self, event: Event) -> None:
         """Tell observers what has happened; call it after the change was stored."""
 
+    def remove_user(self, user_id: str, actor: str) -> None:
+        """End all credentials of a user, and delete all instances with their data and secrets.
+
+        Raises ``OperationInProgress`` when it has to be called again, and ``DatabaseUnavailable``.
+        """
+
 
 class Opener(Protocol):
     """What a command finds in ``click.Context.obj``: settings and platform, opened when first asked for.

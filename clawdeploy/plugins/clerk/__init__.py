@@ -1,6 +1,7 @@
 """Sign-in with Clerk, for a hosted copy: whoever has a session of a Clerk instance is signed in here."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,13 @@ from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import AuthProvider, Platform, Route, SignIn
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.plugins.clerk.settings import SETTINGS, ClerkSettings, read
+
+
+@dataclass(frozen=True)
+class ClerkSignIn(SignIn):
+    """The way to sign in with Clerk; ``prepare`` gets it ready for the first person."""
+
+    prepare: Callable[[], None] = lambda: None
 
 
 @hookimpl
@@ -30,8 +38,20 @@ def register_routes(platform: Platform) -> Iterable[Route]:
     if settings is None:
         return []
     from clawdeploy.plugins.clerk.pages import ADDRESS, SignInScript
+    from clawdeploy.plugins.clerk.webhook import ADDRESS as HOOK
+    from clawdeploy.plugins.clerk.webhook import Webhook
 
-    return [Route(ADDRESS, SignInScript(), access="public")]
+    routes = [Route(ADDRESS, SignInScript(), access="public")]
+    if settings.webhook_secret:
+        routes.append(Route(HOOK, Webhook(platform, settings.webhook_secret), access="public"))
+    return routes
+
+
+@hookimpl
+def startup(platform: Platform) -> None:
+    """Have the keys fetched in the background, so that nobody waits for them."""
+    if isinstance(platform.sign_in, ClerkSignIn):
+        platform.sign_in.prepare()
 
 
 def _sessions(settings: ClerkSettings) -> AuthProvider:
@@ -43,7 +63,11 @@ def _sessions(settings: ClerkSettings) -> AuthProvider:
     from clawdeploy.plugins.clerk.pages import scripts, sources
 
     keys = GivenKey(settings.jwt_key) if settings.jwt_key else PublishedKeys(partial(fetch, settings.frontend_api))
-    sign_in = SignIn(
-        scripts=scripts(settings), sources=sources(settings), receive=Handshakes(settings, keys).receive, returns=True
+    sign_in = ClerkSignIn(
+        scripts=scripts(settings),
+        sources=sources(settings),
+        receive=Handshakes(settings, keys).receive,
+        returns=True,
+        prepare=keys.prepare,
     )
     return ClerkSessions(settings, keys, sign_in)

@@ -97,7 +97,7 @@ WEBHOOK_SECRET: Setting[Secret | None] = Setting(
     "CLERK_WEBHOOK_SIGNING_SECRET",
     signing_secret,
     None,
-    "Signing secret of a webhook endpoint at `/clerk/webhook`: when a user is deleted at Clerk, so are that user's "
+    "Signing secret of a webhook endpoint at `/api/clerk/webhook`: when a user is deleted at Clerk, so are that user's "
     "bots, secrets and API tokens. Without it there is no such address.",
     secret=True,
 )

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -14,7 +15,7 @@ from clawdeploy.plugins.clerk.identities import ClerkSessions
 from clawdeploy.plugins.clerk.jwks import FetchFailed, fetch
 from clawdeploy.plugins.clerk.keys import MOST_WAITING, PublishedKeys
 from tests.plugins.clerk.frontend_api import FrontendApi, Instance, Mood, jwk, new_key
-from tests.plugins.clerk.surroundings import given, serving
+from tests.plugins.clerk.surroundings import given, platform_with, serving
 
 HOUR = 3600.0
 FIRST, KEY = new_key(), new_key()
@@ -247,12 +248,13 @@ def test_a_failed_fetch_says_why(api: FrontendApi) -> None:
         fetch(api.origin)
 
 
-def test_they_are_fetched_before_anybody_comes(provider: ClerkSessions, api: FrontendApi) -> None:
-    provider._keys.prepare()
-    assert settled(provider)
-    assert len(api.fetches) == 1
-    assert enters(provider, api.instance.token())
-    assert len(api.fetches) == 1
+def test_they_are_fetched_before_anybody_comes(api: FrontendApi, tmp_path: Path) -> None:
+    with platform_with(tmp_path, api.settings()) as platform:
+        assert api.fetches == [], "commands do not need them"
+        platform.host.startup(platform)
+        assert eventually(lambda: len(api.fetches) == 1, within=10)
+        assert platform.authenticate(Credentials({"authorization": f"Bearer {api.instance.token()}"}, {}))
+        assert len(api.fetches) == 1
 
 
 @pytest.mark.parametrize(
