@@ -19,9 +19,17 @@ SKEW_SECONDS = 5
 ALGORITHM = "RS256"
 # Clerk signs tokens of several classes with one key. The second of these is the sign of instances that tell no class.
 SESSION_CATEGORIES = ("cl_B7d4PD111AAA", "cl_I7d4PD111III")
+SIGNATURES = jwt.PyJWS(algorithms=[ALGORITHM])
 FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 USER = re.compile(r"user_[A-Za-z0-9_-]{1,95}")
 VERSIONS = (1, 2)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+JSON = json.JSONDecoder(parse_constant=_refuse)
 
 
 class Flaw(Enum):
@@ -123,7 +131,7 @@ def _signed(token: str, kid: str | None, keys: Keys) -> bytes:
 
 
 def _verified(token: str, key: RSAPublicKey) -> bytes:
-    payload: bytes = jwt.PyJWS(algorithms=[ALGORITHM]).decode(token, key, algorithms=[ALGORITHM])
+    payload: bytes = SIGNATURES.decode(token, key, algorithms=[ALGORITHM])
     return payload
 
 
@@ -139,16 +147,12 @@ def _decoded(part: str) -> bytes:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text.decode("utf-8"), parse_constant=_refuse)
+        found = JSON.decode(text.decode("utf-8"))
     except (ValueError, RecursionError):
         raise BadToken from None
     _must(isinstance(found, dict))
     members: dict[str, Any] = found
     return members
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> int:
