@@ -136,6 +136,8 @@ class FrontendApi:
         self.mood: Mood = "well"
         self.fetches: list[float] = []
         self.asked: list[str] = []
+        self.person = "user_ann"
+        """Who signs in next."""
         self.clients: dict[str, str] = {}
         """Who is signed in, by the cookie of the browser."""
         self._released = threading.Event()
@@ -198,8 +200,8 @@ def _handler_of(api: FrontendApi) -> type[BaseHTTPRequestHandler]:
             origin = self.headers.get("Origin") or ""
             if self.path == "/v1/client/sign_ins":
                 name = secrets.token_hex(8)
-                api.clients[name] = "user_ann"
-                _say(self, {"user": "user_ann"}, Set_Cookie=f"__client={name}; Path=/; HttpOnly; SameSite=Lax")
+                api.clients[name] = api.person
+                _say(self, {"user": api.person}, Set_Cookie=f"__client={name}; Path=/; HttpOnly; SameSite=Lax")
             elif self.path == "/v1/client/sessions/remove":
                 api.clients.pop(_cookie(self, "__client"), None)
                 _say(self, {"user": None})

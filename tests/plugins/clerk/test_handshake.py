@@ -8,12 +8,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from click.testing import CliRunner
 from webtest import TestApp, TestResponse
 
 from clawdeploy.plugins.clerk.publishable_key import publishable_key
+from clawdeploy.plugins.local_auth.commands import sign_in
 from clawdeploy.web.app import create_app
 from tests.plugins.clerk.frontend_api import ABSENT, Instance, public_pem
 from tests.plugins.clerk.surroundings import platform_with
+from tests.plugins.surroundings import OpenedAlready
 
 LIVE = Instance()
 TRIAL = Instance("brave-fox-12.clerk.accounts.dev", live=False, origin="http://127.0.0.1:8080")
@@ -355,3 +358,74 @@ def test_clerk_is_the_only_sign_in(live: Browser) -> None:
     assert live.visit(path=f"/sign-in/{link.reveal()}").status_int == 404
     assert "session" not in platform.account.sections
     assert "api_token" in platform.account.sections
+
+
+def test_the_command_line_makes_no_links(live: Browser) -> None:
+    made = CliRunner().invoke(sign_in, ["ann"], obj=OpenedAlready(live.platform))
+    assert made.exit_code == 1
+    assert "in another way" in made.output
+
+
+def test_of_repeated_cookies_the_first_counts(live: Browser) -> None:
+    good, bad = session(LIVE), session(LIVE, age=600)
+    for cookies, status in (((good, bad), 200), ((bad, good), 401)):
+        answer = live.app.get("/api/instances", headers={"Cookie": "; ".join(cookies)}, status="*")
+        assert answer.status_int == status
+
+
+@pytest.mark.parametrize("query", ["__session={}", "token={}", "access_token={}", "__clerk_handshake={}"])
+def test_no_parameter_is_a_token(live: Browser, query: str) -> None:
+    for path in ("/dashboard", "/api/channels"):
+        answer = live.visit(path=f"{path}?{query.format(LIVE.token())}")
+        assert answer.status_int in (303, 401)
+
+
+# -- what pages allow ------------------------------------------------------------------------------------------------
+
+
+def policy(answer: TestResponse) -> dict[str, set[str]]:
+    parts = (part.split() for part in answer.headers["Content-Security-Policy"].split(";"))
+    return {name: set(sources) for name, *sources in parts}
+
+
+def test_pages_allow_what_clerk_needs_and_no_more(live: Browser) -> None:
+    """As Clerk's document on the Content-Security-Policy has it, for an application that loads nothing else."""
+    own = policy(live.app.get("/api/health"))
+    captcha, protection = "https://challenges.cloudflare.com", "https://*.protect.clerk.com"
+    opened = {
+        **own,
+        "script-src": {"'self'", LIVE.issuer, captcha, protection},
+        "connect-src": {"'self'", LIVE.issuer, f"{protection}:*"},
+        "img-src": {"'self'", "https://img.clerk.com"},
+        "style-src": {"'self'", "'unsafe-inline'"},
+        "worker-src": {"'self'", "blob:"},
+        "frame-src": {captcha, protection},
+    }
+    assert policy(live.visit(path="/")) == opened
+    assert policy(live.visit(session(LIVE), "__client_uat=1")) == opened
+    assert policy(live.visit(path="/nowhere")) == own
+    assert policy(live.app.get("/static/app.js")) == own
+
+
+def test_pages_load_clerks_scripts_from_the_frontend_api(live: Browser) -> None:
+    for answer in (live.visit(path="/"), live.visit(session(LIVE), "__client_uat=1")):
+        found = re.findall(r'<script src="([^"]+)"', answer.text)
+        packages = f"{LIVE.issuer}/npm/@clerk"
+        assert found[-3:-1] == [f"{packages}/ui@1/dist/ui.browser.js", f"{packages}/clerk-js@6/dist/clerk.browser.js"]
+        assert f'data-clerk-publishable-key="{LIVE.publishable_key}"' in answer.text
+        script = live.app.get(found[-1])
+        assert script.content_type == "text/javascript"
+        assert script.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert live.app.get("/clerk/sign-in.js").headers["Cache-Control"] == "no-cache"
+
+
+def test_without_clerk_there_is_nothing_of_it(tmp_path: Path) -> None:
+    with platform_with(tmp_path, {}) as platform:
+        app = TestApp(create_app(platform))
+        answer = app.get("/", headers=PAGE)
+        assert "clerk" not in answer.text.lower()
+        assert "unsafe-inline" not in answer.headers["Content-Security-Policy"]
+        assert policy(answer) == policy(app.get("/api/health"))
+        app.get("/clerk/sign-in.js", status=404)
+        app.post("/api/clerk/webhook", status=404)
+        assert app.get("/dashboard", headers=PAGE).headers["Location"].removeprefix("http://localhost") == "/"
