@@ -229,7 +229,7 @@ def _give_keys(handler: BaseHTTPRequestHandler, api: FrontendApi) -> None:
         "well": lambda: answer(handler, 200, good, Content_Type="application/json"),
         "fails": lambda: answer(handler, 500, b"{}"),
         "hangs": api.hang,
-        "floods": lambda: answer(handler, 200, good[:-1] + b" " * 70_000 + b"}"),
+        "floods": lambda: answer(handler, 200, good + b" " * 70_000),
         "drips": lambda: _drip(handler, good),
         "redirects": lambda: answer(handler, 302, good, Location=f"{api.origin}{PATH_OF_KEYS}?again"),
         "lies": lambda: answer(handler, 200, b"<html>"),

@@ -14,6 +14,7 @@ from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.clerk.identities import ClerkSessions
 from clawdeploy.plugins.clerk.jwks import FetchFailed, fetch
 from clawdeploy.plugins.clerk.keys import MOST_WAITING, PublishedKeys
+from clawdeploy.web.server import THREADS
 from tests.plugins.clerk.frontend_api import FrontendApi, Instance, Mood, jwk, new_key
 from tests.plugins.clerk.surroundings import given, platform_with, serving
 
@@ -247,12 +248,19 @@ def test_a_fetch_ends_in_time() -> None:
     assert all(2.5 < seconds < 6 for seconds in took.values()), took
 
 
-def test_who_is_first_waits_two_seconds_at_most(provider: ClerkSessions, api: FrontendApi) -> None:
-    api.mood = "hangs"
+def test_who_is_first_waits_two_seconds_at_most() -> None:
+    """However long a fetch takes, as one does that has to look up a host which nobody knows."""
+    ended = threading.Event()
+    keys = PublishedKeys(lambda: {"x": KEY.public_key()} if ended.wait(30) else {})
     began = time.monotonic()
     with pytest.raises(SignInUnavailable):
-        enters(provider, api.instance.token())
-    assert 1.5 < time.monotonic() - began < 3.5
+        keys.key("x")
+    assert 1.5 < time.monotonic() - began < 5
+    ended.set()
+
+
+def test_at_most_half_of_the_threads_wait() -> None:
+    assert MOST_WAITING <= THREADS // 2
 
 
 def test_a_failed_fetch_says_why(api: FrontendApi) -> None:

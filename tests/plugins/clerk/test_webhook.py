@@ -150,6 +150,12 @@ def test_the_signature_is_that_of_this_body(untouched: Place) -> None:
     assert untouched.has("user_bob") == (1, 1)
 
 
+def test_a_signature_of_another_kind_is_none(untouched: Place) -> None:
+    body, moment = json.dumps(ANN).encode(), str(int(time.time()))
+    other = signature(body, "msg_1", moment).replace("v1,", "v2,")
+    assert untouched.send(svix_signature=other, svix_timestamp=moment).status_int == 401
+
+
 def test_a_signature_may_come_with_those_of_older_secrets(place: Place) -> None:
     body = json.dumps(ANN).encode()
     moment = str(int(time.time()))
