@@ -4,7 +4,6 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from clawdeploy.core.account import Account
 from clawdeploy.core.background import USUAL, Pace, in_background
@@ -12,7 +11,7 @@ from clawdeploy.core.catalog import Catalog
 from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.cleanup import Cleanup
-from clawdeploy.core.config import Config, Setting
+from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Credentials, EngineInfo, Identity, Reception, Visit
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.database import Database
@@ -26,7 +25,7 @@ from clawdeploy.core.instances import Instances
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.leftovers import Leftovers
 from clawdeploy.core.lifecycle import Lifecycle
-from clawdeploy.core.membership import OfferedRoute
+from clawdeploy.core.membership import OfferedRoute, chosen
 from clawdeploy.core.models import tables
 from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
@@ -48,8 +47,6 @@ from clawdeploy.core.sign_in import identify, in_use, receive
 from clawdeploy.core.spans import Spans
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.watch import Watch
-
-T = TypeVar("T")
 
 BEARER = {"type": "http", "scheme": "bearer"}
 """What callers send to an auth provider that says nothing about it."""
@@ -232,15 +229,6 @@ def open_existing(config: Config, host: PluginHost, *, clock: Callable[[], datet
         raise
     database.close()
     return None
-
-
-def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:
-    """Return the member that a setting names; raises ``ConfigurationError`` saying which there are."""
-    name = config[setting]
-    if name not in members:
-        offered = ", ".join(sorted(members)) or "none"
-        raise ConfigurationError(f"{setting.name}={name!r} is not installed. There is: {offered}.")
-    return members[name]
 
 
 def _make_folder(config: Config) -> None:

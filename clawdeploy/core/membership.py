@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Route, Runtime, SignIn
-from clawdeploy.core.errors import PluginError
+from clawdeploy.core.errors import ConfigurationError, PluginError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,15 @@ def name_of(member: object, attribute: str = "name") -> str:
     if not isinstance(name, str) or not name:
         raise PluginError(f"The {attribute} of a {type(member).__name__} must be a text, not {name!r}.")
     return name
+
+
+def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:
+    """Return the member that a setting names; raises ``ConfigurationError`` saying which there are."""
+    name = config[setting]
+    if name not in members:
+        offered = ", ".join(sorted(members)) or "none"
+        raise ConfigurationError(f"{setting.name}={name!r} is not installed. There is: {offered}.")
+    return members[name]
 
 
 def _name(member: object) -> str:

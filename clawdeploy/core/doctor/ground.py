@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from clawdeploy.core.bootstrap import chosen
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.doctor.asking import Build
+from clawdeploy.core.membership import chosen
 from clawdeploy.core.models import tables
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.settings import BLUEPRINT, DATA_DIR, DATABASE_URL, RUNTIME

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from clawdeploy.core.bootstrap import chosen
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeUnavailable
 from clawdeploy.core.leftovers import Leftover, Leftovers
+from clawdeploy.core.membership import chosen
 from clawdeploy.core.settings import CLEANUP_GRACE_SECONDS, RUNTIME
 from clawdeploy.core.spans import Spans
 

@@ -166,6 +166,18 @@ def test_forged_signatures_cause_one_fetch_a_minute(provider: ClerkSessions, api
     assert len(api.fetches) == 3
 
 
+@pytest.mark.parametrize(
+    "header",
+    [{"alg": "RS512"}, {"typ": "x"}, {"cat": "cl_B7d4PD222AAA"}, {"crit": ["exp"]}],
+    ids=lambda one: next(iter(one)),
+)
+def test_what_is_refused_anyway_causes_no_fetch(
+    provider: ClerkSessions, api: FrontendApi, header: dict[str, object]
+) -> None:
+    assert not enters(provider, api.instance.token(header={"kid": "ins_x", **header}))
+    assert api.fetches == []
+
+
 def test_failed_attempts_count(provider: ClerkSessions, api: FrontendApi, clock: Clock) -> None:
     assert enters(provider, api.instance.token())
     api.mood = "fails"
