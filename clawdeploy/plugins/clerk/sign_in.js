@@ -78,8 +78,9 @@ async function welcome(place) {
     return say(place, "Signing in does not work right now.", "Try again", location.pathname + location.search);
   }
   if (!clerk.user) {
-    const redirects = { forceRedirectUrl: next || "/dashboard", signUpForceRedirectUrl: next || "/dashboard" };
-    return clerk.mountSignIn(place, redirects);
+    const then = next || "/dashboard";
+    // Whoever is new signs up on the way.
+    return clerk.mountSignIn(place, { withSignUp: true, forceRedirectUrl: then, signUpForceRedirectUrl: then });
   }
   if (!next) return say(place, "You are signed in.", "Go to your bots", "/dashboard");
   if (!mayReturn() || !(await hasToken({ skipCache: true }))) {

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
+from openapi_spec_validator import validate
 from webtest import TestApp, TestResponse
 
 from clawdeploy.plugins.clerk.publishable_key import publishable_key
@@ -429,3 +430,14 @@ def test_without_clerk_there_is_nothing_of_it(tmp_path: Path) -> None:
         app.get("/clerk/sign-in.js", status=404)
         app.post("/api/clerk/webhook", status=404)
         assert app.get("/dashboard", headers=PAGE).headers["Location"].removeprefix("http://localhost") == "/"
+
+
+def test_the_api_document_is_one_with_clerk_too(live: Browser) -> None:
+    document = live.app.get("/api/openapi.json").json
+    validate(document)
+    assert document["components"]["securitySchemes"]["clerk"] == {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+    }
+    assert "local" not in document["components"]["securitySchemes"]
