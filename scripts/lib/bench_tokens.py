@@ -31,7 +31,7 @@ def main(rounds: int) -> None:
     """Measure a token in the header, and one in each of the two pairs of cookies that browsers send."""
     instance = Instance()
     settings = given(instance)
-    keys = PublishedKeys(lambda: {instance.kid: instance.key.public_key()})
+    keys = PublishedKeys(lambda _: {instance.kid: instance.key.public_key()})
     sessions = ClerkSessions(settings, keys, SignIn())
     token, key = instance.token(), instance.key.public_key()
     signed, _, last = token.rpartition(".")

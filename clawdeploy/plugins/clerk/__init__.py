@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import AuthProvider, Platform, Route, SignIn
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.settings import DATA_DIR
 from clawdeploy.plugins.clerk.settings import SETTINGS, ClerkSettings, read
 
 
@@ -28,7 +29,7 @@ def register_settings() -> Iterable[Setting[Any]]:
 def register_auth_providers(config: Config) -> Iterable[AuthProvider]:
     """Offer Clerk's sessions, if they are wanted."""
     settings = read(config)
-    return [] if settings is None else [_sessions(settings)]
+    return [] if settings is None else [_sessions(settings, config[DATA_DIR])]
 
 
 @hookimpl
@@ -54,15 +55,16 @@ def startup(platform: Platform) -> None:
         platform.sign_in.prepare()
 
 
-def _sessions(settings: ClerkSettings) -> AuthProvider:
+def _sessions(settings: ClerkSettings, folder: Path) -> AuthProvider:
     # What checks signatures is loaded only where Clerk is used.
     from clawdeploy.plugins.clerk.handshake import Handshakes
     from clawdeploy.plugins.clerk.identities import ClerkSessions
-    from clawdeploy.plugins.clerk.jwks import fetch
     from clawdeploy.plugins.clerk.keys import GivenKey, PublishedKeys
     from clawdeploy.plugins.clerk.pages import scripts, sources
+    from clawdeploy.plugins.clerk.shared_keys import SharedKeys
 
-    keys = GivenKey(settings.jwt_key) if settings.jwt_key else PublishedKeys(partial(fetch, settings.frontend_api))
+    shared = SharedKeys(settings.frontend_api, folder)
+    keys = GivenKey(settings.jwt_key) if settings.jwt_key else PublishedKeys(shared.fetch)
     sign_in = ClerkSignIn(
         scripts=scripts(settings),
         sources=sources(settings),

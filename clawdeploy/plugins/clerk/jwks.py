@@ -39,7 +39,7 @@ def fetch(origin: str) -> dict[str, RSAPublicKey]:
     except (ValueError, RecursionError):
         raise FetchFailed("the answer is no JSON") from None
     keys: dict[str, RSAPublicKey] = {}
-    for kid, key in _usable(document):
+    for kid, key in usable(document):
         keys.setdefault(kid, key)
     if not keys:
         raise FetchFailed(f"the answer holds no RSA key of {LEAST_BITS} bits for signatures")
@@ -88,7 +88,8 @@ def _cut(opened: socket.socket) -> None:
         return
 
 
-def _usable(document: Any) -> Iterator[tuple[str, RSAPublicKey]]:
+def usable(document: Any) -> Iterator[tuple[str, RSAPublicKey]]:
+    """Yield the keys of a published document that signatures can be checked with, with their names."""
     members = document.get("keys") if isinstance(document, dict) else None
     for jwk in members if isinstance(members, list) else []:
         if not isinstance(jwk, dict) or jwk.get("kty") != "RSA" or jwk.get("use", "sig") != "sig":

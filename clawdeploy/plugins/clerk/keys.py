@@ -68,10 +68,13 @@ class GivenKey:
 
 
 class PublishedKeys:
-    """Keys as a Frontend API publishes them; ``fetch`` returns them by name, or raises ``FetchFailed``."""
+    """Keys as a Frontend API publishes them.
+
+    ``fetch`` returns them by name, or raises ``FetchFailed``; it is told whether a token was refused for want of them.
+    """
 
     def __init__(
-        self, fetch: Callable[[], Mapping[str, RSAPublicKey]], clock: Callable[[], float] = time.monotonic
+        self, fetch: Callable[[bool], Mapping[str, RSAPublicKey]], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._fetch = fetch
         self._clock = clock
@@ -143,22 +146,22 @@ class PublishedKeys:
         if now - self._forced_at < PAUSE_SECONDS:
             return None
         self._forced_at = now
-        return self._begin()
+        return self._begin(forced=True)
 
-    def _begin(self) -> "Future[None]":
+    def _begin(self, *, forced: bool = False) -> "Future[None]":
         """Begin a fetch, or return the one that is under way."""
         if self._flight is None:
             flight: Future[None] = Future()
             self._attempted_at = self._clock()
-            Thread(target=self._run, args=(flight,), name="clerk-keys", daemon=True).start()
+            Thread(target=self._run, args=(flight, forced), name="clerk-keys", daemon=True).start()
             self._flight = flight
         return self._flight
 
-    def _run(self, flight: "Future[None]") -> None:
+    def _run(self, flight: "Future[None]", forced: bool) -> None:
         keys: Mapping[str, RSAPublicKey] = {}
         why = ""
         try:
-            keys = self._fetch()
+            keys = self._fetch(forced)
         except FetchFailed as failure:
             why = str(failure)
         except Exception as error:

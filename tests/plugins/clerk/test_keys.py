@@ -50,7 +50,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def provider(api: FrontendApi, clock: Clock) -> ClerkSessions:
-    keys = PublishedKeys(lambda: fetch(api.origin), clock)
+    keys = PublishedKeys(lambda _: fetch(api.origin), clock)
     return ClerkSessions(given(api.instance), keys, SignIn())
 
 
@@ -263,7 +263,7 @@ def test_a_fetch_ends_in_time() -> None:
 def test_who_is_first_waits_two_seconds_at_most() -> None:
     """However long a fetch takes, as one does that has to look up a host which nobody knows."""
     ended = threading.Event()
-    keys = PublishedKeys(lambda: {"x": KEY.public_key()} if ended.wait(30) else {})
+    keys = PublishedKeys(lambda _: {"x": KEY.public_key()} if ended.wait(30) else {})
     began = time.monotonic()
     with pytest.raises(SignInUnavailable):
         keys.key("x")

@@ -258,7 +258,7 @@ CASES = (
 def published() -> ClerkSessions:
     """Return the provider on keys that are fetched from the real server of the tests."""
     with serving(CLERK) as api:
-        keys = PublishedKeys(lambda: fetch(api.origin))
+        keys = PublishedKeys(lambda _: fetch(api.origin))
         provider = ClerkSessions(given(CLERK, **PARTIES), keys, SignIn())
         assert said(provider, CLERK.token()) is not None
     return provider
@@ -276,7 +276,7 @@ def said(provider: ClerkSessions, token: str, *, cookie: bool = False) -> Identi
 @pytest.fixture(scope="module")
 def provider() -> ClerkSessions:
     """The provider, with an answer for unknown keys at hand: none are fetched."""
-    keys = PublishedKeys(lambda: {CLERK.kid: CLERK.key.public_key()})
+    keys = PublishedKeys(lambda _: {CLERK.kid: CLERK.key.public_key()})
     return ClerkSessions(given(CLERK, **PARTIES), keys, SignIn())
 
 
@@ -331,7 +331,7 @@ def test_a_key_that_is_too_short_is_none() -> None:
     with serving(Instance()) as api:
         api.instance.key = short
         api.instance.published = [jwk(short, "ins_1")]
-        provider = ClerkSessions(given(CLERK), PublishedKeys(lambda: fetch(api.origin)), SignIn())
+        provider = ClerkSessions(given(CLERK), PublishedKeys(lambda _: fetch(api.origin)), SignIn())
         with pytest.raises(Exception, match="cannot be fetched"):
             said(provider, api.instance.token())
 
