@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clawdeploy.plugins.clerk.publishable_key import PublishableKey
+from clawdeploy.plugins.clerk.settings import ClerkSettings
 from clawdeploy.plugins.clerk.tokens import peek
 
 SESSION = "__session"
@@ -38,12 +38,13 @@ class ClerkCookies:
     suffixed: bool
 
 
-def read_cookies(cookies: Mapping[str, str], key: PublishableKey, now: float) -> ClerkCookies:
+def read_cookies(cookies: Mapping[str, str], settings: ClerkSettings, now: float) -> ClerkCookies:
     """Read the cookies that count for an instance."""
-    suffixed = uses_suffix(cookies, key, now)
+    suffix = settings.key.suffix
+    suffixed = uses_suffix(cookies, settings, now)
 
     def of(name: str) -> str:
-        return cookies.get(f"{name}_{key.suffix}" if suffixed else name, "")
+        return cookies.get(f"{name}_{suffix}" if suffixed else name, "")
 
     return ClerkCookies(
         token=of(SESSION),
@@ -56,15 +57,16 @@ def read_cookies(cookies: Mapping[str, str], key: PublishableKey, now: float) ->
     )
 
 
-def uses_suffix(cookies: Mapping[str, str], key: PublishableKey, now: float) -> bool:
+def uses_suffix(cookies: Mapping[str, str], settings: ClerkSettings, now: float) -> bool:
     """Say whether the cookies with the instance's suffix count, not the plain ones; ``now`` is seconds since 1970."""
+    key = settings.key
     plain_uat, uat = cookies.get(CLIENT_UAT, ""), cookies.get(f"{CLIENT_UAT}_{key.suffix}", "")
     plain_token, token = cookies.get(SESSION, ""), cookies.get(f"{SESSION}_{key.suffix}", "")
     plain_claims, claims = peek(plain_token), peek(token)
     if plain_token and not plain_claims.get("iss"):
         # A damaged token is looked at, and refused.
         return False
-    if plain_token and not _belongs(plain_claims, key):
+    if plain_token and not _belongs(plain_claims, settings):
         return True
     if not uat and not token:
         return False
@@ -80,9 +82,13 @@ def uses_suffix(cookies: Mapping[str, str], key: PublishableKey, now: float) -> 
     return uat != ""
 
 
-def _belongs(claims: Mapping[str, Any], key: PublishableKey) -> bool:
+def _belongs(claims: Mapping[str, Any], settings: ClerkSettings) -> bool:
     issuer = claims.get("iss")
-    return isinstance(issuer, str) and re.sub("https?://", "", issuer, flags=re.IGNORECASE) == key.host
+    return isinstance(issuer, str) and _host(issuer) in {_host(one) for one in settings.issuers}
+
+
+def _host(issuer: str) -> str:
+    return re.sub("https?://", "", issuer, flags=re.IGNORECASE)
 
 
 def _when(claims: Mapping[str, Any], name: str) -> float:

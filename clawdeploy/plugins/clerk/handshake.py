@@ -65,7 +65,7 @@ class Handshakes:
         Raises ``SignInUnavailable`` when there is no key to check a token with.
         """
         query = list(_parameters(visit.target))
-        cookies = read_cookies(visit.credentials.cookies, self._settings.key, self._clock())
+        cookies = read_cookies(visit.credentials.cookies, self._settings, self._clock())
         bearer = bearer_of(visit.credentials)
         if bearer is not None:
             return self._judge(visit, bearer, cookies) if has_form(bearer) else None
@@ -155,7 +155,8 @@ class Handshakes:
     def _is_current(self, claims: Mapping[str, Any]) -> bool:
         """Judge what a handshake says of itself; Clerk's own libraries ask for none of it."""
         ends = claims.get("exp", float("inf"))
-        own = claims.get("iss", self._settings.key.issuer) == self._settings.key.issuer
+        issuer = claims.get("iss", self._settings.key.issuer)
+        own = isinstance(issuer, str) and issuer in self._settings.issuers
         return own and isinstance(ends, int | float) and ends > self._clock() - SKEW_SECONDS
 
     def _allowed(self, directive: object) -> tuple[str, str, str] | None:

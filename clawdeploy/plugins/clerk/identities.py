@@ -50,7 +50,7 @@ class ClerkSessions:
             raise InvalidCredentials(f"The session token was refused. {bad.flaw.value}") from None
 
     def _by_cookie(self, credentials: Credentials) -> Identity | None:
-        cookies = read_cookies(credentials.cookies, self._settings.key, self._clock())
+        cookies = read_cookies(credentials.cookies, self._settings, self._clock())
         if not cookies.token:
             return None
         try:

@@ -128,6 +128,11 @@ class ClerkSettings:
     ui_version: str
     webhook_secret: Secret | None
 
+    @property
+    def issuers(self) -> frozenset[str]:
+        """Who may have issued a token: one, unless the Frontend API is reached elsewhere, which is so in tests only."""
+        return frozenset((self.key.issuer, self.frontend_api))
+
 
 def read(config: Config) -> ClerkSettings | None:
     """Return the settings, ``None`` when Clerk is not used; raises ``ConfigurationError`` for what cannot be."""

@@ -81,7 +81,7 @@ def session_of(token: str, settings: ClerkSettings, keys: Keys, now: float) -> S
     """
     claims = signed_claims(token, keys)
     user, session, version, status = (claims.get(name) for name in ("sub", "sid", "v", "sts"))
-    _must(claims.get("iss") == settings.key.issuer)
+    _must(isinstance(claims.get("iss"), str) and claims["iss"] in settings.issuers)
     _must(isinstance(claims.get("azp"), str) and claims["azp"] in settings.parties)
     _must(isinstance(user, str) and USER.fullmatch(user) is not None)
     _must(isinstance(session, str) and session != "")

@@ -60,7 +60,7 @@ def named(instance: Instance, **cookies: str) -> dict[str, str]:
 )  # fmt: skip
 def test_plain_or_own_cookies_of_a_live_instance(says: str, cookies: dict[str, str], suffixed: bool) -> None:
     assert says
-    assert uses_suffix(named(CLERK, **cookies), publishable_key(CLERK.publishable_key), NOW) is suffixed
+    assert uses_suffix(named(CLERK, **cookies), given(CLERK), NOW) is suffixed
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_plain_or_own_cookies_of_a_live_instance(says: str, cookies: dict[str, s
 )
 def test_a_trial_that_went_back_to_old_scripts(own: str, suffixed: bool) -> None:
     cookies = named(TRIAL, own=own, own_uat="1", plain_uat="0")
-    assert uses_suffix(cookies, publishable_key(TRIAL.publishable_key), NOW) is suffixed
+    assert uses_suffix(cookies, given(TRIAL), NOW) is suffixed
 
 
 def whose(instance: Instance, headers: dict[str, str] | None = None, **cookies: str) -> str | None:

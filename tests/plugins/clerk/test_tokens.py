@@ -316,6 +316,14 @@ def test_the_skew_is_five_seconds_at_the_beginning(name: str, early: float, good
     assert (said(provider, token) is not None) is good
 
 
+def test_a_frontend_api_in_another_place_may_say_where_it_is() -> None:
+    elsewhere = given(CLERK, CLERK_FRONTEND_API="http://127.0.0.1:5555")
+    provider = ClerkSessions(elsewhere, GivenKey(CLERK.key.public_key()), SignIn())
+    for issuer, good in ((CLERK.issuer, True), ("http://127.0.0.1:5555", True), ("http://127.0.0.1:5556", False)):
+        for cookie in (False, True):
+            assert (said(provider, CLERK.token(iss=issuer), cookie=cookie) is not None) is good
+
+
 def test_a_given_key_answers_to_every_name() -> None:
     provider = ClerkSessions(
         given(CLERK, CLERK_JWT_KEY=public_pem(CLERK.key)), GivenKey(CLERK.key.public_key()), SignIn()
