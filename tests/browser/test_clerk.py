@@ -82,7 +82,7 @@ def test_somebody_signs_in_and_comes_to_the_page_that_was_asked_for(clerk: Clerk
     visitor.open("/dashboard?status=running&q=a%26b")
     assert visitor.page.url == f"{clerk.site.origin}/?next=%2Fdashboard%3Fstatus%3Drunning%26q%3Da%2526b"
     button = visitor.page.get_by_role("button", name="Continue with Google")
-    expect(button).to_be_visible()
+    expect(button).to_be_in_viewport()
     assert button.evaluate("one => getComputedStyle(one).color") == "rgb(10, 20, 30)", "its styles are let in"
     button.click()
     has_loaded(visitor)

@@ -71,6 +71,8 @@ function mayReturn() {
 
 async function welcome(place) {
   const next = ownPath(new URLSearchParams(location.search).get("next"));
+  // Who wanted another page did not come to read this one.
+  if (next) document.getElementById("sign-in").scrollIntoView();
   let clerk;
   try {
     clerk = await ready;
