@@ -120,7 +120,7 @@ def _announce(context: click.Context, user: str) -> None:
         click.echo(f"  Engine:   {_engine(platform)}")
         commands = context.find_root().command
         sign_in = commands.get_command(context, "sign-in") if isinstance(commands, click.Group) else None
-        if sign_in is not None:
+        if sign_in is not None and platform.sign_in.fallback:
             # Said in one piece, after the log line of its making.
             with redirect_stdout(StringIO()) as link:
                 context.invoke(sign_in, user=user)

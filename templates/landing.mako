@@ -1,4 +1,5 @@
 <%inherit file="base.mako"/>
+<%namespace name="way_in" file="components/sign_in.mako"/>
 <%!
     DESCRIPTION = (
         "Deploy a personal OpenClaw bot from a web form, without knowing Docker or servers. "
@@ -35,6 +36,9 @@
 </%block>
 <%block name="head">
 <link rel="stylesheet" href="${static('landing.css')}">
+% if user is None:
+${way_in.scripts(sign_in)}\
+% endif
 </%block>
 <%block name="account">
 <nav class="account" aria-label="Account">
@@ -55,7 +59,9 @@ never have to learn what they are.</p>
 <p class="call"><a class="button primary large" href="/dashboard">Go to your bots</a></p>
 % else:
 <p class="call"><a class="button primary large" href="#sign-in">Sign in to make a bot</a></p>
+% if sign_in.fallback:
 <p class="aside">No account, no password: a link from your own server lets you in.</p>
+% endif
 % endif
 </div>
 <picture class="sight">
@@ -100,7 +106,16 @@ why.</p></div>
 </dl>
 </section>
 
-% if user is None:
+% if user is None and not sign_in.fallback:
+<section class="way-in" aria-labelledby="sign-in">
+<div class="way-in-head">
+<h2 id="sign-in">Sign in</h2>
+<p>Your bots are waiting where you left them.</p>
+<noscript><p>To sign in here your browser has to run scripts.</p></noscript>
+</div>
+<div id="sign-in-here" class="sign-in-here"></div>
+</section>
+% elif user is None:
 <section class="way-in" aria-labelledby="sign-in">
 <div class="way-in-head">
 <h2 id="sign-in">Sign in</h2>

@@ -1,4 +1,5 @@
 <%inherit file="base.mako"/>
+<%namespace name="way_in" file="components/sign_in.mako"/>
 <%block name="head">
 <meta name="htmx-config" content='{"includeIndicatorStyles":false,"allowEval":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"selfRequestsOnly":true,"timeout":30000,"scrollBehavior":"auto"}'>
 ## Before anything is painted, and so before the others: nothing has to move for another time zone.
@@ -7,14 +8,17 @@
 <script src="${static('vendor/idiomorph-ext.min.js')}" defer></script>
 <script src="${static('app.js')}" type="module"></script>
 <%block name="scripts"/>\
+${way_in.scripts(sign_in)}\
 </%block>
 <%block name="account">
 <nav class="account" aria-label="Account">
 <a href="/dashboard"${" aria-current=page" if path == "/dashboard" else ""}>Your bots</a>
 <a href="/dashboard/account"${" aria-current=page" if path == "/dashboard/account" else ""}>Account</a>
 <span class="who"><span class="wide">Signed in as </span><bdi>${identity.user_id}</bdi></span>
-% if identity.ambient:
-<form method="post" action="/sign-out"><button class="button" type="submit">Sign out</button></form>
+% if identity.ambient and sign_in.sign_out:
+<form method="post" action="${sign_in.sign_out}"><button class="button" type="submit">Sign out</button></form>
+% elif identity.ambient and sign_in.scripts:
+<div id="signed-in-as" class="signed-in-as"></div>
 % endif
 </nav>
 </%block>

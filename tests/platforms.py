@@ -1,8 +1,9 @@
 """Platforms for tests: the real wiring, on the memory runtime or on one that the test brings."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
@@ -32,10 +33,14 @@ def memory_platform(
     runtime: Callable[[str], Runtime] | None = None,
     plugins: dict[str, object] | None = None,
     clock: Callable[[], datetime] = utc_now,
+    environment: Mapping[str, str] = MappingProxyType({}),
     **settings: Any,
 ) -> Platform:
-    """Make a platform in a folder; settings are given as ``PORT="80"`` for ``CLAWDEPLOY_PORT``."""
-    environment = {f"CLAWDEPLOY_{name}": str(value) for name, value in settings.items()}
+    """Make a platform in a folder; settings are given as ``PORT="80"`` for ``CLAWDEPLOY_PORT``.
+
+    Those with names of another kind are in ``environment``.
+    """
+    environment = {**environment, **{f"CLAWDEPLOY_{name}": str(value) for name, value in settings.items()}}
     environment.setdefault("CLAWDEPLOY_DATA_DIR", str(folder))
     # Tests make more bots than people do.
     environment.setdefault("CLAWDEPLOY_MAX_INSTANCES_PER_USER", "0")

@@ -19,7 +19,10 @@ WIRING = (
     "clawdeploy.core.bootstrap",
     "clawdeploy.core.opener",
 )
-SEAM = tuple(f"clawdeploy.core.{name}" for name in ("contracts", "errors", "events", "hookspecs", "config", "settings"))
+SEAM = tuple(
+    f"clawdeploy.core.{name}"
+    for name in ("contracts", "errors", "events", "hookspecs", "config", "settings", "setting_values")
+)
 MOST_LINES = 250
 LONGER_FOR_A_REASON = {
     "clawdeploy.core.testing.runtime_contract": "one promise of the contract after the other, a few lines each",

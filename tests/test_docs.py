@@ -22,6 +22,7 @@ PATHS = (
     "/",
     "/api/",
     "/apple-touch-icon.png",
+    "/clerk/",
     "/dashboard",
     "/data",
     "/dev/null",
@@ -45,11 +46,13 @@ PATHS = (
 HOSTS = (
     "127.0.0.1",
     "bots.example.org",
+    "clerk.com",
     "click.palletsprojects.com",
     "datatracker.ietf.org",
     "docs.docker.com",
     "download.docker.com",
     "falcon.readthedocs.io",
+    "login.example.org",
     "matrix.example.org",
     "www.rfc-editor.org",
 )

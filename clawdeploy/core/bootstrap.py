@@ -13,11 +13,12 @@ from clawdeploy.core.circuit_breaker import CircuitBreaker
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.config import Config
-from clawdeploy.core.contracts import Credentials, EngineInfo, Identity
+from clawdeploy.core.contracts import Credentials, EngineInfo, Identity, Reception, Visit
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.data_folder import make_data_folder
 from clawdeploy.core.database import Database
 from clawdeploy.core.database_health import DatabaseHealth
+from clawdeploy.core.departure import remove_user
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import DatabaseUnavailable
@@ -51,7 +52,7 @@ from clawdeploy.core.settings import (
     SIGN_IN_LIMIT,
     SYNC_SECONDS,
 )
-from clawdeploy.core.sign_in import identify
+from clawdeploy.core.sign_in import identify, in_use, receive
 from clawdeploy.core.spans import Spans
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.watch import Watch
@@ -91,7 +92,7 @@ class Platform:
         self.key_rotation = KeyRotation(database, models, config)
         self.credentials = StoredCredentials(database, models, clock, self.audit)
         members = host.members(config, self.credentials, installation)
-        self._providers = members.auth_providers
+        self._providers, self.sign_in = in_use(members.auth_providers)
         runtime = chosen(members.runtimes, RUNTIME, config)
         self.engine_health = EngineHealth(runtime.ping, pace=pace)
         self.measurements = Measurements()
@@ -101,7 +102,9 @@ class Platform:
         blueprints, channels = members.blueprints, members.channels
         chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
-        self.account = Account(self.credentials, members.account_sections, self.publish, clock)
+        asked = {"", *(provider.name for provider in self._providers)}
+        sections = {kind: section for kind, section in members.account_sections.items() if section.provider in asked}
+        self.account = Account(self.credentials, sections, self.publish, clock)
         store = InstanceStore(database, models, vault, clock)
         self.idempotency = store.idempotency
         self.database_health = DatabaseHealth(store.synced_at, pace=pace)
@@ -145,6 +148,21 @@ class Platform:
         knows the caller.
         """
         return identify(self._providers, credentials)
+
+    def receive(self, visit: Visit) -> Reception | None:
+        """Ask the sign-in what becomes of a visit; ``None`` leaves it to :meth:`authenticate`.
+
+        Raises ``SignInUnavailable``, and what the sign-in raises on purpose.
+        """
+        return receive(self.sign_in, visit)
+
+    def remove_user(self, user_id: str, actor: str) -> None:
+        """End all credentials of a user, and delete all instances with their data and secrets.
+
+        Raises ``OperationInProgress`` when that has to be asked for again, because something else is going on with an
+        instance, and ``DatabaseUnavailable``.
+        """
+        remove_user(user_id, actor, self.instances, self.credentials, self.publish, self.clock)
 
     def security_schemes(self) -> Mapping[str, Mapping[str, str]]:
         """Return how callers show who they are, as OpenAPI says it, by the name of the provider."""

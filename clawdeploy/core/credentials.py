@@ -97,6 +97,13 @@ class StoredCredentials:
             return None
         return record if self.revoke(kind, record.id) else None
 
+    def revoke_all(self, user_id: str) -> list[CredentialRecord]:
+        """End everything of every kind that a user has, and return what that was."""
+        with self._database.transaction():
+            mine = [_record(row) for row in self._row.select().where(self._row.user_id == user_id)]
+            self._row.delete().where(self._row.user_id == user_id).execute()
+            return mine
+
     def list(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
         """Return live credentials of a kind, newest first."""
         with self._database.reading():

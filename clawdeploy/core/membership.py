@@ -5,7 +5,7 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeVar
 
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Route, Runtime
+from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Route, Runtime, SignIn
 from clawdeploy.core.errors import ConfigurationError, PluginError
 
 T = TypeVar("T")
@@ -47,6 +47,8 @@ def check_member(member: object, contract: type[Any]) -> None:
     missing += [f"{name}()" for name in methods if not callable(getattr(member, name, None))]
     if missing:
         raise PluginError(f"{what} lacks {', '.join(missing)}.")
+    if contract is AuthProvider and not isinstance(getattr(member, "sign_in", None), SignIn | None):
+        raise PluginError(f"{what} has a sign_in that is no SignIn.")
 
 
 def name_of(member: object, attribute: str = "name") -> str:
@@ -57,11 +59,6 @@ def name_of(member: object, attribute: str = "name") -> str:
     return name
 
 
-def _name(member: object) -> str:
-    name = getattr(member, "name", None)
-    return repr(name) if isinstance(name, str) else f"of class {type(member).__name__}"
-
-
 def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T:
     """Return the member that a setting names; raises ``ConfigurationError`` saying which there are."""
     name = config[setting]
@@ -69,3 +66,8 @@ def chosen(members: Mapping[str, T], setting: Setting[str], config: Config) -> T
         offered = ", ".join(sorted(members)) or "none"
         raise ConfigurationError(f"{setting.name}={name!r} is not installed. There is: {offered}.")
     return members[name]
+
+
+def _name(member: object) -> str:
+    name = getattr(member, "name", None)
+    return repr(name) if isinstance(name, str) else f"of class {type(member).__name__}"

@@ -46,6 +46,7 @@ DEFAULT_PLUGINS = (
     "clawdeploy.plugins.whatsapp",
     "clawdeploy.plugins.api_tokens",
     "clawdeploy.plugins.local_auth",
+    "clawdeploy.plugins.clerk",
     "clawdeploy.plugins.activity_log",
 )
 

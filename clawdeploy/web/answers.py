@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import falcon
 
@@ -11,6 +12,7 @@ from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.errors import Problem, problem_of
 from clawdeploy.web.limits import SignInFailures
+from clawdeploy.web.origin import SAFE_METHODS
 from clawdeploy.web.request import Request
 
 PROBLEM_TYPE = "application/problem+json"
@@ -20,8 +22,10 @@ NOTHING: Mapping[str, Any] = {}
 class ErrorAnswers:
     """Answers every error that leaves a responder or a middleware, in the one shape."""
 
-    def __init__(self, pages: ErrorPages, failures: SignInFailures) -> None:
+    def __init__(self, pages: ErrorPages, failures: SignInFailures, *, returns: bool = False) -> None:
+        """``returns`` says that the sign-in leads people on to the page that they asked for."""
         self._pages = pages
+        self._returns = returns
         self._failures = failures
 
     def install(self, app: falcon.App[Any, Any]) -> None:
@@ -33,13 +37,18 @@ class ErrorAnswers:
         """Turn an error into an answer. Signed out, every page leads to the landing page."""
         page = wants_page(req)
         if page and isinstance(error, NotSignedIn | InvalidCredentials):
-            resp.status, resp.location = falcon.HTTP_SEE_OTHER, "/"
+            resp.status, resp.location = falcon.HTTP_SEE_OTHER, self._way_in(req)
             return
         problem = problem_of(self._failures.counted(req, error))
         give(resp, problem)
         if page:
             resp.content_type = falcon.MEDIA_HTML
             resp.data, resp.text = None, self._pages.page(req, problem)
+
+    def _way_in(self, req: Request) -> str:
+        # A form that was sent cannot be opened again, and with two slashes a path would be another server.
+        again = self._returns and req.method in SAFE_METHODS and not req.target.startswith(("//", "/\\"))
+        return f"/?{urlencode({'next': req.target})}" if again else "/"
 
 
 def give(resp: falcon.Response, problem: Problem, further: Mapping[str, Any] = NOTHING) -> None:
@@ -50,17 +59,12 @@ def give(resp: falcon.Response, problem: Problem, further: Mapping[str, Any] = N
     resp.data = dump({**further, **problem.body(request_id.get())})
 
 
-def is_for_programs(path: str) -> bool:
-    """Say whether an address, or the template of one, is for programs alone."""
-    return path in ("/api", "/metrics") or path.startswith("/api/")
-
-
 def wants_page(req: Request) -> bool:
     """Say whether the caller is a person with a browser.
 
     Not on the API, not a script of a page, and not somebody who asks for JSON rather than HTML.
     """
-    if req.wants_part or is_for_programs(req.path):
+    if req.wants_part or req.is_api_call:
         return False
     return req.client_prefers((falcon.MEDIA_HTML, PROBLEM_TYPE, falcon.MEDIA_JSON)) == falcon.MEDIA_HTML
 

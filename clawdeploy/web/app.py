@@ -9,7 +9,7 @@ from falcon.media import Handlers
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
 from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN
-from clawdeploy.web.answers import ErrorAnswers, is_for_programs
+from clawdeploy.web.answers import ErrorAnswers
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.idempotency import IdempotencyKeys
 from clawdeploy.web.instances import (
@@ -34,7 +34,7 @@ from clawdeploy.web.pages.new import New, NewCheck
 from clawdeploy.web.pages.progress import ProgressPage
 from clawdeploy.web.pages.site_files import Icon, Robots, Sitemap
 from clawdeploy.web.queries import QueryCheck
-from clawdeploy.web.request import Request
+from clawdeploy.web.request import Request, is_for_programs
 from clawdeploy.web.routing import served
 from clawdeploy.web.strict_json import StrictJson
 from clawdeploy.web.system import Blueprints, Channels, Health, Models, Sync
@@ -65,7 +65,8 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.xml_error_serialization = False
-    ErrorAnswers(ErrorPages(platform, templates), SignInFailures(platform)).install(app)
+    returns = platform.sign_in.returns
+    ErrorAnswers(ErrorPages(platform, templates), SignInFailures(platform), returns=returns).install(app)
     app.add_static_route("/static", STATIC)
     for route in routes:
         app.add_route(route.template, route.resource)

@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import falcon
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.context import address, instance, request_id
-from clawdeploy.core.contracts import Access
+from clawdeploy.core.contracts import Access, Identity, Visit
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.core.logs import told
 from clawdeploy.core.measurements import Measurement
@@ -26,18 +27,23 @@ access_log = logging.getLogger("clawdeploy.web.access")
 SYNC_SECRET_HEADER = "X-Sync-Secret"  # noqa: S105 - the name of a header
 
 # Pages use their own style sheets and scripts only, so text that slipped through as markup could do nothing.
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "style-src 'self'",
-        "script-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
+OWN_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "default-src": ("'none'",),
+    "style-src": ("'self'",),
+    "script-src": ("'self'",),
+    "img-src": ("'self'",),
+    "connect-src": ("'self'",),
+    "form-action": ("'self'",),
+    "base-uri": ("'none'",),
+    "frame-ancestors": ("'none'",),
+}
+
+
+def content_security_policy(further: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> str:
+    """Return the policy of a page that may use further sources, by directive, besides our own."""
+    names = dict.fromkeys((*OWN_SOURCES, *further))
+    return "; ".join(" ".join((name, *OWN_SOURCES.get(name, ()), *further.get(name, ()))) for name in names)
+
 
 ESCAPED = re.compile("%(?:2f|5c|00)", re.IGNORECASE)
 A_HOST = re.compile(r"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -47,7 +53,7 @@ HTTPS_ONLY = "max-age=31536000"
 
 # Referrer-Policy is not "no-referrer": with that, browsers send "Origin: null" with our own forms.
 SECURITY_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": content_security_policy(),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -185,9 +191,22 @@ class Guard:
             # Nobody's name is used here, but another site must not sign a browser in or out behind its owner's back.
             check_origin(req, self._public_origin, must_say=False)
         else:
-            req.identity = self._platform.authenticate(req.credentials)
+            req.identity = self._receive(req, resp) or self._platform.authenticate(req.credentials)
             if req.identity.ambient:
                 check_origin(req, self._public_origin, must_say=True)
+
+    def _receive(self, req: Request, resp: falcon.Response) -> Identity | None:
+        """Let the sign-in decide about a visit; ``None`` when it leaves that to the auth providers."""
+        reception = self._platform.receive(Visit(req.credentials, req.target)) if req.is_visit else None
+        if reception is None:
+            return None
+        for cookie in reception.cookies:
+            resp.append_header("Set-Cookie", cookie)
+        if reception.leads_to:
+            raise falcon.HTTPTemporaryRedirect(reception.leads_to)
+        if reception.identity is None:
+            raise NotSignedIn
+        return reception.identity
 
 
 def check_secret(given: str | None, secret: bytes, where: str) -> None:

@@ -18,13 +18,13 @@ from clawdeploy.core.contracts import Access, Call, Route, call_of, documented
 from clawdeploy.core.fields import said
 from clawdeploy.core.idempotency import HEADER, KEPT
 from clawdeploy.core.settings import METRICS_SECRET, SYNC_SECRET
-from clawdeploy.web.answers import PROBLEM_TYPE, is_for_programs
+from clawdeploy.web.answers import PROBLEM_TYPE
 from clawdeploy.web.body import MOST_BYTES
 from clawdeploy.web.errors import PROBLEM
 from clawdeploy.web.expected import Expected, expected, phrase, takes_body, takes_key
 from clawdeploy.web.middleware import SYNC_SECRET_HEADER
 from clawdeploy.web.queries import INSTANCE_ID, ApiResource
-from clawdeploy.web.request import Request
+from clawdeploy.web.request import Request, is_for_programs
 from clawdeploy.web.strict_json import DEEPEST, LARGEST_INTEGER
 
 OPENAPI = "3.1.0"

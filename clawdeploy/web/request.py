@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import falcon
 
@@ -53,6 +54,32 @@ class Request(falcon.Request):
         return self.get_header("HX-Request") == "true" and self.get_header("HX-History-Restore-Request") != "true"
 
     @property
+    def target(self) -> str:
+        """Path and query, in ASCII."""
+        path = quote(self.path, safe="/:@!$&'()*+,;=~", errors="replace")
+        return f"{path}?{self.query_string}" if self.query_string else path
+
+    @property
+    def is_api_call(self) -> bool:
+        """Whether it is a program that calls, by the address."""
+        return is_for_programs(self.path)
+
+    @property
+    def is_visit(self) -> bool:
+        """Whether a browser is about to show the answer as a page; browsers that are a few years old do not say so."""
+        if self.method != "GET" or self.is_api_call or self.wants_part:
+            return False
+        shown_as = self.get_header("Sec-Fetch-Dest")
+        return (
+            shown_as in ("document", "iframe") if shown_as else self.accept.startswith(falcon.MEDIA_HTML.split(";")[0])
+        )
+
+    @property
     def signed_in(self) -> bool:
         """Whether it is known who is calling."""
         return self._identity is not None
+
+
+def is_for_programs(path: str) -> bool:
+    """Say whether an address, or the template of one, is for programs alone."""
+    return path in ("/api", "/metrics") or path.startswith("/api/")

@@ -105,9 +105,10 @@ class _Server(BaseApplication):
             # The kernel would wait for the client by itself, in a thread that nobody counts.
             "sendfile": False,
             # Sizes beyond which nothing is read any more: of the line with the address, and of the headers.
-            "limit_request_line": 4094,
+            # The most that there is: a sign-in may bring a signed answer in the address, or several tokens in cookies.
+            "limit_request_line": 8190,
             "limit_request_fields": 60,
-            "limit_request_field_size": 8190,
+            "limit_request_field_size": 16380,
             # Nothing that a client says about who it is or where it came from is believed.
             "forwarded_allow_ips": "",
             "forwarder_headers": "",

@@ -16,7 +16,7 @@ import pytest
 
 from clawdeploy.core.bootstrap import bootstrap
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import Channel, Credentials, Identity, Route
+from clawdeploy.core.contracts import Channel, Credentials, Identity, Route, SignIn
 from clawdeploy.core.errors import ConfigurationError, NotSignedIn, PluginError
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
@@ -305,6 +305,16 @@ def test_a_member_that_lacks_something_is_found_when_it_is_offered(hook: str) ->
     assert host.report()[1].error == ""
     with pytest.raises(PluginError, match="Plugin 'incomplete'"):
         ask_for(hosting(default=True, incomplete=incomplete), hook)
+
+
+def test_a_way_to_sign_in_is_a_sign_in() -> None:
+    odd, good = Provider("odd"), Provider("good")
+    odd.sign_in, good.sign_in = "/login", SignIn()  # type: ignore[attr-defined]
+    host = hosting(
+        odd=offers(register_auth_providers=lambda: [odd]), good=offers(register_auth_providers=lambda: [good])
+    )
+    assert host.auth_providers(CONFIG, NO_STORE) == [good]
+    assert host.report()[0].error == "The AuthProvider 'odd' has a sign_in that is no SignIn."
 
 
 @pytest.mark.parametrize("name", ["", None, 7])

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.contracts import AuthProvider, Credentials, Identity
+from clawdeploy.core.contracts import AuthProvider, Credentials, Identity, Reception, SignIn, Visit
 from clawdeploy.core.errors import (
+    ConfigurationError,
     DatabaseUnavailable,
     InvalidCredentials,
     NotSignedIn,
     SignInUnavailable,
 )
-from clawdeploy.core.sign_in import identify
+from clawdeploy.core.sign_in import identify, in_use, receive
 
 CALLER = Credentials({"authorization": "Bearer hunter2"}, {"session": "hunter2"})
 ANN = Identity("ann", "knowing", ambient=False)
@@ -90,3 +91,75 @@ def test_nobody_knows_a_stranger(providers: list[AuthProvider]) -> None:
 def test_ctrl_c_is_no_answer() -> None:
     with pytest.raises(KeyboardInterrupt):
         identify([Answering(KeyboardInterrupt()), Answering(ANN)], CALLER)
+
+
+# -- how people sign in ----------------------------------------------------------------------------------------------
+
+
+class Offering(Answering):
+    """A provider with a way to sign in."""
+
+    def __init__(self, name: str, sign_in: SignIn | None) -> None:
+        super().__init__(None)
+        self.name = name
+        self.sign_in = sign_in
+
+
+LINK, CLERK = SignIn(fallback=True, sign_out="/sign-out"), SignIn(returns=True)
+
+
+@pytest.mark.parametrize(
+    ("offered", "asked", "way"),
+    [
+        ([], [], SignIn()),
+        ([("tokens", None)], ["tokens"], SignIn()),
+        ([("tokens", None), ("link", LINK)], ["tokens", "link"], LINK),
+        ([("tokens", None), ("link", LINK), ("clerk", CLERK)], ["tokens", "clerk"], CLERK),
+        ([("clerk", CLERK), ("link", LINK)], ["clerk"], CLERK),
+    ],
+)
+def test_people_sign_in_in_one_way(offered: list[tuple[str, SignIn | None]], asked: list[str], way: SignIn) -> None:
+    providers, chosen = in_use([Offering(name, sign_in) for name, sign_in in offered])
+    assert [provider.name for provider in providers] == asked
+    assert chosen == way
+
+
+def test_two_ways_stop_start_up() -> None:
+    with pytest.raises(ConfigurationError, match="clerk, saml"):
+        in_use([Offering("clerk", CLERK), Offering("saml", SignIn())])
+
+
+VISIT = Visit(CALLER, "/dashboard")
+
+
+def receiving(answer: Any) -> SignIn:
+    def decide(visit: Visit) -> Reception | None:
+        assert visit is VISIT
+        if isinstance(answer, BaseException):
+            raise answer
+        reception: Reception | None = answer
+        return reception
+
+    return SignIn(receive=decide)
+
+
+@pytest.mark.parametrize("answer", [None, Reception(ANN), Reception(leads_to="https://login.example.org")])
+def test_a_visit_is_received(answer: Reception | None) -> None:
+    assert receive(receiving(answer), VISIT) == answer
+
+
+def test_without_a_receiver_a_visit_is_nothing_special() -> None:
+    assert receive(SignIn(), VISIT) is None
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=IDS)
+def test_a_receiver_that_fails_signs_nobody_out(failure: object, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SignInUnavailable):
+        receive(receiving(failure), VISIT)
+    assert "The sign-in failed" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_what_a_receiver_raises_on_purpose_is_passed_on() -> None:
+    with pytest.raises(InvalidCredentials):
+        receive(receiving(InvalidCredentials()), VISIT)

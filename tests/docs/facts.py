@@ -29,7 +29,7 @@ from clawdeploy.web.errors import FRAMEWORK, TABLE
 from tests.docs.markdown import ROOT
 from tests.platforms import GOOD, memory_platform
 
-CONTRACTS = ("Runtime", "Bot", "ContainerSpec", "Platform", "CredentialStore")
+CONTRACTS = ("Runtime", "Bot", "ContainerSpec", "Platform", "SignIn", "CredentialStore")
 """Those whose members ``docs/plugin_hooks.md`` lists; the others are told in a sentence."""
 
 

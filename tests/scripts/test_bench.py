@@ -52,6 +52,14 @@ def test_that_somebody_ends_a_bot_is_seen_at_once() -> None:
     assert all(0 < float(each) < 10 for figure in figures.values() for each in figure)
 
 
+def test_tokens_are_measured_beside_the_bare_signature() -> None:
+    done = subprocess.run([BENCH, "tokens", "--rounds", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = {line[:24].strip(): line[24:].split() for line in done.stdout.splitlines()[2:]}
+    assert list(figures) == ["RSA alone", "header", "cookies"]
+    assert all(0 < float(each) < 100 for figure in figures.values() for each in figure)
+
+
 @pytest.mark.prove
 @pytest.mark.postgres
 def test_a_sync_of_a_thousand_bots_is_measured_on_both_databases() -> None:

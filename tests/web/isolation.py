@@ -16,8 +16,8 @@ import falcon.inspect
 import webtest
 
 from clawdeploy.core.contracts import Access
-from clawdeploy.web.answers import is_for_programs
 from clawdeploy.web.expected import BY_SECRET
+from clawdeploy.web.request import is_for_programs
 from tests.web.people import Caller, Site
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")

@@ -19,6 +19,7 @@ from tests.platforms import memory_platform
 HOST = "127.0.0.1"
 SERVERS_FROM = 30_000
 """Above the ports that bots of tests get, and below those of clients, which begin at 32,768 on Linux."""
+FULL = ("DOCKER_HOST", "CLERK_")
 SERVE = (sys.executable, "-m", "clawdeploy", "serve")
 
 
@@ -38,7 +39,7 @@ def free_port() -> int:
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     """Return the environment of a server whose files all lie in ``folder``.
 
-    Settings are given as ``PORT="80"`` for ``CLAWDEPLOY_PORT``; only Docker's own DOCKER_HOST is named in full.
+    Settings are given as ``PORT="80"`` for ``CLAWDEPLOY_PORT``; those with names of others are named in full.
     """
     home = folder / "home"
     home.mkdir(exist_ok=True)
@@ -52,7 +53,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
         # Tests change more in a minute than people do, and make more bots.
         "CLAWDEPLOY_RATE_LIMIT": "0",
         "CLAWDEPLOY_MAX_INSTANCES_PER_USER": "0",
-        **{name if name == "DOCKER_HOST" else f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
+        **{name if name.startswith(FULL) else f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
     }
 
 
@@ -76,7 +77,7 @@ class Served:
     """
 
     def __init__(self, folder: Path, program: Sequence[str] = SERVE, **settings: str) -> None:
-        self.port = free_port()
+        self.port = int(settings.pop("PORT", 0)) or free_port()
         self.folder = folder
         self.log = folder / "server.log"
         given: dict[str, Any] = {name: settings[name] for name in ("DATABASE_URL", "SECRET_KEYS") if name in settings}

@@ -21,6 +21,7 @@ from clawdeploy.core.contracts.instance import Instance, Operation, Status, Wish
 from clawdeploy.core.contracts.platform import Access, Opener, Platform, Route
 from clawdeploy.core.contracts.runtime import EngineInfo, Holding, Room, Runtime
 from clawdeploy.core.contracts.secret import Secret
+from clawdeploy.core.contracts.sign_in import Reception, Script, SignIn, Visit
 
 __all__ = [
     "MISSING",
@@ -49,13 +50,17 @@ __all__ = [
     "Operation",
     "Platform",
     "Probe",
+    "Reception",
     "Room",
     "Route",
     "Runtime",
+    "Script",
     "Secret",
     "SecretFile",
     "SeededFile",
+    "SignIn",
     "Status",
+    "Visit",
     "Volume",
     "Wish",
     "call_of",

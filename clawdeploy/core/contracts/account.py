@@ -10,7 +10,8 @@ class AccountSection:
     ``kind`` is the kind in the ``CredentialStore``, made of small letters, digits and ``_``, and part of the section's
     address. ``title`` and ``help`` stand above the list, ``empty`` stands in place of an empty one. ``end`` is what
     ending one is called, such as "Revoke", and ``ended`` the sentence that says it was done. With a ``prefix`` people
-    can make one, whose value begins with it; without, they cannot.
+    can make one, whose value begins with it; without, they cannot. With a ``provider`` the section is there only while
+    the auth provider of that name is in use.
     """
 
     kind: str
@@ -20,3 +21,4 @@ class AccountSection:
     end: str
     ended: str
     prefix: str | None = None
+    provider: str = ""

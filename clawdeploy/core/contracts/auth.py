@@ -36,7 +36,8 @@ class Identity:
 class AuthProvider(Protocol):
     """Tells who is calling from headers and cookies.
 
-    It may have an attribute ``security_scheme``: what OpenAPI says of the credential that it takes.
+    It may have an attribute ``security_scheme``: what OpenAPI says of the credential that it takes; and ``sign_in``, a
+    ``SignIn``: that people get to that credential with a browser, and how.
     """
 
     name: str

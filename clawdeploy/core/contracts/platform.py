@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts.auth import CredentialStore
+from clawdeploy.core.contracts.sign_in import SignIn
 from clawdeploy.core.events import Event
 
 Access = Literal["public", "user", "admin", "monitor"]
@@ -34,8 +35,18 @@ class Platform(Protocol):
     def credentials(self) -> CredentialStore:
         """Issued credentials of every kind."""
 
+    @property
+    def sign_in(self) -> SignIn:
+        """How people sign in with a browser."""
+
     def publish(self, event: Event) -> None:
         """Tell observers what has happened; call it after the change was stored."""
+
+    def remove_user(self, user_id: str, actor: str) -> None:
+        """End all credentials of a user, and delete all instances with their data and secrets.
+
+        Raises ``OperationInProgress`` when it has to be called again, and ``DatabaseUnavailable``.
+        """
 
 
 class Opener(Protocol):

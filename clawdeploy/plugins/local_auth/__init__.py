@@ -28,13 +28,16 @@ def register_account_sections() -> Iterable[AccountSection]:
             empty="You are signed in without a session of this server.",
             end="Sign out",
             ended="That browser is signed out.",
+            provider=LocalSessions.name,
         )
     ]
 
 
 @hookimpl
 def register_routes(platform: Platform) -> Iterable[Route]:
-    """Add the sign-in link, for anybody, and sign-out."""
+    """Add the sign-in link, for anybody, and sign-out, unless people sign in in another way."""
+    if not platform.sign_in.fallback:
+        return []
     # Falcon is loaded only where something is served, not for each command.
     from clawdeploy.plugins.local_auth.resources import SignInLink, SignOut
 

@@ -17,7 +17,10 @@ def sign_in(opener: Opener, user: str, as_json: bool) -> None:
 
     The link begins with CLAWDEPLOY_PUBLIC_ORIGIN, or else with http://CLAWDEPLOY_HOST:CLAWDEPLOY_PORT.
     """
-    url, record = Sessions(opener.platform()).make_link(user, opener.actor)
+    platform = opener.platform()
+    if not platform.sign_in.fallback:
+        raise click.ClickException("People sign in to this server in another way, so a link would let nobody in.")
+    url, record = Sessions(platform).make_link(user, opener.actor)
     if as_json:
         expires = record.created_at + LINK_LIFETIME
         moment = expires.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -7,7 +7,15 @@ on a known day, and reading a page never has to write the database or set a cook
 from datetime import UTC, datetime, timedelta
 
 from clawdeploy.core.config import Config
-from clawdeploy.core.contracts import CredentialRecord, Credentials, CredentialStore, Identity, Platform, Secret
+from clawdeploy.core.contracts import (
+    CredentialRecord,
+    Credentials,
+    CredentialStore,
+    Identity,
+    Platform,
+    Secret,
+    SignIn,
+)
 from clawdeploy.core.errors import SignInLinkInvalid
 from clawdeploy.core.events import CredentialIssued, CredentialRevoked
 from clawdeploy.core.settings import PUBLIC_ORIGIN, browser_origin
@@ -36,6 +44,7 @@ class LocalSessions:
     def __init__(self, credentials: CredentialStore, cookie: str) -> None:
         self._credentials = credentials
         self._cookie = cookie
+        self.sign_in = SignIn(fallback=True, sign_out="/sign-out")
         self.security_scheme = {"type": "apiKey", "in": "cookie", "name": cookie}
 
     def authenticate(self, credentials: Credentials) -> Identity | None:

@@ -5,6 +5,7 @@ import falcon
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.core.settings import PUBLIC_ORIGIN, browser_origin
+from clawdeploy.web.middleware import content_security_policy
 from clawdeploy.web.request import Request
 from clawdeploy.web.templating import Templates
 
@@ -16,6 +17,7 @@ class Landing:
         self._platform = platform
         self._templates = templates
         self._values = {
+            "sign_in": platform.sign_in,
             "origin": browser_origin(platform.config),
             "public": bool(platform.config[PUBLIC_ORIGIN]),
             "models": platform.catalog.models(),
@@ -26,6 +28,7 @@ class Landing:
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         """Show the page; it leads on to the dashboard when somebody is signed in."""
         resp.content_type = falcon.MEDIA_HTML
+        resp.set_header("Content-Security-Policy", content_security_policy(self._platform.sign_in.sources))
         resp.text = self._templates.render("landing.mako", user=self._user(req), **self._values)
 
     on_head = on_get

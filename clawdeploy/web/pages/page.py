@@ -8,6 +8,7 @@ import falcon
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance, Status
 from clawdeploy.core.errors import InstanceNotFound
+from clawdeploy.web.middleware import content_security_policy
 from clawdeploy.web.pages.notices import sentence
 from clawdeploy.web.queries import read_instance_id
 from clawdeploy.web.request import Request
@@ -27,14 +28,15 @@ class Page:
     ) -> None:
         """Answer with a page, or with its live part when a script of ours asks for no more.
 
-        Every template gets ``identity``, ``path``, ``now``, ``silent_since`` (since when the engine has not answered,
-        or ``None``), ``known_at`` (of when is what is said of bots), ``is_old`` (whether that is too long ago to be
-        believed) and ``notice`` (a sentence to show once, or an empty text), besides ``values``.
+        Every template gets ``identity``, ``sign_in``, ``path``, ``now``, ``silent_since`` (since when the engine has
+        not answered, or ``None``), ``known_at`` (of when is what is said of bots), ``is_old`` (whether that is too long
+        ago to be believed) and ``notice`` (a sentence to show once, or an empty text), besides ``values``.
         """
         values.update(
             known_at=known_at,
             is_old=known_at is not None and self._instances.is_old(known_at),
             identity=req.identity,
+            sign_in=self._platform.sign_in,
             path=req.path,
             now=self._platform.clock(),
             silent_since=self._platform.engine_silent_since(),
@@ -42,6 +44,7 @@ class Page:
         )
         resp.content_type = falcon.MEDIA_HTML
         resp.set_header("Vary", "HX-Request")
+        resp.set_header("Content-Security-Policy", content_security_policy(self._platform.sign_in.sources))
         render = self._templates.render_live if req.wants_part else self._templates.render
         resp.text = render(template, **values)
 

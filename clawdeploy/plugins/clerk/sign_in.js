@@ -1,0 +1,182 @@
+// Signs people in and out with Clerk, and keeps the page's own requests going when the session's token has run out.
+// Clerk's own scripts come from elsewhere, at any time or never: nothing here but signing in waits for them for long.
+const PATIENCE = 15_000;
+const SHORT = 5_000;
+const RETURNS = "clerk-returns";
+const MOST_RETURNS = 3;
+const WITHIN = 30_000;
+
+function arrived(id, isThere) {
+  const script = document.getElementById(id);
+  return new Promise((resolve, reject) => {
+    if (isThere()) resolve();
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", () => reject(new Error(`${id} did not arrive`)));
+    setTimeout(() => reject(new Error(`${id} did not arrive in time`)), PATIENCE);
+  });
+}
+
+async function load() {
+  await Promise.all([arrived("clerk-js", () => window.Clerk), arrived("clerk-ui", () => window.__internal_ClerkUICtor)]);
+  await window.Clerk.load({ ui: { ClerkUI: window.__internal_ClerkUICtor }, afterSignOutUrl: "/", telemetry: false });
+  return window.Clerk;
+}
+
+const ready = load();
+ready.catch(() => {});
+
+function within(promise, milliseconds) {
+  return Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error("late")), milliseconds))]);
+}
+
+// Whether there is a session; its token is in the cookie then, and good for some seconds at least.
+async function hasToken(options) {
+  try {
+    const clerk = await within(ready, SHORT);
+    return Boolean(await within(clerk.session?.getToken(options) ?? null, SHORT));
+  } catch {
+    return false;
+  }
+}
+
+// -- the landing page
+
+// Only a path of this server: an address that somebody else chose must not lead elsewhere.
+function ownPath(text) {
+  if (!text || !text.startsWith("/") || /[\\\u0000-\u001f]/.test(text)) return "";
+  const address = new URL(text, location.origin);
+  return address.origin === location.origin && !address.pathname.startsWith("//") ? address.pathname + address.search : "";
+}
+
+function say(place, text, link, leadsTo) {
+  const sentence = document.createElement("p");
+  sentence.setAttribute("role", "status");
+  sentence.textContent = text;
+  if (link) {
+    const anchor = document.createElement("a");
+    anchor.href = leadsTo;
+    anchor.textContent = link;
+    sentence.append(" ", anchor);
+  }
+  place.replaceChildren(sentence);
+}
+
+// A server that does not accept what Clerk gave would send the browser back here again and again.
+function mayReturn() {
+  const lately = JSON.parse(sessionStorage.getItem(RETURNS) ?? "[]").filter((time) => Date.now() - time < WITHIN);
+  if (lately.length >= MOST_RETURNS) return false;
+  sessionStorage.setItem(RETURNS, JSON.stringify([...lately, Date.now()]));
+  return true;
+}
+
+async function welcome(place) {
+  const next = ownPath(new URLSearchParams(location.search).get("next"));
+  // Who wanted another page did not come to read this one.
+  if (next) document.getElementById("sign-in").scrollIntoView();
+  let clerk;
+  try {
+    clerk = await ready;
+  } catch {
+    return say(place, "Signing in does not work right now.", "Try again", location.pathname + location.search);
+  }
+  if (!clerk.user) {
+    const then = next || "/dashboard";
+    // Whoever is new signs up on the way.
+    return clerk.mountSignIn(place, { withSignUp: true, forceRedirectUrl: then, signUpForceRedirectUrl: then });
+  }
+  if (!next) return say(place, "You are signed in.", "Go to your bots", "/dashboard");
+  if (!mayReturn() || !(await hasToken({ skipCache: true }))) {
+    return say(place, "You are signed in, but this server does not accept it. Show this to whoever runs it, or", "try again.", next);
+  }
+  location.replace(next);
+}
+
+// -- pages of somebody who is signed in
+
+function leave() {
+  location.replace("/");
+}
+
+async function accompany(place) {
+  const out = document.createElement("button");
+  out.type = "button";
+  out.className = "button";
+  out.textContent = "Sign out";
+  const user = document.createElement("div");
+  place.replaceChildren(user, out);
+  out.addEventListener("click", async () => {
+    out.setAttribute("aria-busy", "true");
+    try {
+      await (await within(ready, SHORT)).signOut({ redirectUrl: "/" });
+    } catch {
+      out.setAttribute("aria-busy", "false");
+      out.textContent = "Sign out again";
+    }
+  });
+  try {
+    const clerk = await ready;
+    clerk.mountUserButton(user);
+    // Signed out in another tab, or at Clerk.
+    clerk.addListener(({ user: who }) => who || leave());
+  } catch {
+    user.remove();
+  }
+}
+
+// -- the page's own requests: one that is refused is sent once more, with a fresh token
+
+const plain = window.fetch.bind(window);
+window.fetch = async (input, init) => {
+  const answer = await plain(input, init);
+  const own = typeof input === "string" && new URL(input, location.href).origin === location.origin;
+  return own && answer.status === 401 && (await hasToken({ skipCache: true })) ? plain(input, init) : answer;
+};
+
+const again = new WeakSet();
+const held = new WeakSet();
+
+async function sendAgain(detail) {
+  const { elt, xhr, requestConfig } = detail;
+  if (await hasToken({ skipCache: true })) {
+    again.add(elt);
+    htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt, event: requestConfig.triggeringEvent });
+  } else {
+    held.delete(xhr);
+    htmx.trigger(elt, "htmx:responseError", detail);
+    htmx.trigger(elt, "htmx:afterRequest", detail);
+  }
+}
+
+addEventListener("htmx:beforeOnLoad", (event) => {
+  const { elt, xhr } = event.detail;
+  if (again.delete(elt) || xhr.status !== 401) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  held.add(xhr);
+  sendAgain(event.detail);
+}, true);
+
+addEventListener("htmx:afterRequest", (event) => {
+  if (held.has(event.detail.xhr)) event.stopImmediatePropagation();
+}, true);
+
+// A form that leads to another page cannot be sent again by anybody but its person, so it waits for a good token first.
+const cleared = new WeakSet();
+addEventListener("submit", async (event) => {
+  const { target: form, submitter } = event;
+  if (form.method !== "post" || form.hasAttribute("hx-post") || cleared.has(form)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  await hasToken();
+  // Later, because while its event is still on the way a form cannot be submitted.
+  setTimeout(() => {
+    cleared.add(form);
+    form.requestSubmit(submitter);
+    cleared.delete(form);
+  });
+}, true);
+
+const landing = document.getElementById("sign-in-here");
+const corner = document.getElementById("signed-in-as");
+if (landing) welcome(landing);
+if (corner) accompany(corner);

@@ -1,0 +1,164 @@
+"""Which session tokens are good. The rules are ours; PyJWT decodes, and checks the signature."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NoReturn
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from clawdeploy.plugins.clerk.keys import Keys, UnknownKey
+from clawdeploy.plugins.clerk.settings import ClerkSettings
+
+MOST_BYTES = 8 * 1024
+SKEW_SECONDS = 5
+ALGORITHM = "RS256"
+# Clerk signs tokens of several classes with one key. The second of these is the sign of instances that tell no class.
+SESSION_CATEGORIES = ("cl_B7d4PD111AAA", "cl_I7d4PD111III")
+SIGNATURES = jwt.PyJWS(algorithms=[ALGORITHM])
+FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+USER = re.compile(r"user_[A-Za-z0-9_-]{1,95}")
+VERSIONS = (1, 2)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+JSON = json.JSONDecoder(parse_constant=_refuse)
+
+
+class Flaw(Enum):
+    """What is wrong with a token, as far as it matters to anybody."""
+
+    INVALID = "It is no good session token of this instance."
+    EXPIRED = "It has expired."
+    NOT_YET = "It is not valid yet."
+    FROM_THE_FUTURE = "It was issued in the future."
+    PENDING = "Its session is not complete yet."
+
+
+class BadToken(Exception):
+    """A token is not good; the message holds nothing of it."""
+
+    def __init__(self, flaw: Flaw = Flaw.INVALID) -> None:
+        super().__init__(flaw.value)
+        self.flaw = flaw
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a good token says; ``issued_at`` is in seconds since 1970."""
+
+    user_id: str
+    session_id: str
+    issued_at: int
+
+
+def has_form(token: str) -> bool:
+    """Say whether a text looks like a token, and not like somebody else's credential."""
+    return FORM.fullmatch(token) is not None
+
+
+def peek(token: str) -> Mapping[str, Any]:
+    """Return the claims of a token that nobody has checked, to choose between tokens; empty when it cannot be read."""
+    if len(token) > MOST_BYTES or not has_form(token):
+        return {}
+    try:
+        return _object(_decoded(token.split(".")[1]))
+    except BadToken:
+        return {}
+
+
+def session_of(token: str, settings: ClerkSettings, keys: Keys, now: float) -> Session:
+    """Return what a good session token says. ``now`` is in seconds since 1970.
+
+    Raises ``BadToken``, or ``SignInUnavailable`` when there is no key to check it with.
+    """
+    claims = signed_claims(token, keys)
+    user, session, version, status = (claims.get(name) for name in ("sub", "sid", "v", "sts"))
+    _must(isinstance(claims.get("iss"), str) and claims["iss"] in settings.issuers)
+    _must(isinstance(claims.get("azp"), str) and claims["azp"] in settings.parties)
+    _must(isinstance(user, str) and USER.fullmatch(user) is not None)
+    _must(isinstance(session, str) and session != "")
+    _must("v" not in claims or (type(version) is int and version in VERSIONS))
+    _must("sts" not in claims or status in ("active", "pending"))
+    expires, begins, issued = (_moment(claims, name) for name in ("exp", "nbf", "iat"))
+    _must(expires > now - SKEW_SECONDS, Flaw.EXPIRED)
+    _must(begins <= now + SKEW_SECONDS, Flaw.NOT_YET)
+    _must(issued <= now + SKEW_SECONDS, Flaw.FROM_THE_FUTURE)
+    _must(status != "pending", Flaw.PENDING)
+    return Session(str(user), str(session), issued)
+
+
+def signed_claims(token: str, keys: Keys, most: int = MOST_BYTES) -> Mapping[str, Any]:
+    """Return the claims of a token that the instance has signed as a session or a handshake; they are not judged.
+
+    ``most`` is how many bytes it may have.
+    Raises ``BadToken``, or ``SignInUnavailable`` when there is no key to check it with.
+    """
+    _must(len(token) <= most and has_form(token))
+    header = _object(_decoded(token.partition(".")[0]))
+    _must(header.get("alg") == ALGORITHM)
+    _must(header.get("typ", "JWT") == "JWT")
+    _must(header.get("cat", SESSION_CATEGORIES[0]) in SESSION_CATEGORIES)
+    # RFC 7515: who does not understand all that "crit" lists refuses the token, and nothing in it is understood here.
+    _must("crit" not in header)
+    _must(isinstance(header.get("kid", ""), str))
+    return _object(_signed(token, header.get("kid"), keys))
+
+
+def _signed(token: str, kid: str | None, keys: Keys) -> bytes:
+    """Return the payload when the signature is right, with keys that are fetched anew if that may help."""
+    try:
+        key = keys.key(kid)
+        try:
+            return _verified(token, key)
+        except jwt.InvalidSignatureError:
+            # A rotation can keep the name of the key.
+            replaced = keys.replaced(kid, key)
+            if replaced is None:
+                raise BadToken from None
+            return _verified(token, replaced)
+    except (UnknownKey, jwt.PyJWTError):
+        raise BadToken from None
+
+
+def _verified(token: str, key: RSAPublicKey) -> bytes:
+    payload: bytes = SIGNATURES.decode(token, key, algorithms=[ALGORITHM])
+    return payload
+
+
+def _decoded(part: str) -> bytes:
+    """Decode base64url in the one way in which it can be written: a token must not have two spellings."""
+    try:
+        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        raise BadToken from None
+    _must(base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() == part)
+    return decoded
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        found = JSON.decode(text.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise BadToken from None
+    _must(isinstance(found, dict))
+    members: dict[str, Any] = found
+    return members
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> int:
+    # True is a whole number to Python, and none to anybody else.
+    _must(type(claims.get(name)) is int)
+    return int(claims[name])
+
+
+def _must(holds: bool, flaw: Flaw = Flaw.INVALID) -> None:
+    if not holds:
+        raise BadToken(flaw)
