@@ -5,8 +5,9 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from threading import Timer
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,15 @@ MOST_BITS = 16384
 
 
 class FetchFailed(Exception):
-    """The keys could not be had; the message says why, for the operator."""
+    """The keys could not be had; the message says why, for the operator.
+
+    ``old`` are keys that were fetched before, ``age`` seconds ago, by whatever process.
+    """
+
+    def __init__(self, why: str, old: Mapping[str, RSAPublicKey] = MappingProxyType({}), age: float = 0.0) -> None:
+        super().__init__(why)
+        self.old = old
+        self.age = age
 
 
 def fetch(origin: str) -> dict[str, RSAPublicKey]:
@@ -66,10 +75,10 @@ def _download(origin: str) -> bytes:
         if isinstance(opened, ssl.SSLSocket):
             opened.do_handshake()
         connection.request("GET", PATH, headers={"Accept": "application/json", "Accept-Encoding": "identity"})
-        answer = connection.getresponse()
-        if answer.status != http.client.OK:
-            raise FetchFailed(f"the answer is {answer.status}")
-        body = answer.read(MOST_BYTES + 1)
+        with connection.getresponse() as answer:
+            if answer.status != http.client.OK:
+                raise FetchFailed(f"the answer is {answer.status}")
+            body = answer.read(MOST_BYTES + 1)
         if len(body) > MOST_BYTES:
             raise FetchFailed(f"the answer is longer than {MOST_BYTES} bytes")
         if time.monotonic() >= ends:

@@ -159,17 +159,18 @@ class PublishedKeys:
 
     def _run(self, flight: "Future[None]", forced: bool) -> None:
         keys: Mapping[str, RSAPublicKey] = {}
-        why = ""
+        why, age = "", 0.0
         try:
             keys = self._fetch(forced)
         except FetchFailed as failure:
-            why = str(failure)
+            why, keys, age = str(failure), failure.old, failure.age
         except Exception as error:
             why = f"{type(error).__name__}: {error}"[:200]
         with self._lock:
             before, self._failed = self._failed, bool(why)
-            if not why:
-                self._keys, self._fetched_at = keys, self._clock()
+            # A process that is new in an outage goes on with what others had fetched.
+            if not why or not self._usable():
+                self._keys, self._fetched_at = keys, self._clock() - age
             self._flight = None
         if why:
             logger.warning("The keys of Clerk could not be fetched: %s", why)

@@ -50,16 +50,25 @@ class SharedKeys:
             keys = {} if known.get("failed") else dict(usable(known.get("document")))
             if keys:
                 return keys
-            raise FetchFailed("another process has just tried in vain")
+            raise self._failure("another process has just tried in vain", known, now)
         forced_at = now if forced else known.get("forced_at", 0.0)
         noted = {"origin": self._origin, "attempted_at": now, "forced_at": forced_at}
         try:
             keys = fetch(self._origin)
-        except FetchFailed:
-            self._write({**noted, "failed": True})
-            raise
-        self._write({**noted, "failed": False, "document": {"keys": [_jwk(*each) for each in keys.items()]}})
+        except FetchFailed as failure:
+            kept = {name: known[name] for name in ("document", "fetched_at") if name in known}
+            self._write({**noted, **kept, "failed": True})
+            raise self._failure(str(failure), known, now) from None
+        self._write(
+            {**noted, "failed": False, "fetched_at": now, "document": {"keys": [_jwk(*each) for each in keys.items()]}}
+        )
         return keys
+
+    def _failure(self, why: str, known: Mapping[str, Any], now: float) -> FetchFailed:
+        fetched_at = known.get("fetched_at")
+        if not isinstance(fetched_at, int | float) or fetched_at > now:
+            return FetchFailed(why)
+        return FetchFailed(why, dict(usable(known.get("document"))), now - fetched_at)
 
     def _read(self) -> Mapping[str, Any]:
         """Return what the last process has noted about this origin, nothing when that cannot be read."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from clawdeploy.core.errors import SignInUnavailable
 from clawdeploy.plugins.clerk.jwks import FetchFailed
+from clawdeploy.plugins.clerk.keys import PublishedKeys
 from clawdeploy.plugins.clerk.shared_keys import FILE, SharedKeys
 from tests.plugins.clerk.frontend_api import FrontendApi, Instance, new_key
 from tests.plugins.clerk.surroundings import serving
@@ -84,6 +86,34 @@ def test_that_it_failed_is_shared_too(processes: tuple[SharedKeys, SharedKeys], 
     clock.now += 5
     assert list(processes[1].fetch(False)) == ["ins_1"], "nobody waits a minute for the end of an outage"
     assert len(api.fetches) == 3
+
+
+@pytest.mark.parametrize(("hours", "known"), [(1, True), (23, True), (25, False)])
+def test_who_starts_in_an_outage_goes_on_with_what_others_had(
+    api: FrontendApi, tmp_path: Path, clock: Clock, hours: int, known: bool
+) -> None:
+    SharedKeys(api.origin, tmp_path, clock).fetch(False)
+    api.mood = "fails"
+    clock.now += hours * 3600
+    for _ in range(2):
+        keys = PublishedKeys(SharedKeys(api.origin, tmp_path, clock).fetch, clock)
+        if known:
+            assert keys.key("ins_1").public_numbers() == FIRST.public_key().public_numbers()
+        else:
+            with pytest.raises(SignInUnavailable):
+                keys.key("ins_1")
+        with pytest.raises(SignInUnavailable):
+            keys.key("ins_2")
+    assert len(api.fetches) in (2, 3)
+
+
+def test_a_time_to_come_is_no_time(api: FrontendApi, tmp_path: Path, clock: Clock) -> None:
+    SharedKeys(api.origin, tmp_path, clock).fetch(False)
+    api.mood = "fails"
+    clock.now -= 3600
+    with pytest.raises(FetchFailed) as failed:
+        SharedKeys(api.origin, tmp_path, clock).fetch(False)
+    assert failed.value.old == {}
 
 
 def test_many_at_once_fetch_once(api: FrontendApi, tmp_path: Path, clock: Clock) -> None:
