@@ -26,6 +26,7 @@ SEAM = tuple(
 MOST_LINES = 250
 LONGER_FOR_A_REASON = {
     "clawdeploy.core.testing.runtime_contract": "one promise of the contract after the other, a few lines each",
+    "clawdeploy.core.bootstrap": "the wiring, a line for each part",
     "clawdeploy.core.errors": "one kind of failure after the other, a few lines each",
 }
 
