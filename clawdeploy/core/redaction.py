@@ -10,6 +10,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Lock
 from urllib.parse import quote, unquote, urlsplit
 
@@ -48,8 +49,11 @@ def remember(value: str) -> None:
 
 def remember_setting(text: str) -> None:
     """Note what is secret in the text of a setting: all of it, each of several, and the password in a URL."""
-    password = urlsplit(text).password if "://" in text else None
-    for value in {text, *(part.strip() for part in text.split(",")), password or "", unquote(password or "")}:
+    password = ""
+    # What is no URL is refused elsewhere.
+    with suppress(ValueError):
+        password = urlsplit(text).password or ""
+    for value in {text, *(part.strip() for part in text.split(",")), password, unquote(password)}:
         remember(value)
 
 

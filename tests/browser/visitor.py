@@ -67,7 +67,7 @@ class Visitor:
         return answer
 
     def _go(self, path: str) -> Response | None:
-        """Go to an address; once more when the machine's network changed under the page."""
+        """Go to an address; once more when the machine's network changed under the page, wherever it has led."""
         before = self.watch.interrupted
         try:
             answer = self.page.goto(path)
@@ -75,8 +75,7 @@ class Visitor:
             if self.watch.interrupted == before:
                 raise
         else:
-            if self.watch.interrupted == before:
-                return answer
+            return answer if self.watch.interrupted == before else self.page.reload()
         return self.page.goto(path)
 
     def new_tab(self) -> Page:

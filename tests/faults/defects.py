@@ -48,8 +48,8 @@ DEFECTS = (
     Defect(
         "the row is forgotten before the data is discarded",
         f"{CORE}/lifecycle.py",
-        "        guarded(self._runtime.discard, row.id)\n        self._claims.forget(claim)\n",
-        "        self._claims.forget(claim)\n        guarded(self._runtime.discard, row.id)\n",
+        "        guarded(self._runtime.discard, row.id)\n        self.recorder.forget(claim, row)\n",
+        "        self.recorder.forget(claim, row)\n        guarded(self._runtime.discard, row.id)\n",
         ("tests/core/test_processes.py", "-k", "delete and discard"),
     ),
     Defect(
@@ -76,8 +76,8 @@ DEFECTS = (
     Defect(
         "another wish takes over from work that acts",
         f"{CORE}/phases.py",
-        'ONLY_WATCHING = ("pulling_image", "waiting_until_ready")\n',
-        'ONLY_WATCHING = ("pulling_image", "waiting_until_ready", "starting", "stopping", "creating_container")\n',
+        'ONLY_WATCHING = ("waiting_in_line", "pulling_image", "waiting_until_ready")\n',
+        'ONLY_WATCHING = ("waiting_in_line", "pulling_image", "waiting_until_ready", "starting", "stopping")\n',
         ("tests/core/test_claims.py",),
     ),
     Defect(
