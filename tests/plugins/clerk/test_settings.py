@@ -148,7 +148,6 @@ def test_there_has_to_be_a_party() -> None:
         (Instance("0x7f.0x1"), {}, "is an address"),
         (Instance("clerk.localhost"), {}, "is this machine"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_production_refuses(instance: Instance, changes: dict[str, str], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
