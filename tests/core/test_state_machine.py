@@ -17,7 +17,7 @@ USUAL = settings(
     phases=[Phase.generate, Phase.shrink],
     report_multiple_bugs=False,
 )
-QUICK = settings(USUAL, max_examples=45, stateful_step_count=30, derandomize=True)
+QUICK = settings(USUAL, max_examples=70, stateful_step_count=30, derandomize=True)
 LONG = settings(USUAL, max_examples=1500, stateful_step_count=50)
 
 
