@@ -68,7 +68,7 @@ def redacted(text: str) -> str:
     return text
 
 
-class RedactingHandler(logging.StreamHandler):  # type: ignore[type-arg]
+class RedactingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # no generic class when it runs
     """Writes log entries without secrets, whatever formats them, with their tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:

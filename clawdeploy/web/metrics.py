@@ -85,7 +85,7 @@ class Counts:
         registry = CollectorRegistry()
         # Whoever cleans up temporary folders must not keep a server from telling what is so now.
         if self._folder.is_dir():
-            MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+            MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]  # it has no types
         return registry
 
 

@@ -53,7 +53,7 @@ def count_together(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     place = next(number for number in count() if _take(folder / f"{number}.lock"))
     os.environ[VARIABLE] = str(folder)
-    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def _take(lock: Path) -> bool:

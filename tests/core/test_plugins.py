@@ -309,7 +309,7 @@ def test_a_member_that_lacks_something_is_found_when_it_is_offered(hook: str) ->
 
 def test_a_way_to_sign_in_is_a_sign_in() -> None:
     odd, good = Provider("odd"), Provider("good")
-    odd.sign_in, good.sign_in = "/login", SignIn()  # type: ignore[attr-defined]
+    odd.sign_in, good.sign_in = "/login", SignIn()  # type: ignore[attr-defined]  # wrong on purpose
     host = hosting(
         odd=offers(register_auth_providers=lambda: [odd]), good=offers(register_auth_providers=lambda: [good])
     )

@@ -51,7 +51,7 @@ class SealedWriter(io.RawIOBase):
         """Say that this is for writing."""
         return True
 
-    def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
+    def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]  # of any buffer, as sockets take it
         """Take some more."""
         self._pending += data
         while len(self._pending) > CHUNK_BYTES:
@@ -91,7 +91,7 @@ class SealedReader(io.RawIOBase):
         """Say that this is for reading."""
         return True
 
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]  # into any buffer, too
         """Give some more, nothing at the end; raises ``BackupUnusable``."""
         while not self._plain and not self._through:
             self._plain = self._opened()
