@@ -85,5 +85,5 @@ def _asked(blueprint: Blueprint, bot: Bot) -> ContainerSpec:
         raise
     except Exception as error:
         # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
-        logger.error("Blueprint %s failed: %s", blueprint.name, type(error).__name__)  # noqa: TRY400
+        logger.error("Blueprint %s failed: %s", blueprint.name, type(error).__name__)  # noqa: TRY400 - its message may hold a secret
         raise RuntimeFailure(f"The blueprint {blueprint.name!r} failed ({type(error).__name__}).") from None

@@ -192,5 +192,5 @@ def _said_by(channel: Channel, given: Mapping[str, str]) -> dict[str, list[str]]
         return {field: [sentence] for field, sentence in channel.check(given).items()}
     except Exception as error:
         # No traceback and no message: a channel sees secrets, and may have put one into its exception.
-        logger.error("Channel %s failed to check credentials: %s", channel.name, type(error).__name__)  # noqa: TRY400
+        logger.error("Channel %s failed to check credentials: %s", channel.name, type(error).__name__)  # noqa: TRY400 - its message may hold a secret
         return {}

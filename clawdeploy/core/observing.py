@@ -113,5 +113,5 @@ def guarded(call: Callable[..., Any], *arguments: Any) -> Any:
     except Exception as error:
         # Where, but not the message: a runtime sees secrets, and may have put one into its exception.
         where = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("The runtime failed in a way that it should not: %s\n%s", type(error).__name__, where)  # noqa: TRY400
+        logger.error("The runtime failed in a way that it should not: %s\n%s", type(error).__name__, where)  # noqa: TRY400 - its message may hold a secret
         raise RuntimeFailure(f"The runtime failed unexpectedly ({type(error).__name__}).") from None

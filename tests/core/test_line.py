@@ -18,7 +18,7 @@ class Crowded(WrappedRuntime):
     """Counts how many are inside ``create`` and ``start`` together, each of which takes a moment."""
 
     def __init__(self, inner: object) -> None:
-        super().__init__(inner)  # type: ignore[arg-type]
+        super().__init__(inner)  # type: ignore[arg-type]  # any runtime will do
         self.most = 0
         self.order: list[str] = []
         self._inside: Counter[str] = Counter()
@@ -37,7 +37,7 @@ class Crowded(WrappedRuntime):
             self._inside[instance_id] += 1
             self.most = max(self.most, sum(self._inside.values()))
         threading.Event().wait(0.05)
-        done = work()  # type: ignore[operator]
+        done = work()  # type: ignore[operator]  # it is called as it comes
         with self._lock:
             self._inside[instance_id] -= 1
         return str(done)
