@@ -73,7 +73,7 @@ def test_a_sync_of_a_thousand_bots_is_measured_on_both_databases() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Say what to measure: scripts/bench create, pages, logs, sync, detection or lighthouse\n"),
+        ([], "Say what to measure: scripts/bench create, pages, logs, sync, detection, tokens or lighthouse\n"),
         (["sleep"], "sleep is nothing that this script measures; --help shows what it does.\n"),
         (["lighthouse", "--phone"], "--phone is not an option of this script; --help shows those it has.\n"),
         (["create", "--rounds", "few"], "--rounds needs a whole number from 1 to 9999.\n"),
