@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
 from typing import Any, NoReturn
 
 import jwt
@@ -22,6 +23,8 @@ SESSION_CATEGORIES = ("cl_B7d4PD111AAA", "cl_I7d4PD111III")
 SIGNATURES = jwt.PyJWS(algorithms=[ALGORITHM])
 FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 USER = re.compile(r"user_[A-Za-z0-9_-]{1,95}")
+MACHINE = "mch_"
+SESSION_ID = re.compile(r"[!-~]{1,100}")
 VERSIONS = (1, 2)
 
 
@@ -29,7 +32,18 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-JSON = json.JSONDecoder(parse_constant=_refuse)
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _refuse(text)
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that says something twice: whoever signed it may have meant the other one."""
+    found = dict(members)
+    return found if len(found) == len(members) else _refuse("an object with two members of one name")
+
+
+JSON = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
 
 
 class Flaw(Enum):
@@ -68,8 +82,11 @@ def peek(token: str) -> Mapping[str, Any]:
     """Return the claims of a token that nobody has checked, to choose between tokens; empty when it cannot be read."""
     if len(token) > MOST_BYTES or not has_form(token):
         return {}
+    header, claims, signature = token.split(".")
     try:
-        return _object(_decoded(token.split(".")[1]))
+        _object(_decoded(header))
+        _decoded(signature)
+        return _object(_decoded(claims))
     except BadToken:
         return {}
 
@@ -84,7 +101,7 @@ def session_of(token: str, settings: ClerkSettings, keys: Keys, now: float) -> S
     _must(isinstance(claims.get("iss"), str) and claims["iss"] in settings.issuers)
     _must(isinstance(claims.get("azp"), str) and claims["azp"] in settings.parties)
     _must(isinstance(user, str) and USER.fullmatch(user) is not None)
-    _must(isinstance(session, str) and session != "")
+    _must(isinstance(session, str) and SESSION_ID.fullmatch(session) is not None)
     _must("v" not in claims or (type(version) is int and version in VERSIONS))
     _must("sts" not in claims or status in ("active", "pending"))
     expires, begins, issued = (_moment(claims, name) for name in ("exp", "nbf", "iat"))
@@ -103,13 +120,24 @@ def signed_claims(token: str, keys: Keys, most: int = MOST_BYTES) -> Mapping[str
     """
     _must(len(token) <= most and has_form(token))
     header = _object(_decoded(token.partition(".")[0]))
-    _must(header.get("alg") == ALGORITHM)
-    _must(header.get("typ", "JWT") == "JWT")
-    _must(header.get("cat", SESSION_CATEGORIES[0]) in SESSION_CATEGORIES)
+    _must(header.get("alg") == ALGORITHM and _is_session_token(header))
     # RFC 7515: who does not understand all that "crit" lists refuses the token, and nothing in it is understood here.
     _must("crit" not in header)
     _must(isinstance(header.get("kid", ""), str))
     return _object(_signed(token, header.get("kid"), keys))
+
+
+def is_of_another_class(token: str) -> bool:
+    """Say whether a token that nobody has checked says that it is none of a session: a fresh one is no help then."""
+    try:
+        header = _object(_decoded(token.partition(".")[0]))
+    except BadToken:
+        return False
+    return not _is_session_token(header) or str(peek(token).get("sub")).startswith(MACHINE)
+
+
+def _is_session_token(header: Mapping[str, Any]) -> bool:
+    return header.get("typ", "JWT") == "JWT" and header.get("cat", SESSION_CATEGORIES[0]) in SESSION_CATEGORIES
 
 
 def _signed(token: str, kid: str | None, keys: Keys) -> bytes:

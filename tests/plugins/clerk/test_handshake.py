@@ -102,6 +102,8 @@ OUT = "signed out"
         ("older than the sign-in", ["{session}", f"__client_uat={NOW + 3600}"], "session-token-iat-before-client-uat"),
         ("damaged", ["__session=x", "__client_uat=1"], OUT),
         ("a template's", ["{template}", "__client_uat=1"], OUT),
+        ("a template's from before the sign-in", ["{template}", f"__client_uat={NOW + 3600}"], OUT),
+        ("a machine's from before the sign-in", ["{machine}", f"__client_uat={NOW + 3600}"], OUT),
         ("a template's and stale", ["{stale_template}", "__client_uat=1"], OUT),
         ("another party's", ["{foreign}", "__client_uat=1"], OUT),
         ("another party's and stale", ["{stale_foreign}", "__client_uat=1"], OUT),
@@ -121,6 +123,7 @@ def test_the_decision_table(
         "early": session(instance, nbf=NOW + 600, exp=NOW + 700),
         "future": session(instance, iat=NOW + 600, exp=NOW + 700),
         "template": session(instance, header={"cat": "cl_B7d4PD222AAA"}),
+        "machine": session(instance, sub="mch_1"),
         "stale_template": session(instance, header={"cat": "cl_B7d4PD222AAA"}, age=600),
         "foreign": session(instance, azp="https://evil.example.org"),
         "stale_foreign": session(instance, azp="https://evil.example.org", age=600),
@@ -264,10 +267,11 @@ def test_a_live_handshake_in_the_address_is_nothing(live: Browser) -> None:
 
 def test_a_trial_handshake_comes_back_in_the_address(trial: Browser) -> None:
     directives = [f"{session(TRIAL)}; Path=/", "__client_uat=1; Path=/", "__clerk_db_jwt=dvb_3; Path=/"]
-    answer = trial.visit(path=f"/dashboard?q=x&__clerk_handshake={TRIAL.handshake(*directives)}&__clerk_help=1")
-    assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard?q=x")
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert cookies_of(answer) == directives
+    for path in ("/dashboard", "//dashboard"):
+        answer = trial.visit(path=f"{path}?q=x&__clerk_handshake={TRIAL.handshake(*directives)}&__clerk_help=1")
+        assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard?q=x"), "no other server's"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert cookies_of(answer) == directives
     assert trial.visit(*(each.partition(";")[0] for each in directives)).status_int == 200
 
 
