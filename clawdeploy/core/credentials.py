@@ -102,6 +102,8 @@ class StoredCredentials:
         with self._database.transaction():
             mine = [_record(row) for row in self._row.select().where(self._row.user_id == user_id)]
             self._row.delete().where(self._row.user_id == user_id).execute()
+            for record in mine:
+                self._audit.note(f"{record.kind}.ended", user_id=user_id, subject=record.id, detail=record.label)
             return mine
 
     def list(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:

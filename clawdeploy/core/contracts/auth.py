@@ -24,13 +24,15 @@ class Identity:
     """A caller who proved who they are.
 
     ``ambient`` says that the browser sends the credential by itself (a cookie), so that a
-    change has to pass the origin check; a bearer token is not ambient.
+    change has to pass the origin check; a bearer token is not ambient. ``session`` is the id of a session that another
+    service keeps, in at most 100 printable characters: its first use here is noted in the audit trail.
     """
 
     user_id: str
     provider: str
     ambient: bool
     credential_id: str | None = None
+    session: str | None = None
 
 
 class AuthProvider(Protocol):

@@ -74,4 +74,4 @@ def bearer_of(credentials: Credentials) -> str | None:
 
 def identity_of(session: Session, *, ambient: bool) -> Identity:
     """Return the identity of a session; ``ambient`` for one that a browser's cookie tells of."""
-    return Identity(session.user_id, NAME, ambient=ambient)
+    return Identity(session.user_id, NAME, ambient=ambient, session=session.session_id)

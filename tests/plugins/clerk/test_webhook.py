@@ -103,6 +103,8 @@ def test_a_deleted_users_bots_secrets_and_tokens_are_removed(place: Place) -> No
     assert place.has("user_bob") == (1, 1)
     revoked = [event for event in place.listener.events if isinstance(event, CredentialRevoked)]
     assert [(event.actor, event.user_id, event.kind) for event in revoked] == [("clerk", "user_ann", "api_token")]
+    noted = {(entry.who, entry.what) for entry in place.platform.audit.newest(100, user_id="user_ann")}
+    assert {("clerk", "user.removed"), ("clerk", "api_token.ended")} <= noted
 
 
 def test_it_can_be_told_again(place: Place) -> None:
