@@ -43,7 +43,9 @@ ${way_in.scripts(sign_in)}\
 <%block name="account">
 <nav class="account" aria-label="Account">
 % if user is not None:
+% if not sign_in.scripts:
 <span class="who"><span class="wide">Signed in as </span><bdi>${user}</bdi></span>
+% endif
 <a class="button" href="/dashboard">Your bots</a>
 % else:
 <a class="button" href="#sign-in">Sign in</a>

@@ -41,9 +41,9 @@ class Arrivals:
         try:
             if self._is_resting():
                 return
-            how = "with a browser's cookie" if identity.ambient else "with a bearer token"
+            how = "in a browser" if identity.ambient else "by a bearer token"
             self._audit.note_first(
-                f"{identity.provider}.signed_in", user_id=identity.user_id, subject=identity.session, detail=how
+                f"signed_in_with.{identity.provider}", user_id=identity.user_id, subject=identity.session, detail=how
             )
             self._known[key] = None
             if len(self._known) > MOST_REMEMBERED:

@@ -87,7 +87,7 @@ def test_somebody_signs_in_and_comes_to_the_page_that_was_asked_for(clerk: Clerk
     button.click()
     has_loaded(visitor)
     assert visitor.page.url == f"{clerk.site.origin}/dashboard?status=running&q=a%26b"
-    expect(visitor.page.get_by_text(person).first).to_be_visible()
+    expect(visitor.page.get_by_text("Signed in as")).to_be_hidden()  # Clerk's own button shows who it is, by name.
     expect(visitor.page.get_by_role("button", name="Open user menu")).to_have_attribute("data-user", person)
 
 
@@ -175,8 +175,8 @@ def test_another_sites_address_is_not_gone_to(clerk: ClerkSite, ann: Visitor) ->
         assert ann.page.url.startswith(clerk.site.origin)
 
 
-def test_without_clerk_the_pages_are_there_and_signing_out_says_so(clerk: ClerkSite, ann: Visitor) -> None:
-    """The scripts come from elsewhere: when they do not arrive, nothing else is held up."""
+def test_without_clerk_the_pages_are_there_and_say_so(clerk: ClerkSite, ann: Visitor, visit: Visit) -> None:
+    """The scripts come from elsewhere: when they do not arrive, nothing else is held up, and it is said at once."""
     ann.context.route("**/npm/**", lambda route: route.abort())
     ann.expect_trouble("request: GET .*/npm/")
     ann.forgive("request|console error")
@@ -185,3 +185,9 @@ def test_without_clerk_the_pages_are_there_and_signing_out_says_so(clerk: ClerkS
     ann.open("/dashboard")
     ann.page.get_by_role("button", name="Stop").first.click()
     clerk.site.wait_for(ann.user, bot["id"], status="stopped")
+    stranger = visit(clerk.site, signed_in=False)
+    stranger.context.route("**/npm/**", lambda route: route.abort())
+    stranger.expect_trouble("request: GET .*/npm/")
+    stranger.forgive("request|console error")
+    stranger.open("/dashboard")
+    expect(stranger.page.get_by_text("Signing in does not work right now.")).to_be_visible()

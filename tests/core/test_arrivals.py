@@ -34,9 +34,9 @@ def test_the_first_use_is_noted_and_no_other(surroundings: Surroundings) -> None
         again.note(identity)
     address.reset(token)
     assert sorted(arrived(platform)) == [
-        ("elsewhere.signed_in", "user_ann", "sess_1", "with a browser's cookie"),
-        ("elsewhere.signed_in", "user_ann", "sess_2", "with a bearer token"),
-        ("elsewhere.signed_in", "user_bob", "sess_1", "with a browser's cookie"),
+        ("signed_in_with.elsewhere", "user_ann", "sess_1", "in a browser"),
+        ("signed_in_with.elsewhere", "user_ann", "sess_2", "by a bearer token"),
+        ("signed_in_with.elsewhere", "user_bob", "sess_1", "in a browser"),
     ]
     first = platform.audit.newest(1)[0]
     assert (first.who, first.address) == (first.user_id, "192.0.2.7")

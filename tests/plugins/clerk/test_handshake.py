@@ -181,10 +181,14 @@ def test_the_first_use_of_a_session_is_in_the_audit_trail(live: Browser) -> None
     stale = {"Authorization": f"Bearer {LIVE.token(sub='user_eva', sid='sess_8', age=600)}"}
     live.app.get("/api/instances", headers=stale, status=401)
     noted = live.platform.audit.newest(100, user_id="user_eva")
-    assert [(entry.who, entry.what, entry.subject) for entry in noted] == [("user_eva", "clerk.signed_in", "sess_7")]
+    assert [(entry.who, entry.what, entry.subject) for entry in noted] == [
+        ("user_eva", "signed_in_with.clerk", "sess_7")
+    ]
     failed = live.platform.audit.newest(1)[0]
     assert (failed.what, failed.detail) == ("sign_in.failed", "invalid_credentials: GET /api/instances")
-    assert "Clerk signed in" in live.visit(session(LIVE, sub="user_eva"), "__client_uat=1", path="/dashboard/account")
+    assert "Signed in with clerk: in a browser" in live.visit(
+        session(LIVE, sub="user_eva"), "__client_uat=1", path="/dashboard/account"
+    )
 
 
 def test_api_tokens_stay(live: Browser) -> None:
