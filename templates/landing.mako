@@ -157,7 +157,7 @@ open, and open another one <span class="nowrap">(<kbd>Ctrl</kbd> <kbd>Alt</kbd> 
 % endif
 <%block name="foot">
 <footer class="foot">
-<p>ClawDeploy runs on this server and keeps everything here.</p>
+<p>ClawDeploy runs on this server and keeps ${"everything" if sign_in.fallback else "your bots"} here.</p>
 <nav aria-label="On this page">
 <a href="#how">How it works</a>
 <a href="#what">What you get</a>

@@ -62,7 +62,7 @@ def without_scripts(_demo: Demo, page: Page) -> None:
     """Come to where one signs in while Clerk's scripts cannot be had."""
     page.context.route("**/npm/**", lambda route: route.abort())
     page.goto("/?next=%2Fdashboard")
-    page.get_by_text("Signing in does not work right now.").wait_for()
+    page.get_by_text("Signing in does not work right now").wait_for()
 
 
 CLERK_SCENES = (

@@ -98,7 +98,8 @@ async function welcome(place) {
   try {
     clerk = await ready;
   } catch {
-    return say(place, "Signing in does not work right now.", "Try again", location.pathname + location.search);
+    const why = "Signing in does not work right now: Clerk, which does it, cannot be reached, or this browser blocks it.";
+    return say(place, why, "Try again", location.pathname + location.search);
   }
   if (!clerk.user) {
     const then = next || "/dashboard";
