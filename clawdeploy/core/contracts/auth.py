@@ -1,7 +1,7 @@
 """Who is calling, and how that is remembered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -32,7 +32,7 @@ class Identity:
     provider: str
     ambient: bool
     credential_id: str | None = None
-    session: str | None = None
+    session: str | None = field(default=None, compare=False)
 
 
 class AuthProvider(Protocol):
