@@ -121,7 +121,7 @@ class Platform:
             store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], recorder, pace
         )
         self.schemas = Schemas(self.catalog)
-        self.quotas = Quotas(config, store, self._runtime)
+        self.quotas = Quotas(config, store, self.audit, self._runtime)
         intake = Intake(config, store, self._deployments, self.quotas, self.schemas)
         self.instances = Instances(config, store, self._claims, intake, self._lifecycle, host, self._patience)
         self.reconciler = Reconciler(
@@ -169,7 +169,7 @@ class Platform:
         Raises ``OperationInProgress`` when that has to be asked for again, because something else is going on with an
         instance, and ``DatabaseUnavailable``.
         """
-        remove_user(user_id, actor, self.instances, self.credentials, self.audit, self.publish, self.clock)
+        remove_user(user_id, actor, self.instances, self.credentials, self.publish, self.clock)
 
     def security_schemes(self) -> Mapping[str, Mapping[str, str]]:
         """Return how callers show who they are, as OpenAPI says it, by the name of the provider."""

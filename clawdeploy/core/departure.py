@@ -5,13 +5,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from clawdeploy.core import context
-from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.errors import EngineError, InstanceNotFound, OperationInProgress
 from clawdeploy.core.events import CredentialRevoked, Event
 from clawdeploy.core.instances import Instances
-
-REMOVED = "user.removed"
 
 
 def remove_user(
@@ -19,7 +16,6 @@ def remove_user(
     actor: str,
     instances: Instances,
     credentials: StoredCredentials,
-    audit: AuditTrail,
     publish: Callable[[Event], None],
     clock: Callable[[], datetime],
 ) -> None:
@@ -31,7 +27,6 @@ def remove_user(
     """
     before = context.user.set(actor)
     try:
-        audit.note_first(REMOVED, user_id=user_id)
         revoked = credentials.revoke_all(user_id)
     finally:
         context.user.reset(before)

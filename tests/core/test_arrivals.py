@@ -87,16 +87,3 @@ def test_nobody_is_kept_out_because_nobody_can_write(
     clock.advance(seconds=PAUSE.total_seconds())
     noting.note(ANN)
     assert len(arrived(platform)) == 1
-
-
-def test_a_user_who_is_removed_leaves_entries(surroundings: Surroundings) -> None:
-    platform = surroundings.open()
-    _, token = platform.credentials.issue("api_token", "user_ann", label="Home")
-    for _ in range(2):
-        platform.remove_user("user_ann", "elsewhere")
-    entries = [(each.who, each.what, each.user_id, each.subject) for each in platform.audit.newest(3)]
-    assert entries == [
-        ("elsewhere", "api_token.ended", "user_ann", token.id),
-        ("elsewhere", "user.removed", "user_ann", ""),
-        ("user_ann", "api_token.made", "user_ann", token.id),
-    ]

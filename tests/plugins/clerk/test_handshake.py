@@ -15,6 +15,7 @@ from webtest import TestApp, TestResponse
 from clawdeploy.plugins.clerk.publishable_key import publishable_key
 from clawdeploy.plugins.local_auth.commands import sign_in
 from clawdeploy.web.app import create_app
+from tests.platforms import GOOD
 from tests.plugins.clerk.frontend_api import ABSENT, Instance, public_pem
 from tests.plugins.clerk.surroundings import platform_with
 from tests.plugins.surroundings import OpenedAlready
@@ -188,6 +189,22 @@ def test_the_first_use_of_a_session_is_in_the_audit_trail(live: Browser) -> None
     assert (failed.what, failed.detail) == ("sign_in.failed", "invalid_credentials: GET /api/instances")
     page = live.visit(session(LIVE, sub="user_eva"), "__client_uat=1", path="/dashboard/account")
     assert "Signed in with clerk" in page.text
+
+
+def test_users_of_clerk_are_owners_like_any_others(live: Browser) -> None:
+    def create(user: str, session_id: str) -> TestResponse:
+        bearer = f"Bearer {LIVE.token(sub=user, sid=session_id)}"
+        headers = {"Authorization": bearer, "Idempotency-Key": "clerk-owners-1"}
+        return live.app.post_json("/api/instances", GOOD, headers=headers, status=201)
+
+    first, again, other = create("user_cat", "sess_1"), create("user_cat", "sess_2"), create("user_dog", "sess_3")
+    ids = [each.json["instance"]["id"] for each in (first, again, other)]
+    assert ids[0] == ids[1] != ids[2], "a key is its owner's, in whatever session"
+    assert [each.json["instance"]["userId"] for each in (first, other)] == ["user_cat", "user_dog"]
+    left = [re.findall(r"r=(\d+)", each.headers["RateLimit"])[0] for each in (first, again, other)]
+    assert left == ["59", "58", "59"], "and so is the limit of changes"
+    foreign = {"Authorization": f"Bearer {LIVE.token(sub='user_dog')}"}
+    assert live.app.get(f"/api/instances/{ids[0]}", headers=foreign, status=404)
 
 
 def test_api_tokens_stay(live: Browser) -> None:
