@@ -1,11 +1,12 @@
 """Who is removed has nothing any more, and gets nothing new with a credential that outlives them."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import NotSignedIn, OperationInProgress
+from clawdeploy.core.locks import CREATIONS, one_at_a_time
 from clawdeploy.core.testing import eventually
 from tests.core.surroundings import Surroundings
 from tests.platforms import GOOD
@@ -62,6 +63,16 @@ def test_what_is_made_in_the_moment_of_a_removal_is_refused_or_removed(surroundi
             made.result()
             assert removed.result() or eventually(lambda user=user: remove(user), within=10)  # type: ignore[misc]
             assert has_nothing(platform, user)
+
+
+def test_a_removal_waits_for_what_is_just_being_made(surroundings: Surroundings) -> None:
+    platform = surroundings.open()
+    with ThreadPoolExecutor(1) as threads:
+        with surroundings.looking().transaction():
+            one_at_a_time(surroundings.looking(), CREATIONS)
+            asked = threads.submit(platform.remove_user, "user_ann", "elsewhere")
+            assert not wait([asked], 0.5).done
+        asked.result(10)
 
 
 def has_nothing(platform: Platform, user: str) -> bool:
