@@ -164,7 +164,7 @@ class Platform:
         return reception
 
     def remove_user(self, user_id: str, actor: str) -> None:
-        """End all credentials of a user, and delete all instances with their data and secrets.
+        """End all credentials of a user, and delete all instances with their data and secrets, for good.
 
         Raises ``OperationInProgress`` when that has to be asked for again, because something else is going on with an
         instance, and ``DatabaseUnavailable``.

@@ -73,7 +73,8 @@ class CredentialStore(Protocol):
     ) -> tuple[Secret, CredentialRecord]:
         """Make a new random credential. Its value is returned here and nowhere else.
 
-        Raises ``InvalidInput`` for a user id or label that is empty, too long or unprintable.
+        Raises ``InvalidInput`` for a user id or label that is empty, too long or unprintable, and ``NotSignedIn`` for a
+        user who was removed.
         """
 
     def find(self, kind: str, value: str) -> CredentialRecord | None:
