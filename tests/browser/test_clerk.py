@@ -142,6 +142,11 @@ def test_the_pages_own_requests_go_on_with_a_fresh_token(clerk: ClerkSite, ann: 
     expect(ann.page.get_by_text("is being stopped").or_(ann.page.get_by_text("has stopped")).first).to_be_visible()
     clerk.site.wait_for(ann.user, bot["id"], status="stopped")
     expect(ann.page.get_by_text("You are signed out")).to_have_count(0)
+    # Of too many that fail from one address the server says that instead.
+    ann.expect_trouble("request: POST .*/start 429$")
+    ann.page.route("**/start", lambda route: route.fulfill(status=429, body="{}"), times=1)
+    ann.page.get_by_role("button", name="Start Helper", exact=True).click()
+    clerk.site.wait_for(ann.user, bot["id"], status="running")
 
 
 def test_a_form_that_leads_on_waits_for_a_token(clerk: ClerkSite, ann: Visitor) -> None:

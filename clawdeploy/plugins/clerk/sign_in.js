@@ -148,11 +148,14 @@ async function accompany(place) {
 
 // -- the page's own requests: one that is refused is sent once more, with a fresh token
 
+// Where many are behind one address, those whose tokens have run out can be too many for the server, which then says that.
+const refused = (status) => status === 401 || status === 429;
+
 const plain = window.fetch.bind(window);
 window.fetch = async (input, init) => {
   const answer = await plain(input, init);
   const own = typeof input === "string" && new URL(input, location.href).origin === location.origin;
-  return own && answer.status === 401 && (await hasToken({ skipCache: true })) ? plain(input, init) : answer;
+  return own && refused(answer.status) && (await hasToken({ skipCache: true })) ? plain(input, init) : answer;
 };
 
 const again = new WeakSet();
@@ -172,7 +175,7 @@ async function sendAgain(detail) {
 
 addEventListener("htmx:beforeOnLoad", (event) => {
   const { elt, xhr } = event.detail;
-  if (again.delete(elt) || xhr.status !== 401) return;
+  if (again.delete(elt) || !refused(xhr.status)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
   held.add(xhr);
