@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from clawdeploy.core.audit import AuditTrail
+from clawdeploy.core.audit import REMOVED, AuditTrail
 from clawdeploy.core.contracts import CredentialRecord, Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidInput
+from clawdeploy.core.locks import CREATIONS, one_at_a_time
 from clawdeploy.core.models import Tables
 from clawdeploy.core.redaction import remember
 from clawdeploy.core.visible import is_visible, is_well_behaved
@@ -47,6 +48,8 @@ class StoredCredentials:
         value = prefix + secrets.token_urlsafe(32)
         now = self._clock()
         with self._database.transaction():
+            one_at_a_time(self._database, CREATIONS)
+            self._audit.check_user(user_id)
             row = self._row.create(
                 id=secrets.token_hex(6),
                 kind=kind,
@@ -98,10 +101,14 @@ class StoredCredentials:
         return record if self.revoke(kind, record.id) else None
 
     def revoke_all(self, user_id: str) -> list[CredentialRecord]:
-        """End everything of every kind that a user has, and return what that was."""
+        """End everything of every kind that a user has, and return what that was; from now on they get nothing new."""
         with self._database.transaction():
+            one_at_a_time(self._database, CREATIONS)
+            self._audit.note_first(REMOVED, user_id=user_id)
             mine = [_record(row) for row in self._row.select().where(self._row.user_id == user_id)]
             self._row.delete().where(self._row.user_id == user_id).execute()
+            for record in mine:
+                self._audit.note(f"{record.kind}.ended", user_id=user_id, subject=record.id, detail=record.label)
             return mine
 
     def list(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
