@@ -91,7 +91,7 @@ def _check_mode(file: Path) -> None:
 def engine(ground: Ground) -> str:
     """The engine answers."""
     info = ground.runtime.ping()
-    return f"{info.name} answers at {info.address}"
+    return f"{info.name} answers at {info.address}{f'. Warning: {info.warning}' if info.warning else ''}"
 
 
 def image(ground: Ground) -> str:
