@@ -95,9 +95,11 @@ def _written(value: str) -> Iterator[str]:
     yield repr(value)[1:-1]
     yield quote(value, safe="")
     yield escape(value)
+    yield escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
     raw = value.encode("utf-8", "surrogatepass")
     yield raw.hex()
     yield raw.hex().upper()
+    yield "".join(f"%{byte:02X}" for byte in raw)
     for before in range(3):
         # Three bytes are four characters, so what stands before it decides which. Those at both ends that hold bits
         # of neighbours are left out.
