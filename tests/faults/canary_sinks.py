@@ -1,14 +1,14 @@
 """Everywhere that a secret could come to lie or be shown, gathered while a server runs and after it."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
-
-import docker
 
 from tests.databases import PostgresServer
 from tests.faults.canary_walk import Walk
 from tests.faults.facts import Machine, instance_of
+from tests.faults.scene import ENGINE
 
 Sink = tuple[str, bytes]
 
@@ -18,8 +18,7 @@ def of_the_engine(walk: Walk, since: int) -> Iterator[Sink]:
 
     A bot's own log is not among it: what a bot writes there itself lies there, for whoever is root to read.
     """
-    machine = Machine(walk.engine.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock"),
-                      walk.served.installation, ())  # fmt: skip
+    machine = Machine(f"unix://{ENGINE}", walk.served.installation, ())
     root = Path(walk.engine.info()["DockerRootDir"])
     for one in machine.containers():
         name = f"the container of {instance_of(one)}"
@@ -30,14 +29,8 @@ def of_the_engine(walk: Walk, since: int) -> Iterator[Sink]:
                 yield f"{name}, {file.name} on disk", file.read_bytes()
     for what, _, said in machine.kept():
         yield f"the {what}, inspected", repr(said).encode()
-    now = int(walk.engine.info()["SystemTime"] and _seconds(walk.engine))
-    yield "the engine's events", repr(list(walk.engine.events(since=since, until=now + 1, decode=True))).encode()
-
-
-def _seconds(engine: docker.APIClient) -> int:
-    from datetime import datetime
-
-    return int(datetime.fromisoformat(engine.info()["SystemTime"][:19] + "+00:00").timestamp())
+    events = walk.engine.events(since=since, until=int(time.time()) + 1, decode=True)
+    yield "the engine's events", repr(list(events)).encode()
 
 
 def of_the_server(walk: Walk) -> Iterator[Sink]:

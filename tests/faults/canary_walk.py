@@ -1,150 +1,25 @@
 """A walk over all routes, operations, commands and forced failures of a real server, with a new secret in every field.
 
-What each step was answered is kept; :mod:`tests.faults.canary_sinks` gathers everything else.
+:mod:`tests.faults.canary_sinks` gathers what comes of it.
 """
 
 import base64
-import http.client
 import json
 import re
-import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import docker
-
 from clawdeploy.core.testing import eventually
-from tests.faults.canaries import Canaries
-from tests.faults.indiscreet_server import ABSENT, INDISCREET
 from tests.faults.leaks import written
-from tests.faults.proxy import Fault, FaultProxy
-from tests.faults.scene import ENGINE
-from tests.platforms import memory_platform
+from tests.faults.proxy import Fault
+from tests.faults.watched_server import WatchedServer
 from tests.web.isolation import Served as Route
-from tests.web.serving import HOST, Answer, Served
-
-PORTS = "29000-29499"
-JSON = {"Content-Type": "application/json"}
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-PAGE = {"Accept": "text/html,*/*;q=0.8"}
 
 
-class Walk:
-    """One server with two workers on the machine's engine, behind a proxy; ``database_url`` empty is SQLite."""
-
-    def __init__(self, folder: Path, canaries: Canaries, database_url: str = "") -> None:
-        self.folder = folder
-        self.canaries = canaries
-        self.answers: list[tuple[str, bytes]] = []
-        self.said: list[tuple[str, bytes]] = []
-        """What commands printed."""
-        self._sockets = tempfile.TemporaryDirectory(prefix="canary-")
-        self.proxy = FaultProxy(f"{self._sockets.name}/s", ENGINE)
-        self.sync_secret = canaries.plain("CLAWDEPLOY_SYNC_SECRET")
-        self.metrics_secret = canaries.plain("CLAWDEPLOY_METRICS_SECRET")
-        keys = [canaries.encryption_key("CLAWDEPLOY_SECRET_KEYS") for _ in range(2)]
-        self._database: dict[str, Any] = {"SECRET_KEYS": ",".join(keys)}
-        if database_url:
-            self._database["DATABASE_URL"] = database_url
-        self._log_in_to_a_registry()
-        self.served = Served(
-            folder, INDISCREET, RUNTIME="docker", DOCKER_HOST=f"unix://{self.proxy.address}", PORT_RANGE=PORTS,
-            WORKERS="2", SYNC_SECONDS="2", BLUEPRINT="teller", SYNC_SECRET=self.sync_secret,
-            METRICS_SECRET=self.metrics_secret, SIGN_IN_LIMIT="0", **self._database,
-        )  # fmt: skip
-        canaries.issued[self.served.bearer.removeprefix("Bearer ")] = "a program"
-        self._cookie = self._signed_in()
-        self.engine = docker.APIClient(f"unix://{ENGINE}", version="1.41", timeout=60)
-
-    def close(self) -> None:
-        """Let the server end and close what is open; containers are for whoever made the walk to remove."""
-        self.proxy.mend()
-        self.served.close()
-        self.proxy.close()
-        self.engine.close()
-        self._sockets.cleanup()
-
-    def _log_in_to_a_registry(self) -> None:
-        """Do what ``docker login`` does."""
-        user = f"user:{self.canaries.plain('password of a registry')}"
-        file = self.folder / "home" / ".docker" / "config.json"
-        file.parent.mkdir(parents=True)
-        auths = {ABSENT.partition("/")[0]: {"auth": base64.b64encode(user.encode()).decode()}}
-        file.write_text(json.dumps({"auths": auths}))
-
-    def _signed_in(self) -> str:
-        platform = memory_platform(self.folder / "data", **self._database)
-        link, _ = platform.credentials.issue("sign_in_link", "ann", lifetime=timedelta(minutes=15))
-        platform.close()
-        self.canaries.issued[link.reveal()] = "a sign-in link"
-        # The one answer that holds the session.
-        answer = self.served.answer(f"GET /sign-in/{link.reveal()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        cookie = answer.headers["Set-Cookie"].partition(";")[0]
-        self.canaries.issued[cookie.partition("=")[2]] = "a session"
-        self.call("GET", f"/sign-in/{link.reveal()}", who="nobody")
-        return cookie
-
-    # -- asking ------------------------------------------------------------------------------------------------------
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        fields: object = None,
-        *,
-        form: Mapping[str, str] | None = None,
-        raw: bytes | None = None,
-        who: str = "program",
-        headers: Mapping[str, str] = {},  # noqa: B006 -- it is never changed
-        kept: bool = True,
-    ) -> Answer:
-        """Ask with JSON, a form or bytes, as a ``program``, a ``browser`` or ``nobody``; the answer is looked at."""
-        origin = f"http://{HOST}:{self.served.port}"
-        credentials = {
-            "program": {"Authorization": self.served.bearer},
-            "browser": {"Cookie": self._cookie, "Origin": origin, **PAGE} if who == "browser" else {},
-        }
-        body, kind = raw, {} if raw is None else JSON
-        if fields is not None:
-            body, kind = json.dumps(fields).encode(), JSON
-        elif form is not None:
-            body, kind = urlencode(form).encode(), FORM
-        connection = http.client.HTTPConnection(HOST, self.served.port, timeout=60)
-        try:
-            connection.request(method, path, body, {**credentials.get(who, {}), **kind, **headers})
-            answer = Answer(connection.getresponse())
-        finally:
-            connection.close()
-        if kept:
-            where = f"the answer to {method} {path.partition('?')[0]} ({answer.status})"
-            self.answers.append((where, repr(answer.headers.items()).encode() + b"\n" + answer.body))
-        return answer
-
-    def create(self, where: str, **fields: Any) -> str:
-        """Make a bot and return its id, whatever became of it."""
-        answer = self.call("POST", "/api/instances", {"name": where, "model": "gpt-5.2", **fields})
-        assert answer.status == 201, (where, answer.status, answer.body)
-        return str(json.loads(answer.body)["instance"]["id"])
-
-    def shown(self, bot: str) -> dict[str, Any]:
-        """Return a bot as the API shows it."""
-        shown: dict[str, Any] = json.loads(self.call("GET", f"/api/instances/{bot}").body)["instance"]
-        return shown
-
-    def command(self, *arguments: str, **changed: str) -> None:
-        """Run a command with the settings of the server, but for those that are changed; keep what it says."""
-        done = subprocess.run(
-            [*INDISCREET, *arguments], env=self.served._environment | changed, cwd=self.folder, capture_output=True, timeout=60,
-            check=False,
-        )  # fmt: skip
-        self.said.append((f"the output of {arguments[0]} ({done.returncode})", done.stdout + done.stderr))
-        assert b"Traceback" not in done.stderr, done.stderr[-2000:]
-
-    # -- the steps ---------------------------------------------------------------------------------------------------
+class Walk(WatchedServer):
+    """The steps, each of which can be taken once."""
 
     def bots(self) -> None:
         """Make bots of all channels and blueprints, with an idempotency key and without; most of them fail."""
@@ -162,7 +37,10 @@ class Walk:
         )
         assert {self.shown(bot)["status"] for bot in (self.bot, self.discord)} == {"running"}
         for blueprint in ("absent", "raising", "refusing"):
-            secrets = {"botToken": sow.telegram(f"botToken of {blueprint}"), "apiKey": sow.key(f"apiKey of {blueprint}")}
+            secrets = {
+                "botToken": sow.telegram(f"botToken of {blueprint}"),
+                "apiKey": sow.key(f"apiKey of {blueprint}"),
+            }
             bot = self.create(blueprint, channel="telegram", blueprint=blueprint, **secrets)
             assert self.shown(bot)["status"] == "error", self.shown(bot)
             self.call("POST", f"/dashboard/instances/{bot}/retry", form={}, who="browser")
@@ -218,13 +96,15 @@ class Walk:
         )
         (token,) = set(re.findall("cd_[A-Za-z0-9_-]{43}", made.body.decode()))
         self.canaries.issued[token] = "a token of the account page"
-        assert self.call("GET", "/api/instances", who="nobody", headers={"Authorization": f"Bearer {token}"}).status == 200
+        assert (
+            self.call("GET", "/api/instances", who="nobody", headers={"Authorization": f"Bearer {token}"}).status == 200
+        )
 
     def nonsense(self) -> None:
         """Send what cannot be taken, with secrets in it."""
         sow, bot = self.canaries, f"/api/instances/{self.bot}"
         whole = {"name": "x", "model": "gpt-5.2", "channel": "telegram"}
-        shapes = {
+        shapes: dict[str, Callable[[str], Any]] = {
             "in a list": lambda one: [one],
             "in an object": lambda one: {"value": one},
             "as a name": lambda one: {one: 1},
@@ -246,14 +126,15 @@ class Walk:
                     self.call("POST", "/api/instances", {**whole, "channel": "?", field: value}),
                 ):
                     assert answer.status in (200, 400), (field, shape, answer.status, answer.body)
-        for what, raw in {
+        bodies: dict[str, Callable[[str], str]] = {
             "JSON that ends": lambda one: f'{{"apiKey": {json.dumps(one)}',
             "JSON without quotes": lambda one: f'{{"apiKey": {one}}}',
             "JSON that comes twice": lambda one: f'{{"apiKey": {json.dumps(one)}, "apiKey": {json.dumps(one)}}}',
             "JSON that is a text": json.dumps,
             "JSON that is too deep": lambda one: f'{{"config": {"[" * 30}{json.dumps(one)}{"]" * 30}}}',
             "a body that is too large": lambda one: json.dumps({"apiKey": one, "config": {"a": "x" * 70_000}}),
-        }.items():
+        }
+        for what, raw in bodies.items():
             answer = self.call("PATCH", bot, raw=raw(sow.key(what)).encode())
             assert answer.status in (400, 413), (what, answer.status)
 
@@ -279,7 +160,12 @@ class Walk:
                     self.call(route.method, f"{path}?{query}", who=who)
                 body = {"apiKey": f"{sown('json')} x", "botToken": [sown("list")], "password": sown("unknown field")}
                 self.call(route.method, path, body)
-                form = {"field": "botToken", "value": f"{sown('form')} x", "key": sown("key"), "password": sown("field")}
+                form = {
+                    "field": "botToken",
+                    "value": f"{sown('form')} x",
+                    "key": sown("key"),
+                    "password": sown("field"),
+                }
                 self.call(route.method, path, form=form, who="browser")
 
     def operators(self) -> None:
@@ -320,7 +206,12 @@ class Walk:
         head = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         self.proxy.error = head % len(said) + said
         fields = {"channel": "telegram", **secrets}
-        for call in (b"POST /[^ ]*containers/create", b"POST /[^ ]*/start", b"GET /[^ ]*images/", b"POST /[^ ]*networks"):
+        for call in (
+            b"POST /[^ ]*containers/create",
+            b"POST /[^ ]*/start",
+            b"GET /[^ ]*images/",
+            b"POST /[^ ]*networks",
+        ):
             self.proxy.break_(Fault.ERROR, call)
             bot = self.create("refused", **fields)
             self.call("POST", f"/api/instances/{bot}/restart")

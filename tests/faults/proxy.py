@@ -45,9 +45,9 @@ class Fault(StrEnum):
 class FaultProxy:
     """Stands between a client and ``target``, at ``address``; passes everything on until :meth:`break_`.
 
-    ``injected`` counts how often a fault has hit somebody, ``error`` is the answer of ``Fault.ERROR``. ``seen`` is told every piece that a client sends, before it
-    is passed on, and ``answered`` every piece of an answer, before the client gets it; both run in a thread of the
-    proxy, which waits for them.
+    ``injected`` counts how often a fault has hit somebody, ``error`` is the answer of ``Fault.ERROR``. ``seen`` is
+    told every piece that a client sends, before it is passed on, and ``answered`` every piece of an answer, before the
+    client gets it; both run in a thread of the proxy, which waits for them.
     """
 
     def __init__(self, address: Address, target: Address) -> None:

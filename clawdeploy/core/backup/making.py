@@ -46,8 +46,9 @@ class BackedUp:
 
 
 def back_up(database: Database, config: Config, path: Path, passphrase: Secret, now: datetime) -> BackedUp:
-    """Write all rows and keys into a new file that only its owner can read; the audit trail gets an entry, nothing else changes.
+    """Write all rows and keys into a new file that only its owner can read.
 
+    Nothing but an entry of the audit trail is new in the database then.
     Raises ``ConfigurationError`` when there is no database, or the file is there or cannot be written, ``WrongKey``,
     and ``DatabaseUnavailable``.
     """
