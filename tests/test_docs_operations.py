@@ -1,4 +1,4 @@
-"""The examples of ``docs/operations.md`` for the programs around a server: a unit of systemd, and Caddy in front of it."""
+"""The examples of ``docs/operations.md`` for the programs around a server: a unit of systemd, and Caddy in front."""
 
 import http.client
 import json
