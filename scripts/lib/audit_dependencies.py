@@ -80,10 +80,9 @@ def main() -> int:
     packages = installed()
     if options.sbom:
         options.sbom.write_text(json.dumps(bill_of_materials(packages), indent=1) + "\n")
+    libraries = {name: version for name, version in packages.items() if name != "clawdeploy"}
     try:
-        known = advisories(
-            {name: version for name, version in packages.items() if name != "clawdeploy"}, options.source
-        )
+        known = advisories(libraries, options.source)
     except (OSError, ValueError) as error:
         click.echo(
             f"No source of advisories could be asked ({error}). Whether the {len(libraries)} libraries have known "
