@@ -26,7 +26,7 @@ UNREADABLE = (
 
 UNNOTED = (
     "Warning: The backup is good, but the audit trail does not tell of it: the database cannot be written right now, "
-    "or is of an older version."
+    "or is of another version."
 )
 
 file_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))

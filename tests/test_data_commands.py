@@ -140,7 +140,7 @@ def test_the_audit_trail_tells_of_each(environment: dict[str, str], tmp_path: Pa
     assert (refused.exit_code, len(trail(environment))) == (1, len(noted) + 1)
 
 
-@pytest.mark.parametrize("why", ["locked", "older"])
+@pytest.mark.parametrize("why", ["locked", "older", "newer"])
 def test_a_backup_is_good_where_the_trail_cannot_tell_of_it(
     environment: dict[str, str], folder: Path, tmp_path: Path, passphrase: str, why: str
 ) -> None:
@@ -149,6 +149,8 @@ def test_a_backup_is_good_where_the_trail_cannot_tell_of_it(
     with closing(sqlite3.connect(folder / "clawdeploy.db", isolation_level=None)) as other:
         if why == "older":
             other.execute("DELETE FROM schema_migration WHERE name = (SELECT max(name) FROM schema_migration)")
+        elif why == "newer":
+            other.execute("INSERT INTO schema_migration (name, applied) VALUES ('9999_from_the_future', '2030-01-01')")
         else:
             other.execute("BEGIN IMMEDIATE")
         called = invoke(environment, "backup", str(tmp_path / "backup"), "--passphrase-file", passphrase)

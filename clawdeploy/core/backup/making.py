@@ -84,13 +84,13 @@ def audit_trail(database: Database, config: Config, clock: Callable[[], datetime
 def _noted(database: Database, config: Config, now: datetime, path: Path) -> bool:
     """Have the audit trail tell of a backup, and say whether it does.
 
-    A disk that is full must keep nobody from a backup, nor may one change the tables of an older version.
+    A disk that is full must keep nobody from a backup, nor may one change the tables of another version.
     """
     try:
         if database.pending():
             return False
         audit_trail(database, config, lambda: now).note("admin.backup", detail=path.name)
-    except DatabaseUnavailable:
+    except (DatabaseUnavailable, ConfigurationError):
         return False
     return True
 
