@@ -78,6 +78,7 @@ def test_none_of_those_is_found_that_go_in_by_a_route(tmp_path: Path, undo: Exit
     assert len(canaries) >= AT_LEAST
 
 
+@pytest.mark.prove
 def test_nor_any_of_clerk(tmp_path: Path, undo: ExitStack) -> None:
     canaries = Canaries()
     api = undo.enter_context(serving(Instance(origin="http://127.0.0.1:8080")))
