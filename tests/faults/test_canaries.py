@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.browser.sites import remove_all
 from tests.databases import PostgresServer, running_postgres
 from tests.faults import canary_sinks
 from tests.faults.canaries import MARK, Canaries
@@ -64,7 +63,6 @@ def test_none_of_those_is_found_that_go_in_by_a_route(tmp_path: Path, undo: Exit
     canaries, place, began = Canaries(), tmp_path / "server", int(time.time())
     place.mkdir()
     walk = Walk(place, canaries)
-    undo.callback(remove_all, walk.served.installation)
     undo.callback(walk.close)
     walk.bots()
     walk.forms()
@@ -125,7 +123,6 @@ def test_none_of_them_is_found_anywhere(tmp_path: Path, undo: ExitStack, databas
     place.mkdir()
     began = int(time.time())
     walk = Walk(place, canaries, url)
-    undo.callback(remove_all, walk.served.installation)
     undo.callback(walk.close)
     walk.bots()
     walk.changes()

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -13,13 +14,16 @@ from urllib.parse import urlencode
 
 import docker
 
+from tests.browser.sites import remove_all
 from tests.faults.canaries import Canaries
+from tests.faults.facts import Machine
 from tests.faults.indiscreet_server import ABSENT, INDISCREET
 from tests.faults.proxy import FaultProxy
 from tests.faults.scene import ENGINE
 from tests.platforms import memory_platform
 from tests.web.serving import HOST, Answer, Served
 
+SECRET_ROOTS = (Path("/run/clawdeploy"), Path("/dev/shm/clawdeploy-0"))
 PORTS = "29000-29499"
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -54,9 +58,12 @@ class WatchedServer:
         self.engine = docker.APIClient(f"unix://{ENGINE}", version="1.41", timeout=60)
 
     def close(self) -> None:
-        """Let the server end and close what is open; containers are for whoever made the walk to remove."""
+        """Let the server end, and remove everything that it made."""
         self.proxy.mend()
         self.served.close()
+        remove_all(self.served.installation)
+        for folder in Machine(f"unix://{ENGINE}", self.served.installation, SECRET_ROOTS).secret_folders():
+            shutil.rmtree(folder.parent, ignore_errors=True)
         self.proxy.close()
         self.engine.close()
         self._sockets.cleanup()
