@@ -1,6 +1,7 @@
 """The command line: one of the two places that wire the parts together (``web/app.py`` is the other)."""
 
 import dataclasses
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import HOST, LOG_FORMAT, PORT, RUNTIME, WORKERS, browser_origin
 from clawdeploy.data_commands import backup, restore_command, rotate_keys
 from clawdeploy.gc_command import gc
+
+logger = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -139,6 +142,8 @@ def _engine(platform: Platform) -> str:
             f"{platform.config[RUNTIME].capitalize()}: not connected - {error.for_log.rstrip('.')}. "
             "Bots can be deployed once it answers; `clawdeploy doctor` says what to do."
         )
+    if info.warning:
+        logger.warning("%s", info.warning)
     return f"{info.name} at {info.address}"
 
 

@@ -11,6 +11,7 @@ import click
 from clawdeploy.command_line import as_json, print_json
 from clawdeploy.core.backup import back_up, restore
 from clawdeploy.core.bootstrap import utc_now
+from clawdeploy.core.context import user
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.opener import Opener
@@ -21,6 +22,11 @@ SHORTEST_PASSPHRASE = 12
 UNREADABLE = (
     "Error: The {} cannot be decrypted with any of the keys, so none was dropped. Enter it anew, or remove it, on the "
     "page of the bot, and run this again."
+)
+
+UNNOTED = (
+    "Warning: The backup is good, but the audit trail does not tell of it: the database cannot be written right now, "
+    "or is of another version."
 )
 
 file_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -46,6 +52,8 @@ def backup(opener: Opener, file: Path, passphrase_file: TextIO | None, as_json: 
         made = back_up(database, opener.config(), file, passphrase, utc_now())
     for name in made.unreadable:
         click.echo(f"Warning: The {name} cannot be decrypted with any of the keys; the backup has it so.", err=True)
+    if not made.noted:
+        click.echo(UNNOTED, err=True)
     if as_json:
         print_json({"file": str(file), **dataclasses.asdict(made)})
     else:
@@ -80,6 +88,7 @@ def restore_command(opener: Opener, file: Path, passphrase_file: TextIO | None, 
 def _database(opener: Opener) -> Database:
     """Return the database as it is: a backup must not bring it up to date, and a restore must not make one first."""
     config = opener.config()
+    user.set(opener.actor)
     return Database(config[DATABASE_URL], config[DATA_DIR])
 
 

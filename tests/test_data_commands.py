@@ -4,9 +4,11 @@ import json
 import os
 import pty
 import select
+import sqlite3
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,53 @@ def test_where_nobody_can_be_asked_that_is_said(environment: dict[str, str], tmp
     called = invoke(environment, command, str(tmp_path / "backup"))
     assert (called.exit_code, called.stdout) == (2, "")
     assert "Give it with --passphrase-file FILE." in called.stderr
+
+
+def trail(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return who did what, and the detail, the newest last."""
+    platform = opened(environment)
+    entries = platform.audit.newest(100)[::-1]
+    platform.close()
+    return [(entry.who, entry.what, entry.detail) for entry in entries]
+
+
+def test_the_audit_trail_tells_of_each(environment: dict[str, str], tmp_path: Path, passphrase: str) -> None:
+    invoke(environment, "migrate")
+    file = str(tmp_path / "backup")
+    before = invoke(environment, "backup", str(tmp_path / "before"), "--passphrase-file", passphrase, "--json")
+    assert json.loads(before.stdout)["noted"] is True
+    assert invoke(environment, "rotate-keys").exit_code == 0
+    assert invoke(environment, "backup", file, "--passphrase-file", passphrase).exit_code == 0
+    noted = [("cli", "admin.backup", "before"), ("cli", "admin.rotate_keys", "")]
+    assert trail(environment) == [*noted, ("cli", "admin.backup", "backup")]
+    assert invoke(environment, "restore", file, "--passphrase-file", passphrase, "--replace").exit_code == 0
+    *kept, (who, what, detail) = trail(environment)
+    assert kept == noted, "as it was when the backup was made"
+    assert (who, what, detail[:14]) == ("cli", "admin.restore", "the backup of ")
+    refused = invoke(environment, "restore", str(tmp_path / "nothing"), "--passphrase-file", passphrase)
+    assert (refused.exit_code, len(trail(environment))) == (1, len(noted) + 1)
+
+
+@pytest.mark.parametrize("why", ["locked", "older", "newer"])
+def test_a_backup_is_good_where_the_trail_cannot_tell_of_it(
+    environment: dict[str, str], folder: Path, tmp_path: Path, passphrase: str, why: str
+) -> None:
+    """A disk that is full is what one makes a backup for."""
+    invoke(environment, "migrate")
+    with closing(sqlite3.connect(folder / "clawdeploy.db", isolation_level=None)) as other:
+        if why == "older":
+            other.execute("DELETE FROM schema_migration WHERE name = (SELECT max(name) FROM schema_migration)")
+        elif why == "newer":
+            other.execute("INSERT INTO schema_migration (name, applied) VALUES ('9999_from_the_future', '2030-01-01')")
+        else:
+            other.execute("BEGIN IMMEDIATE")
+        called = invoke(environment, "backup", str(tmp_path / "backup"), "--passphrase-file", passphrase)
+    assert called.exit_code == 0
+    assert "holds 0 bots and 0 secrets" in called.stdout
+    assert called.stderr.startswith("Warning: The backup is good, but the audit trail does not tell of it")
+    elsewhere = environment | {"CLAWDEPLOY_DATA_DIR": str(tmp_path / "elsewhere")}
+    if why == "locked":
+        assert invoke(elsewhere, "restore", str(tmp_path / "backup"), "--passphrase-file", passphrase).exit_code == 0
 
 
 @pytest.mark.parametrize("weak", ["", "elevenchars", "\nsecond line is not read"])

@@ -13,7 +13,7 @@ from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Activity, Instance, Operation, Status, Wish
-from clawdeploy.core.errors import InstanceNotFound, InvalidInput, RuntimeUnavailable
+from clawdeploy.core.errors import InstanceNotFound, InvalidInput, RuntimeUnavailable, WrongKey
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.idempotency import Once
 from clawdeploy.core.intake import Intake
@@ -22,6 +22,7 @@ from clawdeploy.core.patience import Patience
 from clawdeploy.core.phases import require_container
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
+from clawdeploy.core.redaction import masked
 from clawdeploy.core.settings import BIND_ADDRESS, SYNC_SECONDS, WAIT_SECONDS, in_url, reachable
 from clawdeploy.core.store import Found, InstanceStore, Page
 
@@ -168,7 +169,7 @@ class Instances:
         self._wait(claim, wait)
 
     def logs(self, owner: str, instance_id: str, tail: int) -> str:
-        """Return the last ``tail`` lines of the container's log, within a few seconds.
+        """Return the last ``tail`` lines of the container's log, within a few seconds, without the bot's own secrets.
 
         Raises ``NoContainer`` or an ``EngineError``.
         """
@@ -178,7 +179,14 @@ class Instances:
         lines = in_background(lambda: self._lifecycle.observer.logs(container, min(tail, MOST_LOG_LINES)))
         if not self._patience.wait(lines, LOGS_SECONDS):
             raise RuntimeUnavailable("Docker takes long to read the log. Try again in a moment.")
-        return lines.result()
+        return masked(lines.result(), self._secret_values(instance_id))
+
+    def _secret_values(self, instance_id: str) -> Sequence[str]:
+        try:
+            return [secret.reveal() for secret in self._store.secrets(instance_id).values()]
+        except WrongKey:
+            # What cannot be read was not given to the bot either.
+            return []
 
     def activity(self, owner: str, instance_id: str, limit: int = 50) -> Sequence[Activity]:
         """Return what has happened to an instance, newest first."""

@@ -1,6 +1,8 @@
 """Who does too much in too short a time: changes by user, failed sign-ins by where they come from."""
 
 import logging
+import math
+import time
 from collections.abc import Mapping
 
 import falcon
@@ -10,7 +12,7 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
 from clawdeploy.core.measurements import LimitReached
 from clawdeploy.core.rates import period
-from clawdeploy.core.settings import TRUSTED_PROXIES
+from clawdeploy.core.settings import SIGN_IN_LIMIT, TRUSTED_PROXIES
 from clawdeploy.web.origin import SAFE_METHODS
 from clawdeploy.web.peers import Peers
 from clawdeploy.web.request import Request
@@ -19,6 +21,9 @@ FAILED_SIGN_INS = (NotSignedIn, InvalidCredentials, SignInLinkInvalid)
 
 BAD_CREDENTIALS = (InvalidCredentials, SignInLinkInvalid)
 """Those in which somebody has tried something."""
+
+REMEMBERED_SECONDS = 1.0
+MOST_REMEMBERED = 10_000
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +68,8 @@ class ChangeLimit:
 class SignInFailures:
     """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out.
 
-    Those that were a try are in the audit trail, as many as are admitted.
+    Those that were a try are in the audit trail, as many as are admitted, or one a second where there is no limit.
+    What came of an address is remembered for a second, so that a flood from it costs nothing but its answers.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -71,18 +77,36 @@ class SignInFailures:
         self._measure = platform.measurements.tell
         self._audit = platform.audit
         self._peers = Peers(platform.config[TRUSTED_PROXIES])
+        self._unlimited = not platform.config[SIGN_IN_LIMIT]
+        self._lately: dict[str, tuple[float, RateLimited | None]] = {}
 
     def counted(self, req: Request, error: Exception) -> Exception:
         """Return what a request is answered with that ended in an error: that error, or that it was one too many."""
         if not isinstance(error, FAILED_SIGN_INS):
             return error
+        peer = self._peers.peer(req)
+        until, refused = self._lately.get(peer, (-math.inf, None))
+        if time.monotonic() >= until:
+            refused = self._found(req, peer, error)
+        if refused is None:
+            return error
+        self._measure(LimitReached("sign_ins"))
+        return refused
+
+    def _found(self, req: Request, peer: str, error: Exception) -> RateLimited | None:
+        """Count a failure and take note of it; returns why it was one too many, if it was."""
+        refused = None
         try:
-            self._limit.take(self._peers.peer(req))
+            self._limit.take(peer)
             if isinstance(error, BAD_CREDENTIALS):
                 self._audit.note(FAILED, detail=f"{error.code}: {req.method} {req.uri_template}")
-        except RateLimited as refused:
-            self._measure(LimitReached("sign_ins"))
-            return refused
+        except RateLimited as too_many:
+            refused = too_many
         except DatabaseUnavailable as unavailable:
             logger.warning("A failed sign-in could not be counted: %s", unavailable.detail)
-        return error
+            return None
+        if refused or (self._unlimited and isinstance(error, BAD_CREDENTIALS)):
+            if len(self._lately) >= MOST_REMEMBERED:
+                self._lately.clear()
+            self._lately[peer] = (time.monotonic() + REMEMBERED_SECONDS, refused)
+        return refused

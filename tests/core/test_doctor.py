@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.contracts import ContainerSpec, Limits, Route, Runtime
+from clawdeploy.core.contracts import ContainerSpec, Limits, Room, Route, Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.doctor import CHECKS, Check, examine
 from clawdeploy.core.errors import RuntimeFailure
@@ -252,7 +252,7 @@ def test_a_database_of_an_older_version(patient: Patient) -> None:
 
 def test_an_engine_that_does_not_answer(patient: Patient) -> None:
     failed = patient.started().failed(runtime=BrokenRuntime(MemoryRuntime()))
-    assert sorted(failed) == ["engine", "image", "leftovers"]
+    assert sorted(failed) == ["engine", "image", "leftovers", "room for bots"]
     assert "systemctl start docker" in failed["engine"].mend
     assert failed["image"].mend == failed["leftovers"].mend == "Mend the engine first."
 
@@ -277,7 +277,7 @@ class StumblingRuntime(WrappedRuntime):
 )
 def test_a_check_that_stumbles_does_not_hide_the_others(patient: Patient, error: Exception, found: str) -> None:
     failed = patient.started().failed(runtime=StumblingRuntime(error))
-    assert sorted(failed) == ["engine", "image", "leftovers"]
+    assert sorted(failed) == ["engine", "image", "leftovers", "room for bots"]
     assert failed["engine"].found == found
 
 
@@ -341,11 +341,31 @@ def test_an_engine_that_fails_to_say_what_there_is(patient: Patient) -> None:
     assert failed["leftovers"].mend == "Mend the engine first.", "clawdeploy gc would fail in the same way"
 
 
+@pytest.mark.parametrize(
+    ("left", "wrong", "found"),
+    [
+        (Room(), False, "What is left is not known, because the engine is elsewhere"),
+        (Room(memory_bytes=2**30), False, "1,024 MB of memory are left"),
+        (Room(2**30, 2**40), False, "1,024 MB of memory and 1,048,576 MB of disk space are left"),
+        (Room(2**20, 2**40), True, "1 MB of memory are left, and 256 MB have to stay free for a new bot"),
+        (Room(2**30, 2**29), True, "512 MB of disk space are left, and 1,024 MB have to stay free for a new bot"),
+    ],
+)
+def test_no_room_for_a_new_bot(patient: Patient, left: Room, wrong: bool, found: str) -> None:
+    runtime = MemoryRuntime()
+    runtime.engine.room = left
+    failed = patient.started().failed(runtime=runtime)
+    assert list(failed) == ["room for bots"] * wrong
+    assert patient.examined(runtime=runtime)["room for bots"].found == found
+    patient.set(MEMORY_RESERVE_MB="off", DISK_RESERVE_MB="off")
+    assert patient.failed(runtime=runtime) == {}
+
+
 def test_no_docker_at_the_address(patient: Patient) -> None:
     patient.started().set(RUNTIME="docker")
     patient.environment["DOCKER_HOST"] = "tcp://127.0.0.1:1"
     failed = patient.failed()
-    assert sorted(failed) == ["engine", "image", "leftovers"]
+    assert sorted(failed) == ["engine", "image", "leftovers", "room for bots"]
     assert "127.0.0.1:1" in failed["engine"].found
 
 

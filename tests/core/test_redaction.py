@@ -6,7 +6,9 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
@@ -80,8 +82,13 @@ def assert_hidden(*texts: object) -> None:
         json.dumps,
         lambda value: quote(value, safe=""),
         lambda value: value.encode().hex(),
+        lambda value: value.encode().hex().upper(),
         lambda value: base64.b64encode(value.encode()).decode(),
+        lambda value: base64.b64encode(f"x{value}".encode()).decode()[2:],
+        lambda value: base64.b64encode(f"xy{value}yx".encode()).decode()[3:],
+        lambda value: base64.urlsafe_b64encode(f"?>{value}".encode()).decode()[3:],
         lambda value: str(value.encode()),
+        escape,
     ],
 )
 def test_a_secret_is_found_however_it_is_written(written: Callable[[str], str]) -> None:
@@ -93,6 +100,27 @@ def test_a_secret_is_found_however_it_is_written(written: Callable[[str], str]) 
     assert written(API_KEY).strip("b'\"")[2:-4] not in told
     assert told.startswith("before ")
     assert told.endswith(".")
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz"])
+@pytest.mark.parametrize("after", ["", "z", "zz"])
+def test_a_secret_within_something_that_was_encoded_as_a_whole_is_found(before: str, after: str) -> None:
+    """As a header with a user's name and password is, or a whole configuration."""
+    remember(API_KEY)
+    whole = f"{before}{API_KEY}{after}".encode()
+    for encoded in (base64.b64encode(whole), base64.urlsafe_b64encode(whole)):
+        told = redacted(encoded.decode())
+        assert "***" in told
+        assert len(told) <= 3 + 4 + 8, "the rest are bits of its neighbours, and of one of its own characters each"
+
+
+def test_some_values_alone_are_taken_out_of_a_long_text() -> None:
+    remember("Another-secret-1234")
+    text = f"{API_KEY} Another-secret-1234 {json.dumps(API_KEY)} {API_KEY.encode().hex()} sk-1\n" * 1000
+    began = time.monotonic()
+    told = redaction.masked(text, [API_KEY, "sk-1"])
+    assert time.monotonic() - began < 1
+    assert told == '*** Another-secret-1234 "***" *** sk-1\n' * 1000
 
 
 def test_secrets_that_overlap_touch_or_begin_alike_leave_nothing() -> None:

@@ -42,6 +42,9 @@ class Keeper:
             volumes=(Volume("data", "/data"),),
             seeded_files=(SeededFile("/data/begun", b"once\n", 0o644),),
             secret_files=secrets,
+            # As images are that change their user themselves.
+            user=None,
+            read_only=False,
             capabilities=("CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"),
         )
 

@@ -1,6 +1,7 @@
 """I8: no secret lies or is shown anywhere: canaries are looked for in all that was answered, logged and kept."""
 
 import base64
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from urllib.parse import quote
@@ -8,7 +9,7 @@ from urllib.parse import quote
 
 def leaks(canaries: Sequence[str], sinks: Iterable[tuple[str, bytes]]) -> Iterator[str]:
     """Yield a sentence for each canary and each sink, which are the name and the content of a place, that has it."""
-    forms = [_forms(canary) for canary in canaries]
+    forms = [written(canary) for canary in canaries]
     found = set()
     for where, content in sinks:
         # Not the canary itself: this sentence is printed.
@@ -18,13 +19,25 @@ def leaks(canaries: Sequence[str], sinks: Iterable[tuple[str, bytes]]) -> Iterat
     yield from sorted(found)
 
 
-def _forms(canary: str) -> set[bytes]:
-    """Return the ways in which a secret may be written somewhere."""
-    plain = canary.encode()
-    return {
-        plain,
-        base64.b64encode(plain),
-        plain.hex().encode(),
-        quote(canary, safe="").encode(),
-        escape(canary).encode(),
+def written(secret: str) -> set[bytes]:
+    """Return the ways in which a secret may be written somewhere, also within something that was encoded as a whole."""
+    plain = secret.encode()
+    html = escape(secret)
+    texts = {
+        secret,
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        quote(secret, safe=""),
+        html,
+        # As templates of Mako write the two quotation marks.
+        html.replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+        plain.hex(),
+        plain.hex().upper(),
+        "".join(f"%{byte:02X}" for byte in plain),
     }
+    for before in range(3):
+        # Three bytes become four characters: what stands before decides which, and the last one may hold other bits.
+        whole = base64.b64encode(b"\0" * before + plain)
+        whole = whole[-(-8 * before // 6) : 8 * (before + len(plain)) // 6]
+        texts |= {whole.decode(), whole.decode().replace("+", "-").replace("/", "_")}
+    return {text.encode() for text in texts}

@@ -45,14 +45,15 @@ class Fault(StrEnum):
 class FaultProxy:
     """Stands between a client and ``target``, at ``address``; passes everything on until :meth:`break_`.
 
-    ``injected`` counts how often a fault has hit somebody. ``seen`` is told every piece that a client sends, before it
-    is passed on, and ``answered`` every piece of an answer, before the client gets it; both run in a thread of the
-    proxy, which waits for them.
+    ``injected`` counts how often a fault has hit somebody, ``error`` is the answer of ``Fault.ERROR``. ``seen`` is
+    told every piece that a client sends, before it is passed on, and ``answered`` every piece of an answer, before the
+    client gets it; both run in a thread of the proxy, which waits for them.
     """
 
     def __init__(self, address: Address, target: Address) -> None:
         self.address = address
         self.injected = 0
+        self.error = ERROR_500
         self.seen: Callable[[bytes], None] = _ignore
         self.answered: Callable[[bytes], None] = _ignore
         self._target = target
@@ -149,13 +150,12 @@ class FaultProxy:
                         if not self._answer(fault or self._hits(b""), client, piece):
                             return
 
-    @staticmethod
-    def _ask(fault: Fault | None, client: socket.socket, target: socket.socket, piece: bytes) -> bool:
+    def _ask(self, fault: Fault | None, client: socket.socket, target: socket.socket, piece: bytes) -> bool:
         """Pass on what a client sends, or do not; says whether the connection goes on."""
         if fault is Fault.REFUSE:
             return False
         if fault is Fault.ERROR:
-            client.sendall(ERROR_500)
+            client.sendall(self.error)
         elif fault is Fault.GARBAGE:
             client.sendall(GARBAGE)
             return False

@@ -1,5 +1,6 @@
 """What a bot writes, in its page and as a file."""
 
+import json
 import unicodedata
 from pathlib import Path
 from threading import Event
@@ -109,6 +110,30 @@ class TestFirstLines:
         assert len(shown) <= len(line)
         assert "\x1b" not in shown
         assert not any(unicodedata.category(character) == "Cc" for character in shown if character not in "\t\n")
+
+
+class TestItsOwnSecrets:
+    """No answer holds a secret (``docs/api.md``), also when the bot itself has written it."""
+
+    def test_they_are_masked_however_the_bot_writes_them(self, site: Site) -> None:
+        secret, other = 'sk-"very"/secret+key=0123456789', "sk-not-of-this-bot-0123456789"
+        made, ann = site.program().create(apiKey=secret), site.browser()
+        for written in (secret, json.dumps(secret), secret.encode().hex(), other):
+            site.memory.write(made["id"], f"key {written}.")
+        where = f"/dashboard/instances/{made['id']}"
+        file = ann.get(f"{where}/logs.txt").text
+        assert file.splitlines()[-4:] == ["key ***.", 'key "***".', "key ***.", f"key {other}."]
+        seen, said = page(ann, where).words["div"], site.program().get(f"/api/instances/{made['id']}/logs").json["logs"]
+        for text in (file, seen, said):
+            assert "very" not in text
+            assert "key ***." in text
+
+    def test_a_secret_that_cannot_be_read_hides_no_log(self, site: Site) -> None:
+        made = site.program().create(apiKey="sk-very-secret-key-0123456789")
+        site.memory.write(made["id"], "hello")
+        with site.platform.database.transaction():
+            site.platform.database.peewee.execute_sql("UPDATE secret SET ciphertext = 'damaged'")
+        assert "hello" in site.program().get(f"/api/instances/{made['id']}/logs").json["logs"]
 
 
 class TestLogFile:

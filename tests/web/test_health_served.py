@@ -1,11 +1,13 @@
 """The health of a real server is told within two seconds, whatever hangs."""
 
 import json
+import logging
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,16 @@ import pytest
 
 from clawdeploy.core.testing import eventually
 from tests.databases import PostgresServer, running_postgres
-from tests.faults.troubles import locked
+from tests.faults.troubles import frozen, full, locked
+from tests.private_engine import PrivateEngine
 from tests.web.serving import HOST, Served
 
 pytestmark = pytest.mark.system
 
 WITHIN = 2.0
 AT_ONCE = 24
+
+logger = logging.getLogger(__name__)
 
 
 def asked(served: Served) -> tuple[int, dict[str, Any], float]:
@@ -76,6 +81,56 @@ def test_a_postgresql_and_an_engine_that_hang(tmp_path: Path, postgres: Postgres
             postgres.thaw()
         assert eventually(lambda: asked(served)[0] == 200, 15)
         assert served.stop() == 0
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Give a file system of the test's own, in memory."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "clawdeploy-tests", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def longest(served: Served, seconds: float) -> tuple[float, set[int]]:
+    """Ask again and again for a while, from many at once; return the longest answer and all statuses."""
+    slowest, statuses, until = 0.0, set(), time.monotonic() + seconds
+    while time.monotonic() < until:
+        said = asked_by_many(served)
+        slowest = max(slowest, *(took for _, _, took in said))
+        statuses |= {status for status, _, _ in said}
+    return slowest, statuses
+
+
+@pytest.mark.prove
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_a_real_engine_that_is_stopped_and_a_database_that_hangs_or_has_no_room(
+    tmp_path: Path, private_engine: PrivateEngine, postgres: PostgresServer, database: str
+) -> None:
+    """From the first moment on, while nobody has noticed yet that it hangs."""
+    with small_disk(tmp_path / "disk") as disk, ExitStack() as undo:
+        file = disk / "clawdeploy.db"
+        on_sqlite = database == "sqlite"
+        url = f"sqlite:///{file}" if on_sqlite else postgres.create_database()
+        settings = {"DATABASE_URL": url, "RUNTIME": "docker", "SYNC_SECONDS": "1"}
+        served = undo.enter_context(closing(Served(tmp_path, DOCKER_HOST=private_engine.address, **settings)))
+        assert eventually(lambda: asked(served)[1]["docker"] == "connected", 10)
+        undo.callback(private_engine.thaw)
+        private_engine.freeze()
+        slowest, statuses = longest(served, 8)
+        logger.info("%s, engine stopped: longest %.2f s", database, slowest)
+        assert statuses == {200}
+        with full(file) if on_sqlite else frozen(postgres, url):
+            slowest, statuses = longest(served, 12)
+            logger.info("%s, database in trouble as well: longest %.2f s", database, slowest)
+            assert statuses == ({200} if on_sqlite else {200, 503}), "what is on a full disk can be read"
+        private_engine.thaw()
+        assert eventually(lambda: asked(served)[1]["docker"] == "connected", 20)
+        assert eventually(lambda: asked(served)[0] == 200, 20)
 
 
 @pytest.mark.prove

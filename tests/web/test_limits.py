@@ -1,6 +1,7 @@
 """Too many changes of a user are refused, and too many failures to sign in from one place; all else goes on."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Route
 from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.web import limits
 from tests.core.surroundings import Clock
 from tests.platforms import GOOD
 from tests.web.forms import submit
+from tests.web.isolation import statements
 from tests.web.people import SYNC_SECRET, Caller, Site, problem
 
 WITH_SECRET = {"x_sync_secret": SYNC_SECRET.encode().decode("latin-1")}
@@ -291,6 +294,25 @@ class TestSigningIn:
     def test_it_can_be_turned_off(self, make: Make) -> None:
         site = make(SIGN_IN_LIMIT="0")
         assert {site.forger().get("/api/instances").status_int for _ in range(40)} == {401}
+
+    def test_a_flood_does_not_ask_the_database_each_time(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It would keep everybody waiting who has something to store."""
+        for limit, first, others in (("1/minute", 401, 429), ("0", 401, 401)):
+            site = make(SIGN_IN_LIMIT=limit)
+            noted = len(site.platform.audit.newest(100))
+            forger = site.forger()
+            assert [forger.get("/api/instances").status_int for _ in range(2)] == [first, others]
+            with statements(logging.getLogger("peewee")) as done:
+                assert {forger.get("/api/instances").status_int for _ in range(40)} == {others}
+            assert [statement for statement, _ in done if "rate_limit" in statement or "audit" in statement] == []
+            assert len(site.platform.audit.newest(100)) == noted + 1
+            with monkeypatch.context() as patch:
+                patch.setattr(limits, "REMEMBERED_SECONDS", -1.0)
+                site.close()
+                site = make(SIGN_IN_LIMIT=limit)
+                with statements(logging.getLogger("peewee")) as done:
+                    assert {site.forger().get("/api/instances").status_int for _ in range(3)} == {others}
+                assert [statement for statement, _ in done if "rate_limit" in statement or "audit" in statement] != []
 
     def test_a_failure_that_cannot_be_counted_is_a_failure_all_the_same(
         self, make: Make, caplog: pytest.LogCaptureFixture

@@ -4,9 +4,9 @@ import gzip
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,16 +14,18 @@ import peewee
 
 import clawdeploy
 from clawdeploy.core.answers import timestamp
+from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.backup import tables
 from clawdeploy.core.backup.sealed_file import SealedWriter
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import ConfigurationError, WrongKey
+from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable, WrongKey
 from clawdeploy.core.idempotency import HEADER
 from clawdeploy.core.installation import check_key, read_keys
 from clawdeploy.core.key_file import sync_folder
 from clawdeploy.core.models import tables as models
+from clawdeploy.core.settings import AUDIT_DAYS
 from clawdeploy.core.vault import Vault
 
 ROWS_AT_ONCE = 500
@@ -31,17 +33,22 @@ ROWS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class BackedUp:
-    """What is in a backup: how many bots and secrets, and the names of secrets that no key opens."""
+    """What is in a backup: how many bots and secrets, and the names of secrets that no key opens.
+
+    ``noted`` is whether the audit trail tells of it.
+    """
 
     bots: int
     secrets: int
     unreadable: list[str]
     bytes: int
+    noted: bool
 
 
 def back_up(database: Database, config: Config, path: Path, passphrase: Secret, now: datetime) -> BackedUp:
-    """Write all rows and keys into a new file that only its owner can read; changes nothing in the database.
+    """Write all rows and keys into a new file that only its owner can read.
 
+    Nothing but an entry of the audit trail is new in the database then.
     Raises ``ConfigurationError`` when there is no database, or the file is there or cannot be written, ``WrongKey``,
     and ``DatabaseUnavailable``.
     """
@@ -65,7 +72,27 @@ def back_up(database: Database, config: Config, path: Path, passphrase: Secret, 
         raise ConfigurationError(f"The backup {path} cannot be written: {error.strerror}.") from None
     finally:
         draft.unlink(missing_ok=True)
-    return BackedUp(contents.counts["instance"], contents.counts["secret"], contents.unreadable, size)
+    noted = _noted(database, config, now, path)
+    return BackedUp(contents.counts["instance"], contents.counts["secret"], contents.unreadable, size, noted)
+
+
+def audit_trail(database: Database, config: Config, clock: Callable[[], datetime]) -> AuditTrail:
+    """Return the audit trail of a database that is not otherwise open."""
+    return AuditTrail(database, models(database.peewee).audit, clock, timedelta(days=config[AUDIT_DAYS]))
+
+
+def _noted(database: Database, config: Config, now: datetime, path: Path) -> bool:
+    """Have the audit trail tell of a backup, and say whether it does.
+
+    A disk that is full must keep nobody from a backup, nor may one change the tables of another version.
+    """
+    try:
+        if database.pending():
+            return False
+        audit_trail(database, config, lambda: now).note("admin.backup", detail=path.name)
+    except (DatabaseUnavailable, ConfigurationError):
+        return False
+    return True
 
 
 def _refuse_existing(path: Path) -> None:

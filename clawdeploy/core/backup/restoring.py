@@ -10,6 +10,7 @@ from pathlib import Path
 import peewee
 
 from clawdeploy.core.backup import tables
+from clawdeploy.core.backup.making import audit_trail
 from clawdeploy.core.backup.reading import BackupLines, opened
 from clawdeploy.core.backup.sealed_file import ALTERED, SealedReader
 from clawdeploy.core.config import Config
@@ -80,6 +81,7 @@ def restore(
             keys = KeyRing(lines.end["keys"])
             _check(database, config, keys)
             tables.make(database)
+            audit_trail(database, config, clock).note("admin.restore", detail=f"the backup of {heading['madeAt']}")
             _keep(config, keys)
     file_of_keys = None if config[SECRET_KEYS] else str(config[DATA_DIR] / KEY_FILE)
     return Restored(rows["instance"], rows["secret"], heading["madeAt"], file_of_keys)

@@ -67,6 +67,10 @@ class Probe:
     timeout: float = 2.0
 
 
+NOBODY = "65534:65534"
+"""The user and group to whom nothing belongs, by their numbers: an image may have no names for them."""
+
+
 @dataclass(frozen=True)
 class ContainerSpec:
     """Everything a runtime needs to make one container, except whose it is and its host port.
@@ -74,6 +78,9 @@ class ContainerSpec:
     ``images`` are names of images that serve, best first: the first that is on the host is
     used, and when none is, the first one is pulled. ``stop_timeout`` is how many seconds the
     process may take to end after it was asked to. ``capabilities`` are the only ones it keeps.
+
+    Who says nothing gets what is safe: a file system that cannot be written but for volumes and ``tmpfs``, and a
+    ``user`` to whom nothing belongs. ``user=None`` is the image's own, often root.
     """
 
     images: tuple[str, ...]
@@ -83,13 +90,13 @@ class ContainerSpec:
     stop_timeout: float = 10.0
     command: tuple[str, ...] | None = None
     working_directory: str | None = None
-    user: str | None = None
+    user: str | None = NOBODY
     environment: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[Volume, ...] = ()
     seeded_files: tuple[SeededFile, ...] = ()
     secret_files: tuple[SecretFile, ...] = ()
     capabilities: tuple[str, ...] = ()
-    read_only: bool = False
+    read_only: bool = True
     tmpfs: tuple[str, ...] = ()
 
     @property

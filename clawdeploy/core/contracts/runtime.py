@@ -10,10 +10,14 @@ from clawdeploy.core.contracts.container import ContainerSpec, Observation, Prob
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What an engine says about itself: its name for people ("Docker 27.3") and its address."""
+    """What an engine says about itself: its name for people ("Docker 27.3") and its address.
+
+    ``warning`` is a sentence about the way to it, for whoever runs this server; empty when there is nothing to say.
+    """
 
     name: str
     address: str
+    warning: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from clawdeploy.core.doctor.asking import Build
 from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.errors import ClawDeployError, PluginError
 from clawdeploy.core.opener import Opener
-from clawdeploy.core.settings import BIND_ADDRESS, DATA_DIR, PORT, PORT_RANGE
+from clawdeploy.core.settings import BIND_ADDRESS, DATA_DIR, DISK_RESERVE_MB, MEMORY_RESERVE_MB, PORT, PORT_RANGE
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
         "image",
         checks.image,
         "Get it by `docker pull` or scripts/run, or correct the name. Without it the first bot waits for a download.",
+    ),
+    (
+        "room for bots",
+        checks.room,
+        f"Free some (docker system df -v says who has it), or set {MEMORY_RESERVE_MB.name} or {DISK_RESERVE_MB.name}.",
     ),
     ("ports for bots", ports.for_bots, f"Widen {PORT_RANGE.name}, delete bots, or set {BIND_ADDRESS.name}."),
     ("web port", ports.for_web, f"Stop the other program, or set {PORT.name} to another port."),

@@ -16,7 +16,7 @@ from clawdeploy.core.installation import check_key
 from clawdeploy.core.key_file import KEY_FILE, read_key_file
 from clawdeploy.core.key_ring import KeyRing
 from clawdeploy.core.plugins import PluginHost
-from clawdeploy.core.settings import AUDIT_DAYS, DATA_DIR, SECRET_KEYS
+from clawdeploy.core.settings import AUDIT_DAYS, DATA_DIR, DISK_RESERVE_MB, MEMORY_RESERVE_MB, SECRET_KEYS
 from clawdeploy.core.sign_in import in_use
 
 LEAST_FREE_BYTES = 200 * 2**20
@@ -94,7 +94,7 @@ def _check_mode(file: Path) -> None:
 def engine(ground: Ground) -> str:
     """The engine answers."""
     info = ground.runtime.ping()
-    return f"{info.name} answers at {info.address}"
+    return f"{info.name} answers at {info.address}{f'. Warning: {info.warning}' if info.warning else ''}"
 
 
 def image(ground: Ground) -> str:
@@ -114,6 +114,22 @@ def sign_in(ground: Ground) -> str:
     credentials = StoredCredentials(ground.database, ground.tables, ground.clock, audit)
     _, way = in_use(ground.host.auth_providers(ground.config, credentials))
     return way.check() if way.check else "Nothing from elsewhere is needed for it"
+
+
+def room(ground: Ground) -> str:
+    """The computer of the engine has what has to stay free before a bot is taken on."""
+    try:
+        left = ground.runtime.room()
+    except RuntimeUnavailable:
+        raise Unmet("The engine cannot be asked what is left", "Mend the engine first.") from None
+    known = {"memory": left.memory_bytes, "disk space": left.disk_bytes}
+    said = [f"{size // 2**20:,} MB of {what}" for what, size in known.items() if size is not None]
+    reserves = {"memory": ground.config[MEMORY_RESERVE_MB], "disk space": ground.config[DISK_RESERVE_MB]}
+    for what, kept in reserves.items():
+        size = known[what]
+        if kept is not None and size is not None and size < kept * 2**20:
+            raise Unmet(f"{size // 2**20:,} MB of {what} are left, and {kept:,} MB have to stay free for a new bot")
+    return f"{' and '.join(said)} are left" if said else "What is left is not known, because the engine is elsewhere"
 
 
 def clock(ground: Ground) -> str:

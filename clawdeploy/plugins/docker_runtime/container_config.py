@@ -76,7 +76,7 @@ def create_body(
 
 def profile(installation: str, bind_address: str) -> str:
     """Identify all that a container is made with besides what its specification says; a hash."""
-    blank = ContainerSpec(images=(), container_port=0, limits=Limits(0, 0, 0))
+    blank = ContainerSpec(images=(), container_port=0, limits=Limits(0, 0, 0), user=None, read_only=False)
     body = create_body(Owner(installation, "any"), "", 0, bind_address, blank, {})
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 

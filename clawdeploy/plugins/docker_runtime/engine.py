@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -35,6 +36,12 @@ WORK_SECONDS = 30.0
 PREFERRED_API = (1, 41)
 """The API that everything here was tried with, Docker 20.10's; newer engines still speak it, or say what they need."""
 
+UNPROTECTED = (
+    "{} is asked without encryption and without a password: whoever reaches that port, or is on the way to it, can "
+    "become root there. Lead it through a tunnel (ssh -N -L /run/clawdeploy.sock:/var/run/docker.sock HOST) and set "
+    "DOCKER_HOST=unix:///run/clawdeploy.sock."
+)
+
 POOL = 64
 CHUNK = 64 * 1024
 
@@ -46,6 +53,7 @@ class Engine:
         self.address = address
         self.host = urlsplit(address).hostname
         """The engine's host name when it is reached over the network, ``None`` for a Unix socket."""
+        self.warning = "" if self.host is None or _is_this_machine(self.host) else UNPROTECTED.format(address)
         self._lock = threading.Lock()
         self._session: docker.APIClient | None = None
         self._process = 0
@@ -177,6 +185,13 @@ def _until(deadline: float, response: Response) -> Iterator[bytes]:
         if chunk is None:
             return
         yield chunk
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -203,7 +203,7 @@ class DockerRuntime:
             parts = [part["Name"] for part in said.get("Components") or ()]
             version = re.match(r"[\d.]+", said["Version"])
         kind = "Podman" if "Podman Engine" in parts else "Docker"
-        return EngineInfo(f"{kind} {version[0] if version else ''}".strip(), self._engine.address)
+        return EngineInfo(f"{kind} {version[0] if version else ''}".strip(), self._engine.address, self._engine.warning)
 
     def room(self) -> Room:
         """See ``Runtime.room``."""

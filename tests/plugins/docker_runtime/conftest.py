@@ -89,6 +89,9 @@ def spec(busybox_image: str) -> ContainerSpec:
         probe=Probe(deadline=15),
         command=("/bin/sh", "-c", "echo hello; echo oops >&2; exec httpd -f -p 8080 -h /www"),
         stop_timeout=5,
+        # Scripts of tests write where they like.
+        user=None,
+        read_only=False,
     )
 
 

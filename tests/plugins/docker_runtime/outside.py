@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+METADATA = "169.254.77.77"
+"""In place of 169.254.169.254, where a cloud has its metadata service: of the same network, and nobody's."""
 PAGE = "hello from outside"
 PORT = 8099
 SERVER = f"""
@@ -41,6 +43,8 @@ def outside() -> Iterator[str]:
         run("ip", "link", "set", near, "up")
         run("ip", "-n", name, "address", "add", f"{there}/30", "dev", far)
         run("ip", "-n", name, "link", "set", far, "up")
+        run("ip", "-n", name, "address", "add", f"{METADATA}/32", "dev", far)
+        run("ip", "route", "add", f"{METADATA}/32", "via", there)
         command = ["ip", "netns", "exec", name, sys.executable, "-c", SERVER]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout

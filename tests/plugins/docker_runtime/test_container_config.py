@@ -37,6 +37,7 @@ def test_a_plain_container() -> None:
         "Env": [],
         "ExposedPorts": {"80/tcp": {}},
         "StopTimeout": 10,
+        "User": "65534:65534",
         "HostConfig": {
             "NanoCpus": 500_000_000,
             "Memory": 268_435_456,
@@ -45,7 +46,7 @@ def test_a_plain_container() -> None:
             "CapDrop": ["ALL"],
             "CapAdd": [],
             "SecurityOpt": ["no-new-privileges"],
-            "ReadonlyRootfs": False,
+            "ReadonlyRootfs": True,
             "Tmpfs": {},
             "Init": True,
             "NetworkMode": "clawdeploy-home",
@@ -55,6 +56,11 @@ def test_a_plain_container() -> None:
             "Mounts": [],
         },
     }
+
+
+def test_an_image_may_be_given_its_own_user_and_its_file_system() -> None:
+    body = create_body(OWNER, "bot:1", 10000, "127.0.0.1", replace(PLAIN, user=None, read_only=False), {})
+    assert ("User" in body, body["HostConfig"]["ReadonlyRootfs"]) == (False, False)
 
 
 def test_a_container_with_everything() -> None:
@@ -116,6 +122,21 @@ def test_the_process_is_as_confined_as_it_should_be(
     assert said.startswith("1000\ngreen\nsh: can't create /www/x: Read-only file system\nok\n")
     assert "CapBnd:\t0000000000000000" in said
     assert "NoNewPrivs:\t1" in said
+
+
+@pytest.mark.engine
+def test_a_blueprint_that_says_nothing_runs_as_nobody_and_changes_nothing(
+    stage: Stage, spec: ContainerSpec, witness: docker.APIClient
+) -> None:
+    usual = ContainerSpec(spec.images, spec.container_port, spec.limits, spec.probe, command=spec.command)
+    _, container_id = stage.ready(usual)
+    running = witness.exec_create(container_id, ["sh", "-c", "id -u; echo x 2>&1 >/www/x; echo x 2>&1 >/tmp/x"])["Id"]
+    said = witness.exec_start(running).decode()
+    assert said.splitlines() == [
+        "65534",
+        "sh: can't create /www/x: Read-only file system",
+        "sh: can't create /tmp/x: Read-only file system",
+    ]
 
 
 @pytest.mark.engine

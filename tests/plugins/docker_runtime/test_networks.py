@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
@@ -28,7 +28,8 @@ from tests.platforms import GOOD, memory_platform
 from tests.plugins.docker_runtime import engines
 from tests.plugins.docker_runtime.blueprints import Busy
 from tests.plugins.docker_runtime.conftest import MakeRuntime
-from tests.plugins.docker_runtime.outside import PAGE, PORT, outside
+from tests.plugins.docker_runtime.outside import METADATA, PAGE, PORT, outside
+from tests.web.serving import Served
 
 pytestmark = pytest.mark.engine
 
@@ -60,9 +61,13 @@ class Bot:
 
     def fetches(self, host: str, port: int) -> str:
         """Return what the bot gets from an address, nothing when it reaches nobody there."""
-        script = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w {PATIENCE} {host} {port}"
+        said = self.says(f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w {PATIENCE} {host} {port}")
+        return said.partition("\r\n\r\n")[2].strip()
+
+    def says(self, script: str) -> str:
+        """Return what a script prints that is run in the bot."""
         running = self._witness.exec_create(self.container_id, ["sh", "-c", script], stderr=False)["Id"]
-        return str(self._witness.exec_start(running).decode().partition("\r\n\r\n")[2].strip())
+        return str(self._witness.exec_start(running).decode())
 
 
 def fetched_here(port: int) -> str:
@@ -161,11 +166,28 @@ def test_the_firewall_rules_of_the_documentation_close_the_host_and_nothing_else
     with service("0.0.0.0") as port, outside() as address:
         hosts = (one.gateway, own_address())
         assert [one.fetches(host, port) for host in hosts] == ["of the host"] * 2, "which is why there are rules"
+        assert one.fetches(METADATA, PORT) == PAGE, "and this"
         with firewall(rules):
             assert [one.fetches(host, port) for host in hosts] == ["", ""]
             assert one.fetches(address, PORT) == PAGE
+            assert one.fetches(METADATA, PORT) == ""
             assert one.fetches(other.address, 8080) == ""
             assert fetched_here(one.port) == GREETING
+
+
+def test_a_server_is_reached_by_its_bots_only_where_it_listens_for_everybody(tmp_path: Path, bots: list[Bot]) -> None:
+    """Which it does not do by itself; and what it answers there is a sign-in page like anybody's."""
+    for host, reached in (("127.0.0.1", False), ("0.0.0.0", True)):
+        folder = tmp_path / host
+        folder.mkdir()
+        with closing(Served(folder, WORKERS="1", HOST=host)) as served:
+            for address in (bots[0].gateway, own_address()):
+                assert ("ClawDeploy" in bots[0].fetches(address, served.port)) == reached
+
+
+def test_there_is_no_way_to_the_host_over_ipv6(bots: list[Bot]) -> None:
+    """Else a bot would reach the addresses that the kernel gives to every bridge, past what is said of IPv4."""
+    assert bots[0].says("cat /proc/net/if_inet6") == ""
 
 
 def test_nothing_of_the_engine_is_in_the_container(bots: list[Bot], witness: docker.APIClient) -> None:
