@@ -24,7 +24,7 @@ def remove_user(
     does what is left. Raises ``OperationInProgress`` when something else is going on with an instance, which is left as
     it is, and ``DatabaseUnavailable``.
     """
-    for record in credentials.revoke_all(user_id):
+    for record in credentials.end_all(user_id=user_id):
         publish(CredentialRevoked(clock(), actor, record.kind, user_id, record.id))
     busy: OperationInProgress | None = None
     for instance in instances.list(user_id).instances:

@@ -5,20 +5,23 @@ from collections.abc import Mapping
 
 import falcon
 
-from clawdeploy.core.audit import FAILED
+from clawdeploy.core.audit import FAILED, REFUSED
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
 from clawdeploy.core.measurements import LimitReached
 from clawdeploy.core.rates import period
-from clawdeploy.core.settings import TRUSTED_PROXIES
 from clawdeploy.web.origin import SAFE_METHODS
-from clawdeploy.web.peers import Peers
 from clawdeploy.web.request import Request
+from clawdeploy.web.visitors import PeerCounts
 
 FAILED_SIGN_INS = (NotSignedIn, InvalidCredentials, SignInLinkInvalid)
 
 BAD_CREDENTIALS = (InvalidCredentials, SignInLinkInvalid)
 """Those in which somebody has tried something."""
+
+NOTED_EVERY_SECONDS = 60
+MOST_NOTED = 100
+"""How many peers a process notes in that time."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,26 +66,36 @@ class ChangeLimit:
 class SignInFailures:
     """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out.
 
-    Those that were a try are in the audit trail, as many as are admitted.
+    Those that were a try are in the audit trail, as many as are admitted; and that some were refused is, once for a
+    peer in a minute, and for so many peers: a flood must not flood the trail.
     """
 
     def __init__(self, platform: Platform) -> None:
         self._limit = platform.sign_in_limit
         self._measure = platform.measurements.tell
         self._audit = platform.audit
-        self._peers = Peers(platform.config[TRUSTED_PROXIES])
+        self._refused = PeerCounts(NOTED_EVERY_SECONDS)
 
     def counted(self, req: Request, error: Exception) -> Exception:
         """Return what a request is answered with that ended in an error: that error, or that it was one too many."""
         if not isinstance(error, FAILED_SIGN_INS):
             return error
         try:
-            self._limit.take(self._peers.peer(req))
+            self._limit.take(req.peer)
             if isinstance(error, BAD_CREDENTIALS):
                 self._audit.note(FAILED, detail=f"{error.code}: {req.method} {req.uri_template}")
         except RateLimited as refused:
             self._measure(LimitReached("sign_ins"))
+            self._note_refused(req, refused)
             return refused
         except DatabaseUnavailable as unavailable:
             logger.warning("A failed sign-in could not be counted: %s", unavailable.detail)
         return error
+
+    def _note_refused(self, req: Request, refused: RateLimited) -> None:
+        if self._refused.count(req.peer) > 1 or self._refused.peers > MOST_NOTED:
+            return
+        try:
+            self._audit.note(REFUSED, detail=f"{refused.code}: {req.method} {req.uri_template}")
+        except DatabaseUnavailable as unavailable:
+            logger.warning("That signing in was refused could not be noted: %s", unavailable.detail)

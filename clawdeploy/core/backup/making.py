@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,19 +15,23 @@ import peewee
 
 import clawdeploy
 from clawdeploy.core.answers import timestamp
+from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.backup import tables
 from clawdeploy.core.backup.sealed_file import SealedWriter
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import ConfigurationError, WrongKey
+from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable, WrongKey
 from clawdeploy.core.idempotency import HEADER
 from clawdeploy.core.installation import check_key, read_keys
 from clawdeploy.core.key_file import sync_folder
 from clawdeploy.core.models import tables as models
+from clawdeploy.core.settings import AUDIT_DAYS
 from clawdeploy.core.vault import Vault
 
 ROWS_AT_ONCE = 500
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ class BackedUp:
 
 
 def back_up(database: Database, config: Config, path: Path, passphrase: Secret, now: datetime) -> BackedUp:
-    """Write all rows and keys into a new file that only its owner can read; changes nothing in the database.
+    """Write all rows and keys into a new file that only its owner can read.
 
+    Nothing in the database changes but its audit trail, which tells of it afterwards if that can be.
     Raises ``ConfigurationError`` when there is no database, or the file is there or cannot be written, ``WrongKey``,
     and ``DatabaseUnavailable``.
     """
@@ -65,7 +71,22 @@ def back_up(database: Database, config: Config, path: Path, passphrase: Secret, 
         raise ConfigurationError(f"The backup {path} cannot be written: {error.strerror}.") from None
     finally:
         draft.unlink(missing_ok=True)
+    _note(database, config, path.name, now)
     return BackedUp(contents.counts["instance"], contents.counts["secret"], contents.unreadable, size)
+
+
+def _note(database: Database, config: Config, name: str, now: datetime) -> None:
+    """Tell the audit trail, unless the tables are of before there was one: a backup does not bring them up to date."""
+    audit = models(database.peewee).audit
+    try:
+        with database.reading():
+            there = audit.table_exists()
+        if there:
+            AuditTrail(database, audit, lambda: now, timedelta(days=config[AUDIT_DAYS])).note(
+                "admin.backup", detail=name
+            )
+    except DatabaseUnavailable as error:
+        logger.warning("The audit trail does not tell of this backup: %s", error.detail)
 
 
 def _refuse_existing(path: Path) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 import peewee
 
+from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.backup import tables
 from clawdeploy.core.backup.reading import BackupLines, opened
 from clawdeploy.core.backup.sealed_file import ALTERED, SealedReader
@@ -20,7 +21,7 @@ from clawdeploy.core.holders import is_dead
 from clawdeploy.core.key_file import KEY_FILE, read_key_file, write_key_file
 from clawdeploy.core.key_ring import KeyRing
 from clawdeploy.core.models import tables as models
-from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
+from clawdeploy.core.settings import AUDIT_DAYS, DATA_DIR, SECRET_KEYS
 
 ROWS_AT_ONCE = 100
 FIRST_MIGRATION = "0001_first_tables"
@@ -80,6 +81,9 @@ def restore(
             keys = KeyRing(lines.end["keys"])
             _check(database, config, keys)
             tables.make(database)
+            kept = timedelta(days=config[AUDIT_DAYS])
+            audit = AuditTrail(database, models(database.peewee).audit, clock, kept)
+            audit.note("admin.restore", detail=f"a backup of {heading['madeAt']}")
             _keep(config, keys)
     file_of_keys = None if config[SECRET_KEYS] else str(config[DATA_DIR] / KEY_FILE)
     return Restored(rows["instance"], rows["secret"], heading["madeAt"], file_of_keys)
