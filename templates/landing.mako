@@ -43,7 +43,9 @@ ${way_in.scripts(sign_in)}\
 <%block name="account">
 <nav class="account" aria-label="Account">
 % if user is not None:
+% if not sign_in.scripts:
 <span class="who"><span class="wide">Signed in as </span><bdi>${user}</bdi></span>
+% endif
 <a class="button" href="/dashboard">Your bots</a>
 % else:
 <a class="button" href="#sign-in">Sign in</a>
@@ -158,7 +160,7 @@ change, such as to a VPN, make another one.</dd>
 % endif
 <%block name="foot">
 <footer class="foot">
-<p>ClawDeploy runs on this server and keeps everything here.</p>
+<p>ClawDeploy runs on this server and keeps ${"everything" if sign_in.fallback else "your bots"} here.</p>
 <nav aria-label="On this page">
 <a href="#how">How it works</a>
 <a href="#what">What you get</a>

@@ -9,6 +9,7 @@ pytest_plugins = ["tests.databases", "tests.faults.counting", "tests.private_eng
 
 SECONDS_TO_END = 30
 STANDARD_ERROR = 2
+TAKE_LONG = ("system", "engine", "browser")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def seed(request: pytest.FixtureRequest) -> int:
     """Give the number that the random numbers of a test begin with."""
     return int(request.config.getoption("--seed"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, those of installations, servers, engines and browsers."""
+    long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in TAKE_LONG)}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)

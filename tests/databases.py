@@ -15,11 +15,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+
+from clawdeploy.core.database import Database
 
 OLDEST_VERSION = 15
 SUPERUSER = "clawdeploy_tests"
@@ -190,6 +193,51 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'clawdeploy.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    """Give the name of a PostgreSQL database that is up to date and otherwise empty, to be copied."""
+    url = postgres_server.create_database()
+    database = Database(url, Path("/nonexistent"))
+    database.migrate()
+    database.close()
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of a database that is up to date and otherwise empty, on SQLite and on PostgreSQL.
+
+    For tests that are about neither: a copy is made many times as fast as all migrations are run.
+    """
+    if request.param == "sqlite":
+        path = tmp_path / "clawdeploy.db"
+        put_migrated_file(path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.create_database(request.getfixturevalue("migrated_template"))
+    yield url
+    server.drop_database(url)
+
+
+def put_migrated_file(path: Path) -> None:
+    """Put a SQLite database that is up to date and otherwise empty where there is none yet."""
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_migrated_file())
+
+
+@cache
+def _migrated_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clawdeploy.db"
+        database = Database(f"sqlite:///{path}", Path(folder))
+        database.migrate()
+        database.close()
+        return path.read_bytes()
 
 
 def _programs() -> Path:

@@ -10,6 +10,7 @@ from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.plugins import PluginHost
+from tests.databases import put_migrated_file
 
 GOOD = {"name": "test", "model": "gpt-5.2", "channel": "telegram"}
 
@@ -42,6 +43,9 @@ def memory_platform(
     """
     environment = {**environment, **{f"CLAWDEPLOY_{name}": str(value) for name, value in settings.items()}}
     environment.setdefault("CLAWDEPLOY_DATA_DIR", str(folder))
+    data_folder = Path(environment["CLAWDEPLOY_DATA_DIR"])
+    if not environment.get("CLAWDEPLOY_DATABASE_URL") and data_folder.is_dir():
+        put_migrated_file(data_folder / "clawdeploy.db")
     # Tests make more bots than people do.
     environment.setdefault("CLAWDEPLOY_MAX_INSTANCES_PER_USER", "0")
     environment.setdefault("CLAWDEPLOY_RUNTIME", "under-test" if runtime else "memory")

@@ -114,8 +114,8 @@ def test_with_broken_settings_help_works_and_the_rest_says_why(
     environment: dict[str, str], broken: dict[str, str]
 ) -> None:
     environment |= broken
-    assert run(environment, "--help").returncode == 0
-    assert run(environment, "serve", "--help").returncode == 0
+    assert invoke(environment, "--help").exit_code == 0
+    assert invoke(environment, "serve", "--help").exit_code == 0
     for arguments in (["migrate"], ["token", "create", "me"], ["serve"]):
         failed = run(environment, *arguments)
         assert (failed.returncode, failed.stdout) == (1, ""), arguments

@@ -13,10 +13,12 @@ from typing import Any
 from clawdeploy.core import context
 from clawdeploy.core.columns import EPOCH
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.errors import DatabaseUnavailable, NotSignedIn
+from clawdeploy.core.locks import one_at_a_time
 
 FAILED = "sign_in.failed"
 REFUSED = "sign_in.refused"
+REMOVED = "user.removed"
 MOST_FAILURES = 10_000
 """How many failures to sign in are kept: anybody can bring them about, and they push out nothing but each other."""
 LOOKED_AT_EVERY = 100
@@ -72,6 +74,28 @@ class AuditTrail:
                 failures = self._row.select(self._row.id).where(is_failure)
                 beyond = failures.order_by(self._row.id.desc()).offset(MOST_FAILURES).limit(1).scalar()
                 self._forget(is_failure & (self._row.id <= (beyond or 0)))
+
+    def check_user(self, user_id: str) -> None:
+        """Refuse a user who was removed, in the transaction that gives them something that would stay.
+
+        A credential that nobody here can end, such as a session token of another service, may outlive its user a
+        while. Raises ``NotSignedIn``.
+        """
+        if self._row.select(self._row.id).where(self._row.user_id == user_id, self._row.what == REMOVED).exists():
+            raise NotSignedIn(f"{user_id} was removed, and is no user of this server any more.")
+
+    def note_first(self, what: str, *, user_id: str, subject: str = "", detail: str = "") -> None:
+        """Write an entry unless there is one of this kind for the user and the subject; see :meth:`note`."""
+        same = (self._row.user_id == user_id) & (self._row.what == what) & (self._row.subject == subject)
+        there = self._row.select(self._row.id).where(same)
+        # Mostly it is, and then nobody has to wait for a turn to write.
+        with self._database.reading():
+            if there.exists():
+                return
+        with self._database.transaction():
+            one_at_a_time(self._database, f"audit {what} {user_id} {subject}")
+            if not there.exists():
+                self.note(what, user_id=user_id, subject=subject, detail=detail)
 
     def forget_old(self) -> None:
         """Delete entries that are too old, for a server to which nothing happens."""

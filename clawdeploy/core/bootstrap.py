@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from clawdeploy.core.account import Account
+from clawdeploy.core.arrivals import Arrivals
 from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.background import USUAL, Pace, in_background
 from clawdeploy.core.catalog import Catalog
@@ -89,6 +90,7 @@ class Platform:
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation
         self.audit = AuditTrail(database, models.audit, clock, timedelta(days=config[AUDIT_DAYS]))
+        self._arrivals = Arrivals(self.audit, clock)
         self.key_rotation = KeyRotation(database, models, config)
         self.credentials = StoredCredentials(database, models, clock, self.audit)
         members = host.members(config, self.credentials, installation)
@@ -119,7 +121,7 @@ class Platform:
             store, self._claims, self._runtime, self._deployments, config[PORT_RANGE], recorder, pace
         )
         self.schemas = Schemas(self.catalog)
-        self.quotas = Quotas(config, store, self._runtime)
+        self.quotas = Quotas(config, store, self.audit, self._runtime)
         intake = Intake(config, store, self._deployments, self.quotas, self.schemas)
         self.instances = Instances(config, store, self._claims, intake, self._lifecycle, host, self._patience)
         self.reconciler = Reconciler(
@@ -147,17 +149,22 @@ class Platform:
         Raises ``NotSignedIn``, ``InvalidCredentials``, or ``SignInUnavailable`` when a provider failed and no other
         knows the caller.
         """
-        return identify(self._providers, credentials)
+        identity = identify(self._providers, credentials)
+        self._arrivals.note(identity)
+        return identity
 
     def receive(self, visit: Visit) -> Reception | None:
         """Ask the sign-in what becomes of a visit; ``None`` leaves it to :meth:`authenticate`.
 
         Raises ``SignInUnavailable``, and what the sign-in raises on purpose.
         """
-        return receive(self.sign_in, visit)
+        reception = receive(self.sign_in, visit)
+        if reception is not None and reception.identity is not None:
+            self._arrivals.note(reception.identity)
+        return reception
 
     def remove_user(self, user_id: str, actor: str) -> None:
-        """End all credentials of a user, and delete all instances with their data and secrets.
+        """End all credentials of a user, and delete all instances with their data and secrets, for good.
 
         Raises ``OperationInProgress`` when that has to be asked for again, because something else is going on with an
         instance, and ``DatabaseUnavailable``.

@@ -17,6 +17,10 @@ T_co = TypeVar("T_co", covariant=True)
 PREFIX = "CLAWDEPLOY_"
 
 
+class Misplaced(ValueError):
+    """What a parser raises for a text that may be somebody's secret, meant for another place: it is shown nowhere."""
+
+
 @dataclass(frozen=True)
 class Setting(Generic[T_co]):
     """One setting.
@@ -71,6 +75,6 @@ def _read(setting: Setting[T], environment: Mapping[str, str]) -> T:
             try:
                 return setting.parse(text)
             except ValueError as error:
-                shown = "" if setting.secret else f"={text[:100]!r}"
+                shown = "" if setting.secret or isinstance(error, Misplaced) else f"={text[:100]!r}"
                 raise ConfigurationError(f"{name}{shown} is not usable: {error}") from None
     return setting.default

@@ -13,11 +13,12 @@ from typing import Any
 
 from peewee import fn
 
-from clawdeploy.core.audit import AuditTrail
+from clawdeploy.core.audit import REMOVED, AuditTrail
 from clawdeploy.core.columns import UtcField
 from clawdeploy.core.contracts import CredentialRecord, Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidInput
+from clawdeploy.core.locks import CREATIONS, one_at_a_time
 from clawdeploy.core.models import Tables
 from clawdeploy.core.redaction import remember
 from clawdeploy.core.visible import is_visible, is_well_behaved
@@ -60,6 +61,8 @@ class StoredCredentials:
         value = prefix + secrets.token_urlsafe(32)
         now = self._clock()
         with self._database.transaction():
+            one_at_a_time(self._database, CREATIONS)
+            self._audit.check_user(user_id)
             row = self._row.create(
                 id=secrets.token_hex(6),
                 kind=kind,
@@ -117,16 +120,22 @@ class StoredCredentials:
             return None
         return record if self.revoke(kind, record.id) else None
 
-    def end_all(self, kind: str | None = None, user_id: str | None = None) -> list[CredentialRecord]:
-        """End all credentials, or those of a kind or of a user, and return those that were live."""
+    def end_all(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
+        """End all credentials of a kind, of one user or of everybody, and return those that were live."""
         self.prune()
-        query = self._row.select()
-        if kind is not None:
-            query = query.where(self._row.kind == kind)
+        query = self._row.select().where(self._row.kind == kind)
         if user_id is not None:
             query = query.where(self._row.user_id == user_id)
         with self._database.transaction():
             return [_record(row) for row in list(query) if self._end(row)]
+
+    def revoke_all(self, user_id: str) -> list[CredentialRecord]:
+        """End everything of every kind that a user has, and return what that was; from now on they get nothing new."""
+        with self._database.transaction():
+            one_at_a_time(self._database, CREATIONS)
+            self._audit.note_first(REMOVED, user_id=user_id)
+            mine = self._row.select().where(self._row.user_id == user_id)
+            return [_record(row) for row in list(mine) if self._end(row)]
 
     def list(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
         """Return live credentials of a kind, newest first."""

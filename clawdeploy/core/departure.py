@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+from clawdeploy.core import context
 from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.errors import EngineError, InstanceNotFound, OperationInProgress
 from clawdeploy.core.events import CredentialRevoked, Event
@@ -24,7 +25,12 @@ def remove_user(
     does what is left. Raises ``OperationInProgress`` when something else is going on with an instance, which is left as
     it is, and ``DatabaseUnavailable``.
     """
-    for record in credentials.end_all(user_id=user_id):
+    before = context.user.set(actor)
+    try:
+        revoked = credentials.revoke_all(user_id)
+    finally:
+        context.user.reset(before)
+    for record in revoked:
         publish(CredentialRevoked(clock(), actor, record.kind, user_id, record.id))
     busy: OperationInProgress | None = None
     for instance in instances.list(user_id).instances:

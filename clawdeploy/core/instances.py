@@ -80,7 +80,7 @@ class Instances:
         """Store a new instance, make and start its container, and return what came of it within the wait.
 
         ``once`` is the right to do so under an idempotency key; what an earlier try has made is not made again.
-        Raises ``InvalidInput``, ``TooManyInstances`` or ``HostFull``.
+        Raises ``InvalidInput``, ``TooManyInstances``, ``HostFull`` or, for an owner who was removed, ``NotSignedIn``.
         That the container could not be made is not an exception: the instance says so.
         """
         if once and once.made:

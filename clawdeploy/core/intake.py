@@ -30,7 +30,8 @@ class Intake:
     def take(self, owner: str, body: Mapping[str, Any], note: Callable[[str], None]) -> tuple[Instance, Claim]:
         """Check the body of a create and store the new instance; ``note`` gets its id in the same transaction.
 
-        Raises ``InvalidInput``, ``TooManyInstances`` or ``HostFull``, and stores nothing then.
+        Raises ``InvalidInput``, ``TooManyInstances``, ``HostFull`` or, for an owner who was removed, ``NotSignedIn``,
+        and stores nothing then.
         """
         new = self.schemas.new_instance(body)
         memory = self._deployments.memory_of(new, self._ports[0])

@@ -4,6 +4,9 @@ import hashlib
 
 from clawdeploy.core.database import MIGRATION_LOCK, Database
 
+CREATIONS = "creations"
+"""What makes a bot or a credential, or removes their user."""
+
 
 def one_at_a_time(database: Database, what: str) -> None:
     """Wait, in a transaction, until no other one is under way that has called this for the same thing.

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import dataclass
 
+from clawdeploy.core.audit import AuditTrail
 from clawdeploy.core.background import in_background
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Operation, Room, Runtime, Status, Wish
 from clawdeploy.core.errors import EngineError, HostFull, TooManyInstances
-from clawdeploy.core.locks import one_at_a_time
+from clawdeploy.core.locks import CREATIONS, one_at_a_time
 from clawdeploy.core.observing import guarded
 from clawdeploy.core.settings import DISK_RESERVE_MB, MAX_INSTANCES_PER_USER, MEMORY_RESERVE_MB
 from clawdeploy.core.store import InstanceStore
@@ -44,12 +45,13 @@ class Usage:
 class Quotas:
     """Refuses creations. Starting a bot that is there is never refused."""
 
-    def __init__(self, config: Config, store: InstanceStore, runtime: Runtime) -> None:
+    def __init__(self, config: Config, store: InstanceStore, audit: AuditTrail, runtime: Runtime) -> None:
         self._most = config[MAX_INSTANCES_PER_USER]
         self._memory_reserve = config[MEMORY_RESERVE_MB]
         self._disk_reserve = config[DISK_RESERVE_MB]
         self._database = store.database
         self._row = store.row
+        self._audit = audit
         self._runtime = runtime
 
     def usage(self, owner: str) -> Usage:
@@ -94,12 +96,13 @@ class Quotas:
     ) -> Callable[[str], None]:
         """Return what to call, before ``note``, in the transaction that has stored a new bot.
 
-        It raises ``TooManyInstances`` or ``HostFull``, and then nothing is stored. Of two creations at once one waits
-        until the other is stored or refused.
+        It raises ``TooManyInstances``, ``HostFull`` or, for a user who was removed, ``NotSignedIn``, and then nothing
+        is stored. Of two creations at once one waits until the other is stored or refused.
         """
 
         def admit(instance_id: str) -> None:
-            one_at_a_time(self._database, "creations")
+            one_at_a_time(self._database, CREATIONS)
+            self._audit.check_user(owner)
             used, leaving = self._counted(owner)
             if self._most and used > self._most:
                 raise TooManyInstances(_too_many(used - 1, self._most, leaving))

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -19,12 +20,8 @@ class Templates:
     """
 
     def __init__(self) -> None:
-        self._lookup = TemplateLookup(default_filters=["h"], strict_undefined=True, input_encoding="utf-8")
-        for name, text in _read_all(files("clawdeploy.templates"), ""):
-            self._lookup.put_string(name, text)
-        self._versions = {
-            path.relative_to(STATIC).as_posix(): _version(path) for path in STATIC.rglob("*") if path.is_file()
-        }
+        self._lookup = _compiled()
+        self._versions = _versions()
 
     def names(self) -> list[str]:
         """Return the names of all templates, such as ``landing.mako``."""
@@ -47,6 +44,20 @@ class Templates:
 def date(moment: datetime) -> str:
     """Return a moment for people: ``31 Jan 2026, 12:00 UTC``."""
     return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+
+
+@cache
+def _compiled() -> TemplateLookup:
+    """Compile all templates, once a process: they are part of the package, and compiling is most of an app's making."""
+    lookup = TemplateLookup(default_filters=["h"], strict_undefined=True, input_encoding="utf-8")
+    for name, text in _read_all(files("clawdeploy.templates"), ""):
+        lookup.put_string(name, text)
+    return lookup
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {path.relative_to(STATIC).as_posix(): _version(path) for path in STATIC.rglob("*") if path.is_file()}
 
 
 def _read_all(folder: Traversable, prefix: str) -> list[tuple[str, str]]:

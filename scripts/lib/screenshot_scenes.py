@@ -54,6 +54,10 @@ class Demo:
         self.site.engine.order("succeed")
         self.site.wait_for_engine()
 
+    def close(self) -> None:
+        """End the server."""
+        self.site.close()
+
     def _create(self, kind: str, **fields: object) -> None:
         self.bots[kind] = self.site.create(USER, **fields)["id"]
 
@@ -62,13 +66,15 @@ class Demo:
 class Scene:
     """A picture: its name, how to get there in a fresh window, and who looks (nobody for a stranger).
 
-    ``whole`` is the page to its end, else what the window shows at first.
+    ``whole`` is the page to its end, else what the window shows at first. ``with_clerk`` is a picture of the server on
+    which people sign in with Clerk.
     """
 
     name: str
     reach: Callable[[Demo, Page], object]
     user: str | None = USER
     whole: bool = True
+    with_clerk: bool = False
 
 
 def at(path: str) -> Callable[[Demo, Page], object]:

@@ -41,8 +41,15 @@ SCREENS = tuple(Screen(*size, scheme) for size in SIZES for scheme in ("light", 
 DESK = Screen(1440, 900)
 PHONE = Screen(360, 740)
 
-everywhere = pytest.mark.parametrize("screen", SCREENS, ids=str)
-"""Marks a walk that is done in windows of every size and in both colour schemes."""
+USUAL = (SCREENS[0], SCREENS[3], SCREENS[4])
+"""Every size and both colour schemes, each at least once."""
+
+everywhere = pytest.mark.parametrize(
+    "screen",
+    [screen if screen in USUAL else pytest.param(screen, marks=pytest.mark.prove) for screen in SCREENS],
+    ids=str,
+)
+"""Marks a walk that is done in windows of every size and in both colour schemes; in all combinations by prove."""
 
 
 class ChromiumMissing(Exception):

@@ -5,12 +5,11 @@ import time
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.chromium import PHONE, SCREENS, Screen
+from tests.browser.chromium import PHONE, SCREENS, Screen, everywhere
 from tests.browser.conftest import Visit
 from tests.browser.sites import LiveSite
 from tests.browser.visitor import Visitor
 
-everywhere = pytest.mark.parametrize("screen", SCREENS, ids=str)
 two_screens = pytest.mark.parametrize("screen", [SCREENS[0], SCREENS[-1]], ids=str)
 TOKEN = "123456789:" + "AbCdE" * 7
 KEY = "sk-hunter2"

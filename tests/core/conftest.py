@@ -10,9 +10,9 @@ from tests.core.surroundings import Surroundings
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path, database_url: str) -> Iterator[Surroundings]:
+def surroundings(tmp_path: Path, migrated_url: str) -> Iterator[Surroundings]:
     """Give an empty database of each kind in turn, with a data folder and an engine."""
-    surroundings = Surroundings(tmp_path, database_url)
+    surroundings = Surroundings(tmp_path, migrated_url)
     yield surroundings
     surroundings.close()
 

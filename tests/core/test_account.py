@@ -36,8 +36,8 @@ def observer() -> Observer:
 
 
 @pytest.fixture
-def platform(tmp_path: Path, database_url: str, observer: Observer) -> Platform:
-    return memory_platform(tmp_path, DATABASE_URL=database_url, plugins={"observer": observer})
+def platform(tmp_path: Path, migrated_url: str, observer: Observer) -> Platform:
+    return memory_platform(tmp_path, DATABASE_URL=migrated_url, plugins={"observer": observer})
 
 
 def bearer(value: str) -> Credentials:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -173,11 +174,12 @@ def test_of_many_that_migrate_at_once_one_does_it(database_url: str, tmp_path: P
     assert sorted(applied) == [[]] * 11 + [ALL]
 
 
-def test_what_was_applied_is_told(surroundings: Surroundings, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_applied_is_told(database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert surroundings.open().applied_migrations == ALL
-    assert f"brought up to date: {', '.join(ALL)}" in caplog.text
-    assert surroundings.open().applied_migrations == []
+    with closing(Surroundings(tmp_path, database_url)) as surroundings:
+        assert surroundings.open().applied_migrations == ALL
+        assert f"brought up to date: {', '.join(ALL)}" in caplog.text
+        assert surroundings.open().applied_migrations == []
 
 
 def test_a_secret_goes_with_its_instance(surroundings: Surroundings) -> None:

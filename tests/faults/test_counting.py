@@ -39,7 +39,7 @@ def run(folder: Path, tests: str, *arguments: str) -> "subprocess.CompletedProce
     )
 
 
-@pytest.mark.parametrize("how", [(), ("-n2",)])
+@pytest.mark.parametrize("how", [(), pytest.param(("-n2",), marks=pytest.mark.prove)])
 def test_a_run_ends_with_the_sums(tmp_path: Path, how: tuple[str, ...]) -> None:
     done = run(tmp_path, TESTS, "-m", "prove", *how)
     assert done.stdout.splitlines()[-2:] == ["Faults injected: 6", "Invariants broken: 2"], done.stdout

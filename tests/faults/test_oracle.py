@@ -18,7 +18,7 @@ from tests.faults.decoys import INSTALLATION, INSTANCE
 from tests.faults.ledger import GONE, RUNNING, STOPPED, Answer
 from tests.faults.scene import ENGINE, Scene
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.prove, pytest.mark.engine, pytest.mark.timeout(300)]
 
 NOBODY = "a" * 16
 FAR = datetime(2100, 1, 1, tzinfo=UTC)

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.system, pytest.mark.engine]
 BENCH = CHECKOUT / "scripts/bench"
 
 
+@pytest.mark.prove
 def test_create_is_measured_beside_the_bare_engine() -> None:
     done = subprocess.run([BENCH, "create", "--rounds", "2"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -21,6 +22,7 @@ def test_create_is_measured_beside_the_bare_engine() -> None:
     assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
 
 
+@pytest.mark.prove
 @pytest.mark.browser
 def test_pages_are_measured_in_a_browser() -> None:
     done = subprocess.run([BENCH, "pages", "--rounds", "1"], capture_output=True, text=True, check=False)
@@ -35,6 +37,7 @@ def test_pages_are_measured_in_a_browser() -> None:
     assert all(0 < float(each) < 10_000 for figure in figures.values() for each in figure)
 
 
+@pytest.mark.prove
 @pytest.mark.browser
 def test_logs_are_measured_on_the_real_engine() -> None:
     done = subprocess.run([BENCH, "logs", "--rounds", "1"], capture_output=True, text=True, check=False)
@@ -44,6 +47,7 @@ def test_logs_are_measured_on_the_real_engine() -> None:
     assert all(0 < float(each) < 10_000 for figure in figures.values() for each in figure)
 
 
+@pytest.mark.prove
 def test_that_somebody_ends_a_bot_is_seen_at_once() -> None:
     done = subprocess.run([BENCH, "detection", "--rounds", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -52,6 +56,7 @@ def test_that_somebody_ends_a_bot_is_seen_at_once() -> None:
     assert all(0 < float(each) < 10 for figure in figures.values() for each in figure)
 
 
+@pytest.mark.prove
 def test_tokens_are_measured_beside_the_bare_signature() -> None:
     done = subprocess.run([BENCH, "tokens", "--rounds", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

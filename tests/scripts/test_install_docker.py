@@ -61,6 +61,7 @@ def state_of_packages(machine: FreshMachine) -> dict[str, str]:
     return {name: status for name, _, status in (line.partition(" ") for line in listed.splitlines())}
 
 
+@pytest.mark.prove
 def test_a_fresh_machine_gets_the_engine_of_the_official_repository_once(repository: Repository) -> None:
     distribution, codename = release_of(system_tree())
     with FreshMachine() as machine, machine.serve(repository.site, 8099):
@@ -109,6 +110,7 @@ def test_a_fresh_machine_gets_the_engine_of_the_official_repository_once(reposit
         assert log.read_text() == before[0]
 
 
+@pytest.mark.prove
 def test_a_derivative_of_ubuntu_gets_the_packages_of_its_origin(repository: Repository) -> None:
     with FreshMachine() as machine, machine.serve(repository.site, 8099):
         release = machine.root / "etc/os-release"
@@ -129,6 +131,7 @@ def test_a_derivative_of_ubuntu_gets_the_packages_of_its_origin(repository: Repo
         assert "A container runs" in done.stdout
 
 
+@pytest.mark.prove
 def test_a_key_that_does_not_fit_is_refused_and_apt_stays_usable(repository: Repository, tmp_path: Path) -> None:
     with FreshMachine() as machine, machine.serve(repository.site, 8099):
         with docker_repository.signing_key(tmp_path / "other") as other:
@@ -142,6 +145,7 @@ def test_a_key_that_does_not_fit_is_refused_and_apt_stays_usable(repository: Rep
         assert "docker-ce" not in state_of_packages(machine)
 
 
+@pytest.mark.prove
 def test_without_the_official_repository_it_takes_the_distributions_package() -> None:
     with FreshMachine() as machine:
         # Another program that installs something, as unattended upgrades do on a machine that was just started.

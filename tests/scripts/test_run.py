@@ -41,7 +41,7 @@ def untouched() -> Iterator[Path]:
         yield copy_checkout(folder)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.prove)])
 def test_a_second_run_is_ready_within_three_seconds_and_stops_cleanly(checkout: Path, ending: signal.Signals) -> None:
     started = time.monotonic()
     with Run(checkout).serving(ending) as served:
@@ -66,6 +66,7 @@ def test_a_taken_port_gets_one_sentence(checkout: Path) -> None:
     assert f"Port {port}" in done.stderr
 
 
+@pytest.mark.prove
 def test_a_changed_setup_cfg_is_installed_again(checkout: Path) -> None:
     stamp = checkout / ".venv/.installed"
     before = stamp.read_text()
@@ -180,6 +181,7 @@ def test_a_machine_without_docker_gets_from_one_command_to_a_running_bot(checkou
             assert "Your bot's place is ready" in machine.run("curl", "-sS", f"http://{port}/").stdout
 
 
+@pytest.mark.prove
 def test_a_user_with_sudo_can_use_docker_at_once(checkout: Path) -> None:
     with FreshMachine(shared=checkout) as machine:
         assert machine.run("apt-get", "install", "-y", "--no-install-recommends", "python3", "sudo").returncode == 0

@@ -23,6 +23,7 @@ def width(picture: Path) -> int:
     return found
 
 
+@pytest.mark.prove
 def test_a_picture_is_taken_in_four_windows(tmp_path: Path) -> None:
     done = run("--only", "landing", "--only", "dashboard", tmp_path / "shots")
     assert (done.returncode, done.stderr) == (0, "")

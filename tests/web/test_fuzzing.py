@@ -99,7 +99,7 @@ class Fuzzed:
             assert mode is GenerationMode.NEGATIVE
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.prove])])
 def fuzzed(request: pytest.FixtureRequest, tmp_path: Path, seed: int) -> Iterator[Fuzzed]:
     """A site on each database, on which nothing limits how much is asked for."""
     settings: dict[str, Any] = {"SYNC_SECRET": SYNC_SECRET, "RATE_LIMIT": "0", "SIGN_IN_LIMIT": "0"}

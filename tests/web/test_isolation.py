@@ -85,7 +85,7 @@ def built(folder: Path, plant: Callable[[Any], list[Route]] = lambda _: [], **se
     )
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.prove])])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """A site on each database, with routes of plugins."""
     settings: dict[str, Any] = {}

@@ -68,8 +68,8 @@ def check_exact(servers: Sequence[Served], bearer: str) -> None:
 @pytest.mark.parametrize(
     "workers", [pytest.param("1", marks=pytest.mark.prove), pytest.param("2", marks=pytest.mark.prove), "4"]
 )
-def test_sixty_a_minute_with_any_number_of_workers(tmp_path: Path, database_url: str, workers: str) -> None:
-    with closing(Served(tmp_path, WORKERS=workers, DATABASE_URL=database_url, RATE_LIMIT=USUAL)) as served:
+def test_sixty_a_minute_with_any_number_of_workers(tmp_path: Path, migrated_url: str, workers: str) -> None:
+    with closing(Served(tmp_path, WORKERS=workers, DATABASE_URL=migrated_url, RATE_LIMIT=USUAL)) as served:
         check_exact([served], served.bearer)
 
 
@@ -87,7 +87,10 @@ def test_sixty_a_minute_on_two_servers_with_one_database(
         check_exact([one, two], one.bearer)
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.prove])],
+)
 def hurried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server on each database whose window is so short that tests can wait for it."""
     folder = tmp_path_factory.mktemp("hurried")

@@ -1,7 +1,7 @@
 """Who is calling, and how that is remembered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -28,13 +28,15 @@ class Identity:
     """A caller who proved who they are.
 
     ``ambient`` says that the browser sends the credential by itself (a cookie), so that a
-    change has to pass the origin check; a bearer token is not ambient.
+    change has to pass the origin check; a bearer token is not ambient. ``session`` is the id of a session that another
+    service keeps, in at most 100 printable characters: its first use here is noted in the audit trail.
     """
 
     user_id: str
     provider: str
     ambient: bool
     credential_id: str | None = None
+    session: str | None = field(default=None, compare=False)
 
 
 class AuthProvider(Protocol):
@@ -85,7 +87,7 @@ class CredentialStore(Protocol):
 
         It ends after its ``lifetime``, and when it was not used for as long as ``unused_for``. With a ``peer`` it is
         found for those who come from there alone. Raises ``InvalidInput`` for a user id or label that is empty, too
-        long or unprintable.
+        long or unprintable, and ``NotSignedIn`` for a user who was removed.
         """
 
     def find(self, kind: str, value: str, *, peer: str = "") -> CredentialRecord | None:

@@ -6,6 +6,8 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from clawdeploy.core.audit import AuditTrail
+from clawdeploy.core.credentials import StoredCredentials
 from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.doctor.databases import START_FIRST
 from clawdeploy.core.doctor.ground import Ground, Unmet, nearest, unwritable
@@ -14,7 +16,8 @@ from clawdeploy.core.installation import check_key
 from clawdeploy.core.key_file import KEY_FILE, read_key_file
 from clawdeploy.core.key_ring import KeyRing
 from clawdeploy.core.plugins import PluginHost
-from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
+from clawdeploy.core.settings import AUDIT_DAYS, DATA_DIR, SECRET_KEYS
+from clawdeploy.core.sign_in import in_use
 
 LEAST_FREE_BYTES = 200 * 2**20
 MOST_DRIFT = timedelta(seconds=5)
@@ -103,6 +106,14 @@ def image(ground: Ground) -> str:
     if not there:
         raise Unmet(f"None of these images is on the host: {', '.join(ground.images)}")
     return f"{' or '.join(ground.images)} is on the host"
+
+
+def sign_in(ground: Ground) -> str:
+    """What people sign in with is there."""
+    audit = AuditTrail(ground.database, ground.tables.audit, ground.clock, timedelta(days=ground.config[AUDIT_DAYS]))
+    credentials = StoredCredentials(ground.database, ground.tables, ground.clock, audit)
+    _, way = in_use(ground.host.auth_providers(ground.config, credentials))
+    return way.check() if way.check else "Nothing from elsewhere is needed for it"
 
 
 def clock(ground: Ground) -> str:

@@ -1,5 +1,6 @@
 """Sign-in with Clerk, for a hosted copy: whoever has a session of a Clerk instance is signed in here."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from clawdeploy.core.contracts import AuthProvider, Platform, Route, SignIn
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.settings import DATA_DIR
 from clawdeploy.plugins.clerk.settings import SETTINGS, ClerkSettings, read
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,18 @@ def register_routes(platform: Platform) -> Iterable[Route]:
 @hookimpl
 def startup(platform: Platform) -> None:
     """Have the keys fetched in the background, so that nobody waits for them."""
-    if isinstance(platform.sign_in, ClerkSignIn):
+    settings = read(platform.config)
+    if settings is not None and isinstance(platform.sign_in, ClerkSignIn):
+        from clawdeploy.plugins.clerk.examination import why_nobody_gets_in
+
         platform.sign_in.prepare()
+        if why := why_nobody_gets_in(settings):
+            logger.warning(why)
 
 
 def _sessions(settings: ClerkSettings, folder: Path) -> AuthProvider:
     # What checks signatures is loaded only where Clerk is used.
+    from clawdeploy.plugins.clerk.examination import examined
     from clawdeploy.plugins.clerk.handshake import Handshakes
     from clawdeploy.plugins.clerk.identities import ClerkSessions
     from clawdeploy.plugins.clerk.keys import GivenKey, PublishedKeys
@@ -70,6 +79,7 @@ def _sessions(settings: ClerkSettings, folder: Path) -> AuthProvider:
         sources=sources(settings),
         receive=Handshakes(settings, keys).receive,
         returns=True,
+        check=lambda: examined(settings),
         prepare=keys.prepare,
     )
     return ClerkSessions(settings, keys, sign_in)

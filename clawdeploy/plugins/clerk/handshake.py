@@ -25,7 +25,16 @@ from clawdeploy.plugins.clerk.cookies import (
 from clawdeploy.plugins.clerk.identities import bearer_of, identity_of
 from clawdeploy.plugins.clerk.keys import Keys
 from clawdeploy.plugins.clerk.settings import ClerkSettings
-from clawdeploy.plugins.clerk.tokens import SKEW_SECONDS, BadToken, Flaw, has_form, peek, session_of, signed_claims
+from clawdeploy.plugins.clerk.tokens import (
+    SKEW_SECONDS,
+    BadToken,
+    Flaw,
+    has_form,
+    is_of_another_class,
+    peek,
+    session_of,
+    signed_claims,
+)
 
 API_VERSION = "2026-05-12"
 MOST_REDIRECTS = 3
@@ -84,6 +93,8 @@ class Handshakes:
             return self._ask(visit, "session-token-but-no-client-uat", cookies)
         if not cookies.token:
             return self._ask(visit, "client-uat-but-no-session-token", cookies)
+        if is_of_another_class(cookies.token):
+            return None
         issued = peek(cookies.token).get("iat")
         if isinstance(issued, int | float) and issued < cookies.uat:
             return self._ask(visit, "session-token-iat-before-client-uat", cookies)
@@ -176,5 +187,7 @@ def _parameters(target: str) -> Iterator[tuple[str, str]]:
 def _without_own(target: str) -> str:
     """Return path and query without what Clerk has put there; the rest stays as it is, letter by letter."""
     path, _, query = target.partition("?")
+    # With two slashes it would be another server.
+    path = f"/{path.lstrip('/')}"
     kept = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in OWN_PARAMETERS]
     return f"{path}?{'&'.join(kept)}" if any(kept) else path

@@ -68,10 +68,10 @@ class ClerkSessions:
 
 def bearer_of(credentials: Credentials) -> str | None:
     """Return the value of ``Authorization: Bearer``, ``None`` when there is none."""
-    scheme, _, value = credentials.headers.get("authorization", "").strip().partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else None
+    scheme, *value = credentials.headers.get("authorization", "").split(maxsplit=1) or [""]
+    return "".join(value).strip() if scheme.lower() == "bearer" else None
 
 
 def identity_of(session: Session, *, ambient: bool) -> Identity:
     """Return the identity of a session; ``ambient`` for one that a browser's cookie tells of."""
-    return Identity(session.user_id, NAME, ambient=ambient)
+    return Identity(session.user_id, NAME, ambient=ambient, session=session.session_id)

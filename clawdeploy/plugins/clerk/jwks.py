@@ -81,9 +81,14 @@ def _download(origin: str) -> bytes:
             body = answer.read(MOST_BYTES + 1)
         if len(body) > MOST_BYTES:
             raise FetchFailed(f"the answer is longer than {MOST_BYTES} bytes")
-        if time.monotonic() >= ends:
-            raise FetchFailed(f"the answer took longer than {READ_SECONDS:.0f} s")
-        return body
+        if time.monotonic() < ends:
+            return body
+        raise TimeoutError
+    except (OSError, http.client.HTTPException):
+        if time.monotonic() < ends:
+            raise
+        # That the connection broke was our own doing.
+        raise FetchFailed(f"the answer took longer than {READ_SECONDS:.0f} s") from None
     finally:
         over.cancel()
         connection.close()
@@ -105,6 +110,8 @@ def usable(document: Any) -> Iterator[tuple[str, RSAPublicKey]]:
             continue
         kid = jwk.get("kid")
         if jwk.get("alg", "RS256") != "RS256" or not isinstance(kid, str) or not kid:
+            continue
+        if "key_ops" in jwk and not (isinstance(jwk["key_ops"], list) and "verify" in jwk["key_ops"]):
             continue
         try:
             # Only what makes a public key: with more in it the library would return a private one.

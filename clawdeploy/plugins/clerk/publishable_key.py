@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from clawdeploy.core.config import Misplaced
+
 PREFIXES = {"pk_live_": True, "pk_test_": False}
 HOST = re.compile(
     r"(?=.{1,253}(:|\Z))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[1-9][0-9]{0,4})?"
@@ -45,6 +47,8 @@ def publishable_key(text: str) -> PublishableKey:
     """Read a publishable key; raises ``ValueError`` with a sentence."""
     kind = next((prefix for prefix in PREFIXES if text.startswith(prefix)), "")
     encoded = text.removeprefix(kind)
+    if text.startswith("sk_"):
+        raise Misplaced("that is a secret key, which does not belong here: the publishable one is needed")
     if not kind or not re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", encoded):
         raise ValueError("it must look like pk_live_... or pk_test_..., as Clerk's dashboard shows it")
     try:
@@ -68,7 +72,7 @@ def why_not_public(host: str) -> str:
         # Browsers read a name whose last part is a number as an address, however it is written.
         if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
             return "is an address"
-        if labels[-1] == "localhost":
+        if labels[-1] in ("localhost", "localdomain"):
             return "is this machine"
         return "" if len(labels) > 1 and all(labels) else "is no full name"
     return "is an address"

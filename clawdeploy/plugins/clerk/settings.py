@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from clawdeploy.core.config import Config, Setting
+from clawdeploy.core.config import Config, Misplaced, Setting
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.setting_values import flag, names, origin
@@ -23,6 +23,8 @@ LEAST_BITS = 2048
 def pem(text: str) -> RSAPublicKey:
     """Read a public key in PEM, also one whose line ends were lost or are written as backslash and n."""
     found = re.search(r"-----BEGIN PUBLIC KEY-----(.*)-----END PUBLIC KEY-----", text.replace("\\n", "\n"), re.DOTALL)
+    if "PRIVATE KEY" in text:
+        raise Misplaced("that is a private key, which does not belong here: the public one is needed")
     malformed = ValueError(
         "it must be an RSA public key in PEM, from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----"
     )

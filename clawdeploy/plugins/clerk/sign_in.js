@@ -7,18 +7,38 @@ const MOST_RETURNS = 3;
 const WITHIN = 30_000;
 
 function arrived(id, isThere) {
-  const script = document.getElementById(id);
   return new Promise((resolve, reject) => {
+    const look = () => (isThere() ? resolve() : reject(new Error(`${id} did not arrive`)));
     if (isThere()) resolve();
-    script.addEventListener("load", resolve);
-    script.addEventListener("error", () => reject(new Error(`${id} did not arrive`)));
-    setTimeout(() => reject(new Error(`${id} did not arrive in time`)), PATIENCE);
+    document.getElementById(id).addEventListener("load", look);
+    // It may have failed before anybody listened; the page's own load waits until it is there or has failed.
+    if (document.readyState === "complete") look();
+    else addEventListener("load", look);
+    setTimeout(look, PATIENCE);
   });
 }
 
+// The colours of our pages, light and dark, for what Clerk shows on them.
+const variables = {
+  colorPrimary: "var(--accent)",
+  colorPrimaryForeground: "var(--accent-text)",
+  colorBackground: "var(--surface)",
+  colorForeground: "var(--text)",
+  colorMuted: "var(--sunken)",
+  colorMutedForeground: "var(--muted)",
+  colorInput: "var(--ground)",
+  colorInputForeground: "var(--text)",
+  colorNeutral: "var(--text)",
+  colorDanger: "var(--red)",
+  colorSuccess: "var(--green)",
+  colorWarning: "var(--yellow)",
+  fontSize: "0.95rem",
+};
+
 async function load() {
   await Promise.all([arrived("clerk-js", () => window.Clerk), arrived("clerk-ui", () => window.__internal_ClerkUICtor)]);
-  await window.Clerk.load({ ui: { ClerkUI: window.__internal_ClerkUICtor }, afterSignOutUrl: "/", telemetry: false });
+  const ui = { ClerkUI: window.__internal_ClerkUICtor };
+  await window.Clerk.load({ ui, appearance: { variables }, afterSignOutUrl: "/", telemetry: false });
   return window.Clerk;
 }
 
@@ -73,14 +93,17 @@ async function welcome(place) {
   const next = ownPath(new URLSearchParams(location.search).get("next"));
   // Who wanted another page did not come to read this one.
   if (next) document.getElementById("sign-in").scrollIntoView();
+  say(place, "One moment, Clerk is being asked who you are.");
   let clerk;
   try {
     clerk = await ready;
   } catch {
-    return say(place, "Signing in does not work right now.", "Try again", location.pathname + location.search);
+    const why = "Signing in does not work right now: Clerk, which does it, cannot be reached, or this browser blocks it.";
+    return say(place, why, "Try again", location.pathname + location.search);
   }
   if (!clerk.user) {
     const then = next || "/dashboard";
+    place.replaceChildren();
     // Whoever is new signs up on the way.
     return clerk.mountSignIn(place, { withSignUp: true, forceRedirectUrl: then, signUpForceRedirectUrl: then });
   }
@@ -125,11 +148,14 @@ async function accompany(place) {
 
 // -- the page's own requests: one that is refused is sent once more, with a fresh token
 
+// Where many are behind one address, those whose tokens have run out can be too many for the server, which then says that.
+const refused = (status) => status === 401 || status === 429;
+
 const plain = window.fetch.bind(window);
 window.fetch = async (input, init) => {
   const answer = await plain(input, init);
   const own = typeof input === "string" && new URL(input, location.href).origin === location.origin;
-  return own && answer.status === 401 && (await hasToken({ skipCache: true })) ? plain(input, init) : answer;
+  return own && refused(answer.status) && (await hasToken({ skipCache: true })) ? plain(input, init) : answer;
 };
 
 const again = new WeakSet();
@@ -149,7 +175,7 @@ async function sendAgain(detail) {
 
 addEventListener("htmx:beforeOnLoad", (event) => {
   const { elt, xhr } = event.detail;
-  if (again.delete(elt) || xhr.status !== 401) return;
+  if (again.delete(elt) || !refused(xhr.status)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
   held.add(xhr);

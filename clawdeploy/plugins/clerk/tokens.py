@@ -1,4 +1,4 @@
-"""Which session tokens are good. The rules are ours; PyJWT decodes, and checks the signature."""
+"""Which session tokens are good. The rules are ours; PyJWT checks the signature."""
 
 import base64
 import json
@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
 from typing import Any, NoReturn
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import RSAAlgorithm
 
 from clawdeploy.plugins.clerk.keys import Keys, UnknownKey
 from clawdeploy.plugins.clerk.settings import ClerkSettings
@@ -19,9 +19,12 @@ SKEW_SECONDS = 5
 ALGORITHM = "RS256"
 # Clerk signs tokens of several classes with one key. The second of these is the sign of instances that tell no class.
 SESSION_CATEGORIES = ("cl_B7d4PD111AAA", "cl_I7d4PD111III")
-SIGNATURES = jwt.PyJWS(algorithms=[ALGORITHM])
+RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+LAST_OF_TWO, LAST_OF_THREE = "AQgw", "AEIMQUYcgkosw048"
 USER = re.compile(r"user_[A-Za-z0-9_-]{1,95}")
+MACHINE = "mch_"
+SESSION_ID = re.compile(r"[!-~]{1,100}")
 VERSIONS = (1, 2)
 
 
@@ -29,7 +32,18 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-JSON = json.JSONDecoder(parse_constant=_refuse)
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _refuse(text)
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that says something twice: whoever signed it may have meant the other one."""
+    found = dict(members)
+    return found if len(found) == len(members) else _refuse("an object with two members of one name")
+
+
+JSON = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
 
 
 class Flaw(Enum):
@@ -68,8 +82,11 @@ def peek(token: str) -> Mapping[str, Any]:
     """Return the claims of a token that nobody has checked, to choose between tokens; empty when it cannot be read."""
     if len(token) > MOST_BYTES or not has_form(token):
         return {}
+    header, claims, signature = token.split(".")
     try:
-        return _object(_decoded(token.split(".")[1]))
+        _object(_decoded(header))
+        _decoded(signature)
+        return _object(_decoded(claims))
     except BadToken:
         return {}
 
@@ -84,7 +101,7 @@ def session_of(token: str, settings: ClerkSettings, keys: Keys, now: float) -> S
     _must(isinstance(claims.get("iss"), str) and claims["iss"] in settings.issuers)
     _must(isinstance(claims.get("azp"), str) and claims["azp"] in settings.parties)
     _must(isinstance(user, str) and USER.fullmatch(user) is not None)
-    _must(isinstance(session, str) and session != "")
+    _must(isinstance(session, str) and SESSION_ID.fullmatch(session) is not None)
     _must("v" not in claims or (type(version) is int and version in VERSIONS))
     _must("sts" not in claims or status in ("active", "pending"))
     expires, begins, issued = (_moment(claims, name) for name in ("exp", "nbf", "iat"))
@@ -103,44 +120,49 @@ def signed_claims(token: str, keys: Keys, most: int = MOST_BYTES) -> Mapping[str
     """
     _must(len(token) <= most and has_form(token))
     header = _object(_decoded(token.partition(".")[0]))
-    _must(header.get("alg") == ALGORITHM)
-    _must(header.get("typ", "JWT") == "JWT")
-    _must(header.get("cat", SESSION_CATEGORIES[0]) in SESSION_CATEGORIES)
+    _must(header.get("alg") == ALGORITHM and _is_session_token(header))
     # RFC 7515: who does not understand all that "crit" lists refuses the token, and nothing in it is understood here.
-    _must("crit" not in header)
+    _must("crit" not in header and header.get("b64") is not False)
     _must(isinstance(header.get("kid", ""), str))
     return _object(_signed(token, header.get("kid"), keys))
 
 
+def is_of_another_class(token: str) -> bool:
+    """Say whether a token that nobody has checked says that it is none of a session: a fresh one is no help then."""
+    try:
+        header = _object(_decoded(token.partition(".")[0]))
+    except BadToken:
+        return False
+    return not _is_session_token(header) or str(peek(token).get("sub")).startswith(MACHINE)
+
+
+def _is_session_token(header: Mapping[str, Any]) -> bool:
+    return header.get("typ", "JWT") == "JWT" and header.get("cat", SESSION_CATEGORIES[0]) in SESSION_CATEGORIES
+
+
 def _signed(token: str, kid: str | None, keys: Keys) -> bytes:
     """Return the payload when the signature is right, with keys that are fetched anew if that may help."""
+    signed, _, last = token.rpartition(".")
+    message, signature = signed.encode(), _decoded(last)
     try:
         key = keys.key(kid)
-        try:
-            return _verified(token, key)
-        except jwt.InvalidSignatureError:
-            # A rotation can keep the name of the key.
-            replaced = keys.replaced(kid, key)
-            if replaced is None:
-                raise BadToken from None
-            return _verified(token, replaced)
-    except (UnknownKey, jwt.PyJWTError):
+    except UnknownKey:
         raise BadToken from None
-
-
-def _verified(token: str, key: RSAPublicKey) -> bytes:
-    payload: bytes = SIGNATURES.decode(token, key, algorithms=[ALGORITHM])
-    return payload
+    if not RS256.verify(message, key, signature):
+        # A rotation can keep the name of the key.
+        replaced = keys.replaced(kid, key)
+        _must(replaced is not None and RS256.verify(message, replaced, signature))
+    return _decoded(signed.rpartition(".")[2])
 
 
 def _decoded(part: str) -> bytes:
-    """Decode base64url in the one way in which it can be written: a token must not have two spellings."""
-    try:
-        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except ValueError:
-        raise BadToken from None
-    _must(base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() == part)
-    return decoded
+    """Decode base64url in the one way in which it can be written: a token must not have two spellings.
+
+    The last letter of a part tells less than six bits; the others have to be zero.
+    """
+    over = len(part) % 4
+    _must(over == 0 or (over == 2 and part[-1] in LAST_OF_TWO) or (over == 3 and part[-1] in LAST_OF_THREE))
+    return base64.urlsafe_b64decode(part + "=" * (-over % 4))
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -19,6 +19,7 @@ TRIAL = Instance("brave-fox-12.clerk.accounts.dev", live=False)
 OTHER = Instance("clerk.other.example.org")
 NOW = int(time.time())
 OLDER, NEWER = CLERK.token(iat=NOW - 9), CLERK.token(iat=NOW)
+DAMAGED = f"e30x{CLERK.token()[4:]}"
 PLAIN, PLAIN_UAT, OWN, OWN_UAT = "plain", "plain_uat", "own", "own_uat"
 
 
@@ -42,6 +43,7 @@ def named(instance: Instance, **cookies: str) -> dict[str, str]:
         ("own without its companion", {OWN: CLERK.token()}, False),
         ("own time only", {OWN_UAT: "1"}, True),
         ("plain damaged", {PLAIN: "damaged", OWN: CLERK.token(), OWN_UAT: "1"}, False),
+        ("plain with a damaged header", {PLAIN: DAMAGED, OWN: CLERK.token(), OWN_UAT: "1"}, False),
         ("plain of nobody", {PLAIN: CLERK.token(iss=ABSENT), OWN: CLERK.token(), OWN_UAT: "1"}, False),
         ("plain too long", {PLAIN: CLERK.token(x="x" * 9000), OWN: CLERK.token(), OWN_UAT: "1"}, False),
         ("plain of another", {PLAIN: OTHER.token(), OWN: CLERK.token(), OWN_UAT: "1"}, True),
@@ -110,14 +112,24 @@ def test_a_token_from_before_a_sign_out_or_sign_in_counts_no_more(cookies: dict[
     assert (whose(CLERK, None, plain=CLERK.token(iat=NOW - 1), **cookies) is not None) is good
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer  ", "Bearer\t"])
 def test_the_header_comes_first(scheme: str) -> None:
-    bob = {"authorization": f"{scheme} {CLERK.token(sub='user_bob')}"}
+    bob = {"authorization": f"{scheme}{CLERK.token(sub='user_bob')}"}
     assert whose(CLERK, bob, plain=CLERK.token(sub="user_ann")) == "user_bob"
 
 
 @pytest.mark.parametrize(
-    "value", ["Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Bearer cd_abc", f"Bearer {CLERK.token(age=600)}"]
+    "value",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer\tx",
+        "Bearer x",
+        "Bearer a.b.c,Bearer d.e.f",
+        "Bearer a.b.c",
+        "Bearer cd_abc",
+        f"Bearer {CLERK.token(age=600)}",
+    ],
 )
 def test_with_a_bad_header_the_cookie_is_not_looked_at(value: str) -> None:
     found: Any = "nobody"

@@ -15,6 +15,7 @@ from webtest import TestApp, TestResponse
 from clawdeploy.plugins.clerk.publishable_key import publishable_key
 from clawdeploy.plugins.local_auth.commands import sign_in
 from clawdeploy.web.app import create_app
+from tests.platforms import GOOD
 from tests.plugins.clerk.frontend_api import ABSENT, Instance, public_pem
 from tests.plugins.clerk.surroundings import platform_with
 from tests.plugins.surroundings import OpenedAlready
@@ -102,6 +103,8 @@ OUT = "signed out"
         ("older than the sign-in", ["{session}", f"__client_uat={NOW + 3600}"], "session-token-iat-before-client-uat"),
         ("damaged", ["__session=x", "__client_uat=1"], OUT),
         ("a template's", ["{template}", "__client_uat=1"], OUT),
+        ("a template's from before the sign-in", ["{template}", f"__client_uat={NOW + 3600}"], OUT),
+        ("a machine's from before the sign-in", ["{machine}", f"__client_uat={NOW + 3600}"], OUT),
         ("a template's and stale", ["{stale_template}", "__client_uat=1"], OUT),
         ("another party's", ["{foreign}", "__client_uat=1"], OUT),
         ("another party's and stale", ["{stale_foreign}", "__client_uat=1"], OUT),
@@ -121,6 +124,7 @@ def test_the_decision_table(
         "early": session(instance, nbf=NOW + 600, exp=NOW + 700),
         "future": session(instance, iat=NOW + 600, exp=NOW + 700),
         "template": session(instance, header={"cat": "cl_B7d4PD222AAA"}),
+        "machine": session(instance, sub="mch_1"),
         "stale_template": session(instance, header={"cat": "cl_B7d4PD222AAA"}, age=600),
         "foreign": session(instance, azp="https://evil.example.org"),
         "stale_foreign": session(instance, azp="https://evil.example.org", age=600),
@@ -168,6 +172,39 @@ def test_a_stale_bearer_token_of_a_visit(live: Browser) -> None:
     assert live.visit(Authorization=f"Bearer {LIVE.token()}").status_int == 200
     refused = live.visit(session(LIVE), "__client_uat=1", Authorization=f"Bearer {STRANGER.token()}")
     assert refused.status_int == 303
+
+
+def test_the_first_use_of_a_session_is_in_the_audit_trail(live: Browser) -> None:
+    for _ in range(2):
+        assert live.visit(session(LIVE, sub="user_eva", sid="sess_7"), "__client_uat=1").status_int == 200
+        program = {"Authorization": f"Bearer {LIVE.token(sub='user_eva', sid='sess_7')}"}
+        assert live.app.get("/api/instances", headers=program).status_int == 200
+    stale = {"Authorization": f"Bearer {LIVE.token(sub='user_eva', sid='sess_8', age=600)}"}
+    live.app.get("/api/instances", headers=stale, status=401)
+    noted = live.platform.audit.newest(100, user_id="user_eva")
+    assert [(entry.who, entry.what, entry.subject) for entry in noted] == [
+        ("user_eva", "signed_in_with.clerk", "sess_7")
+    ]
+    failed = live.platform.audit.newest(1)[0]
+    assert (failed.what, failed.detail) == ("sign_in.failed", "invalid_credentials: GET /api/instances")
+    page = live.visit(session(LIVE, sub="user_eva"), "__client_uat=1", path="/dashboard/account")
+    assert "Signed in with clerk" in page.text
+
+
+def test_users_of_clerk_are_owners_like_any_others(live: Browser) -> None:
+    def create(user: str, session_id: str) -> TestResponse:
+        bearer = f"Bearer {LIVE.token(sub=user, sid=session_id)}"
+        headers = {"Authorization": bearer, "Idempotency-Key": "clerk-owners-1"}
+        return live.app.post_json("/api/instances", GOOD, headers=headers, status=201)
+
+    first, again, other = create("user_cat", "sess_1"), create("user_cat", "sess_2"), create("user_dog", "sess_3")
+    ids = [each.json["instance"]["id"] for each in (first, again, other)]
+    assert ids[0] == ids[1] != ids[2], "a key is its owner's, in whatever session"
+    assert [each.json["instance"]["userId"] for each in (first, other)] == ["user_cat", "user_dog"]
+    left = [re.findall(r"r=(\d+)", each.headers["RateLimit"])[0] for each in (first, again, other)]
+    assert left == ["59", "58", "59"], "and so is the limit of changes"
+    foreign = {"Authorization": f"Bearer {LIVE.token(sub='user_dog')}"}
+    assert live.app.get(f"/api/instances/{ids[0]}", headers=foreign, status=404)
 
 
 def test_api_tokens_stay(live: Browser) -> None:
@@ -264,10 +301,11 @@ def test_a_live_handshake_in_the_address_is_nothing(live: Browser) -> None:
 
 def test_a_trial_handshake_comes_back_in_the_address(trial: Browser) -> None:
     directives = [f"{session(TRIAL)}; Path=/", "__client_uat=1; Path=/", "__clerk_db_jwt=dvb_3; Path=/"]
-    answer = trial.visit(path=f"/dashboard?q=x&__clerk_handshake={TRIAL.handshake(*directives)}&__clerk_help=1")
-    assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard?q=x")
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert cookies_of(answer) == directives
+    for path in ("/dashboard", "//dashboard"):
+        answer = trial.visit(path=f"{path}?q=x&__clerk_handshake={TRIAL.handshake(*directives)}&__clerk_help=1")
+        assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard?q=x"), "no other server's"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert cookies_of(answer) == directives
     assert trial.visit(*(each.partition(";")[0] for each in directives)).status_int == 200
 
 

@@ -56,10 +56,7 @@ def test_a_new_key_is_known_to_all_at_once(served: Served, api: FrontendApi) -> 
     api.instance.rotate("ins_2")
     assert {status(served, api.instance.token()) for _ in range(20)} == {200}
     assert len(api.fetches) == 2
-
-
-def test_the_start_tells_of_no_link(served: Served) -> None:
-    assert "ready" in served.announced
+    assert "ready" in served.announced, "and the start tells of no link"
     served.stop()
     assert served.process.stdout is not None
     assert "/sign-in/" not in served.process.stdout.read()

@@ -38,7 +38,6 @@ def test_a_publishable_key_tells_where_the_frontend_api_is(text: str, live: bool
     "text",
     [
         "clerk.example.org",
-        "sk_live_Y2xlcmsuZXhhbXBsZS5vcmck",
         "pk_live_",
         "pk_other_Y2xlcmsuZXhhbXBsZS5vcmck",
         "pk_live_Y2xlcmsuZXhhbXBsZS5vcmck_x",
@@ -147,6 +146,7 @@ def test_there_has_to_be_a_party() -> None:
         (Instance("127.1"), {}, "is an address"),
         (Instance("0x7f.0x1"), {}, "is an address"),
         (Instance("clerk.localhost"), {}, "is this machine"),
+        (Instance("localhost.localdomain"), {}, "is this machine"),
     ],
 )  # fmt: skip
 def test_production_refuses(instance: Instance, changes: dict[str, str], named: str) -> None:
@@ -180,6 +180,20 @@ def test_a_key_in_pem_may_have_lost_its_lines(written: "type[str]") -> None:
 def test_a_key_that_is_none_or_weak_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="CLERK_JWT_KEY"):
         given(CLERK, CLERK_JWT_KEY=text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("CLERK_PUBLISHABLE_KEY", "sk_live_c2VjcmV0"),
+        ("CLERK_JWT_KEY", "-----BEGIN PRIVATE KEY----- c2VjcmV0 -----END PRIVATE KEY-----"),
+        ("CLERK_JWT_KEY", "-----BEGIN RSA PRIVATE KEY-----\\nc2VjcmV0"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_shown(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is not usable: that is a (secret|private) key") as refused:
+        given(CLERK, **{name: text})
+    assert "c2VjcmV0" not in refused.value.detail
 
 
 @pytest.mark.parametrize("text", ["hunter2", "whsec_", "whsec_!", "whsec_c2hvcnQ="])

@@ -60,10 +60,10 @@ def swapped(claims: dict[str, Any]) -> str:
     return f"{head}.{encode(json.dumps(claims).encode())}.{signature}"
 
 
-def as_claims(text: bytes) -> str:
-    """Return a signed token with any bytes as its claims."""
-    header = {"alg": "RS256", "typ": "JWT", "kid": CLERK.kid}
-    signed = f"{encode(json.dumps(header).encode())}.{encode(text)}"
+def as_claims(text: bytes, header: bytes = b"") -> str:
+    """Return a signed token with any bytes as its claims, and as its header if they are given."""
+    usual = json.dumps({"alg": "RS256", "typ": "JWT", "kid": CLERK.kid}).encode()
+    signed = f"{encode(header or usual)}.{encode(text)}"
     import jwt
 
     algorithm = jwt.PyJWS().get_algorithm_by_name("RS256")
@@ -77,6 +77,11 @@ def usual(**changes: Any) -> dict[str, Any]:
     return {**json.loads(base64.urlsafe_b64decode(part + "==")), **changes}
 
 
+def usual_and(member: str) -> bytes:
+    """Return the usual claims as they are written, with one more member at the end."""
+    return json.dumps(usual())[:-1].encode() + b", " + member.encode() + b"}"
+
+
 def with_symmetric_key() -> str:
     """Return a token that is signed with the public key as if it were a password."""
     import hashlib
@@ -85,6 +90,18 @@ def with_symmetric_key() -> str:
     header = encode(json.dumps({"alg": "HS256", "typ": "JWT", "kid": CLERK.kid}).encode())
     signed = f"{header}.{encode(json.dumps(usual()).encode())}"
     return f"{signed}.{encode(hmac.new(public_pem(CLERK.key).encode(), signed.encode(), hashlib.sha256).digest())}"
+
+
+def of_length(length: int) -> str:
+    """Return a token that would be good, of so many letters: base64 has no texts of some lengths, so two parts grow."""
+    for more in range(3):
+        header = json.dumps({"alg": "RS256", "kid": CLERK.kid, "x": "x" * more}).encode()
+        left = length - len(encode(header)) - len(segments(CLERK.token())[2]) - 2
+        claims = usual_and(f'"x": "{"x" * 9000}"')
+        claims = usual_and(f'"x": "{"x" * (9000 - (len(claims) - left * 3 // 4))}"')
+        if len(encode(claims)) == left:
+            return as_claims(claims, header)
+    raise AssertionError(length)
 
 
 def respelled() -> str:
@@ -172,9 +189,25 @@ CASES = (
     raw("claims that are no UTF-8", False, lambda: as_claims(b"\xff\xfe")),
     raw("claims that are nested deeply", False, lambda: as_claims(b'{"a":' + b"[" * 3000)),
     raw("claims with a number of many digits", False, lambda: as_claims(b'{"exp":' + b"9" * 5000 + b"}")),
+    raw("claims that name the user twice", False, lambda: as_claims(usual_and('"sub": "user_bob"'))),
+    raw(
+        "claims in which somebody else says something twice",
+        False,
+        lambda: as_claims(usual_and('"a": {"b": 1, "b": 1}')),
+    ),
+    raw("claims with a number that is none", False, lambda: as_claims(usual_and('"a": NaN'))),
+    raw("claims with a number that is too large for one", False, lambda: as_claims(usual_and('"a": 1e999'))),
+    raw("claims with another member", True, lambda: as_claims(usual_and('"a": [1e9, null, "\\u2603"]'))),
+    raw("claims with a byte order mark", False, lambda: as_claims(b"\xef\xbb\xbf" + json.dumps(usual()).encode())),
+    raw(
+        "a header that names the algorithm twice",
+        False,
+        lambda: as_claims(json.dumps(usual()).encode(), b'{"alg": "none", "alg": "RS256", "kid": "ins_1"}'),
+    ),
     raw("claims signed as they are", True, lambda: as_claims(json.dumps(usual()).encode())),
-    case("as long as can be", True, extra="x" * 5000),
-    case("too long", False, extra="x" * MOST_BYTES),
+    raw("as long as can be", True, lambda: of_length(MOST_BYTES)),
+    raw("a letter too long", False, lambda: of_length(MOST_BYTES + 1)),
+    case("much too long", False, extra="x" * MOST_BYTES),
     # Issuer and authorized party
     case("another issuer", False, iss="https://clerk.other.example.org"),
     case("an issuer with a slash", False, iss=f"{CLERK.issuer}/"),
@@ -236,6 +269,10 @@ CASES = (
     case("session null", False, sid=None),
     case("session empty", False, sid=""),
     case("session no text", False, sid=1),
+    case("session with a space", False, sid="sess_1 2"),
+    case("session with a line end", False, sid="sess_1\n"),
+    case("session with half a character", False, sid="sess_\ud800"),
+    case("session with a long name", False, sid="sess_" + "a" * 100),
     # Versions and status
     case("version 1 of the claims", True, v=ABSENT, sts=ABSENT, org_id="org_1", org_role="org:admin"),
     case("version 1, said", True, v=1),

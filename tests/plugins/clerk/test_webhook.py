@@ -19,7 +19,7 @@ from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.web.app import create_app
 from tests.platforms import GOOD, memory_platform
-from tests.plugins.clerk.frontend_api import Instance
+from tests.plugins.clerk.frontend_api import Instance, public_pem
 from tests.plugins.surroundings import Listener
 
 KEY = b"0123456789abcdef"
@@ -28,6 +28,7 @@ CLERK = Instance()
 ENVIRONMENT = {
     "CLERK_PUBLISHABLE_KEY": CLERK.publishable_key,
     "CLERK_AUTHORIZED_PARTIES": CLERK.origin,
+    "CLERK_JWT_KEY": public_pem(CLERK.key),
     "CLERK_WEBHOOK_SIGNING_SECRET": SECRET,
 }
 ANN = {"type": "user.deleted", "data": {"id": "user_ann", "object": "user", "deleted": True}}
@@ -103,6 +104,18 @@ def test_a_deleted_users_bots_secrets_and_tokens_are_removed(place: Place) -> No
     assert place.has("user_bob") == (1, 1)
     revoked = [event for event in place.listener.events if isinstance(event, CredentialRevoked)]
     assert [(event.actor, event.user_id, event.kind) for event in revoked] == [("clerk", "user_ann", "api_token")]
+    noted = {(entry.who, entry.what) for entry in place.platform.audit.newest(100, user_id="user_ann")}
+    assert {("clerk", "user.removed"), ("clerk", "api_token.ended")} <= noted
+
+
+def test_who_was_deleted_makes_nothing_new_with_a_session_token_that_is_still_good(place: Place) -> None:
+    bearer = {"Authorization": f"Bearer {CLERK.token(sub='user_ann')}"}
+    assert place.app.get("/api/instances", headers=bearer).json["instances"]
+    assert place.send().status_int == 204
+    assert place.app.get("/api/instances", headers=bearer).json["instances"] == []
+    refused = place.app.post_json("/api/instances", GOOD, headers=bearer, status=401)
+    assert refused.json["code"] == "not_signed_in"
+    assert place.has("user_ann") == (0, 0)
 
 
 def test_it_can_be_told_again(place: Place) -> None:
