@@ -43,14 +43,14 @@ class EvilBot:
 
         class Page(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path != "/favicon.ico":
-                    bot.taken.append(self.headers.get("Cookie", ""))
+                bot.taken.append(self.headers.get("Cookie", ""))
                 self.send_response(200)
                 for cookie in bot.cookies:
                     self.send_header("Set-Cookie", cookie)
                 self.send_header("Content-Type", "text/html")
                 self.end_headers()
-                self.wfile.write(bot.page.encode())
+                # With an icon of its own the page has the browser ask for nothing else.
+                self.wfile.write(f'<link rel="icon" href="data:,">{bot.page}'.encode())
 
             def log_message(self, *_: object) -> None:
                 pass
