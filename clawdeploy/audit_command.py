@@ -1,7 +1,6 @@
 """The command that reads the audit trail."""
 
 import dataclasses
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,22 +12,22 @@ from clawdeploy.core.audit import AuditEntry
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.logs import printable
 from clawdeploy.core.opener import Opener
+from clawdeploy.core.setting_values import span
 
 MOST_ENTRIES = 100_000
+LONGEST = timedelta(days=3650)
 
 
-def _span(context: click.Context, parameter: click.Parameter, said: str | None) -> timedelta | None:
-    number = re.fullmatch(r"([1-9][0-9]{0,4})([hd])", said or "")
-    if number:
-        return timedelta(hours=int(number[1])) if number[2] == "h" else timedelta(days=int(number[1]))
-    if said is not None:
-        raise click.BadParameter(f"{said!r} is no time such as 12h or 30d.", context, parameter)
-    return None
+def _since(context: click.Context, parameter: click.Parameter, said: str | None) -> timedelta | None:
+    try:
+        return None if said is None else span(LONGEST)(said)
+    except ValueError as error:
+        raise click.BadParameter(f"{said!r} cannot be used: {error}.", context, parameter) from None
 
 
 @click.command()
 @click.option("--user", help="Only what concerns this user.")
-@click.option("--since", callback=_span, metavar="12h|30d", help="Only what was done in these last hours or days.")
+@click.option("--since", callback=_since, metavar="12h|30d", help="Only what was done in these last hours or days.")
 @click.option(
     "--limit",
     type=click.IntRange(1, MOST_ENTRIES),

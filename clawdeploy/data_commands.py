@@ -2,7 +2,8 @@
 
 import dataclasses
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -48,7 +49,7 @@ def backup(opener: Opener, file: Path, passphrase_file: TextIO | None, as_json: 
     FILE must not be there yet. Only its owner can read it.
     """
     passphrase = _passphrase(passphrase_file, anew=True)
-    with closing(_database(opener)) as database:
+    with _database(opener) as database:
         made = back_up(database, opener.config(), file, passphrase, utc_now())
     for name in made.unreadable:
         click.echo(f"Warning: The {name} cannot be decrypted with any of the keys; the backup has it so.", err=True)
@@ -72,7 +73,7 @@ def restore_command(opener: Opener, file: Path, passphrase_file: TextIO | None, 
     Stop the server first.
     """
     passphrase = _passphrase(passphrase_file, anew=False)
-    with closing(_database(opener)) as database:
+    with _database(opener) as database:
         restored = restore(database, opener.config(), file, passphrase, utc_now, replace=replace)
         label = database.label
     if as_json:
@@ -85,11 +86,16 @@ def restore_command(opener: Opener, file: Path, passphrase_file: TextIO | None, 
     click.echo("Start the server, and see with `clawdeploy gc` what was made after the backup.")
 
 
-def _database(opener: Opener) -> Database:
-    """Return the database as it is: a backup must not bring it up to date, and a restore must not make one first."""
+@contextmanager
+def _database(opener: Opener) -> Iterator[Database]:
+    """Open the database as it is: a backup must not bring it up to date, and a restore must not make one first."""
     config = opener.config()
-    user.set(opener.actor)
-    return Database(config[DATABASE_URL], config[DATA_DIR])
+    before = user.set(opener.actor)
+    with closing(Database(config[DATABASE_URL], config[DATA_DIR])) as database:
+        try:
+            yield database
+        finally:
+            user.reset(before)
 
 
 def _passphrase(file: TextIO | None, *, anew: bool) -> Secret:

@@ -29,6 +29,9 @@
 <li id="credential-${record.id}">
 <div class="credential">
 <p class="credential-name"><bdi>${record.label or "Unnamed"}</bdi>\
+% if record.expires_at is None:
+ <span class="badge pending">No expiry</span>\
+% endif
 % if record.id == identity.credential_id:
  <span class="badge running">This browser</span>\
 % endif
@@ -54,6 +57,11 @@ does not end by itself.
 </li>
 % endfor
 </ul>
+% if section.end_all and identity.ambient:
+<form method="post" action="/dashboard/account/${section.kind}/end-all">
+<button class="button danger" type="submit">${section.end_all}</button>
+</form>
+% endif
 % else:
 <p class="none">${section.empty}</p>
 % endif

@@ -147,6 +147,9 @@ open, and open another one <span class="nowrap">(<kbd>Ctrl</kbd> <kbd>Alt</kbd> 
 <dd>The terminal is in another folder. Type <kbd>cd</kbd>, a space and the folder in which ClawDeploy is, press Enter, and try again.</dd>
 <dt>The link does not work any more</dt>
 <dd>It was opened before, or is older than 15 minutes. Make another one; you can make as many as you like.</dd>
+<dt>You were signed in before</dt>
+<dd>Signing in ends by itself, sooner when it is not used. Without https it also works only in the network in which you opened the link: after a
+change, such as to a VPN, make another one.</dd>
 <dt>The browser cannot reach the address</dt>
 <dd>An address with <code>127.0.0.1</code> works only on the computer that ClawDeploy runs on. The section “Other people, other machines” of
 <code>docs/operations.md</code>, in ClawDeploy's folder, tells how to let others in.</dd>

@@ -80,7 +80,8 @@ def test_these_are_the_commands(environment: dict[str, str]) -> None:
     names = {" ".join(name) for name in commands_of(environment)}
     assert names == {
         "serve", "migrate", "sync", "gc", "audit", "backup", "restore", "rotate-keys", "plugins", "doctor",
-        "sign-in", "token", "token create", "token list", "token revoke",
+        "sign-in", "session", "session list", "session end", "session end-all",
+        "token", "token create", "token list", "token revoke", "token revoke-all",
     }  # fmt: skip
 
 
@@ -155,12 +156,14 @@ def test_json_wherever_data_is_printed(environment: dict[str, str], tmp_path: Pa
     ]
     assert {" ".join(name) for name in printing} == {
         "migrate", "sync", "gc", "audit", "backup", "restore", "rotate-keys", "plugins", "doctor",
-        "sign-in", "token create", "token list", "token revoke",
+        "sign-in", "session list", "session end", "session end-all",
+        "token create", "token list", "token revoke", "token revoke-all",
     }  # fmt: skip
     opener = Opener(environment)
     _, token = opener.platform().credentials.issue("api_token", "me")
+    _, session = opener.platform().credentials.issue("session", "me")
     opener.close()
-    arguments |= {("token", "create"): ["me"], ("token", "revoke"): [token.id]}
+    arguments |= {("token", "create"): ["me"], ("token", "revoke"): [token.id], ("session", "end"): [session.id]}
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("correct horse battery staple")
     kept = [str(tmp_path / "backup"), "--passphrase-file", str(passphrase)]
@@ -527,7 +530,7 @@ def get(address: str) -> tuple[int, str | None]:
     origin, slash, path = address.removeprefix("http://").partition("/")
     connection = HTTPConnection(origin, timeout=10)
     try:
-        connection.request("GET", slash + path)
+        connection.request("GET", slash + path, headers={"Sec-Fetch-Site": "none"})
         answer = connection.getresponse()
         answer.read()
         return answer.status, answer.getheader("Location")

@@ -96,6 +96,35 @@ def test_there_and_back_by_command(environment: dict[str, str], tmp_path: Path, 
         assert key not in said
 
 
+def test_both_are_in_the_audit_trail(environment: dict[str, str], tmp_path: Path, passphrase: str) -> None:
+    invoke(environment, "migrate")
+    file = str(tmp_path / "monday.backup")
+    invoke(environment, "backup", file, "--passphrase-file", passphrase)
+    told = invoke(environment, "audit", "--json").stdout
+    (entry,) = json.loads(told)["entries"]
+    assert (entry["who"], entry["what"], entry["detail"]) == ("cli", "admin.backup", "monday.backup")
+    assert invoke(environment, "restore", file, "--passphrase-file", passphrase).exit_code == 0
+    (entry,) = json.loads(invoke(environment, "audit", "--json").stdout)["entries"]
+    assert (entry["who"], entry["what"]) == ("cli", "admin.restore")
+    assert entry["detail"].startswith("a backup of 20")
+    again = invoke(environment, "restore", file, "--passphrase-file", str(tmp_path / "nowhere"))
+    assert again.exit_code == 2
+    assert len(json.loads(invoke(environment, "audit", "--json").stdout)["entries"]) == 1
+
+
+def test_a_backup_of_before_there_was_a_trail_is_made_all_the_same(
+    environment: dict[str, str], tmp_path: Path, passphrase: str
+) -> None:
+    platform = opened(environment)
+    with platform.database.transaction():
+        platform.database.peewee.execute_sql("DROP TABLE audit")
+        platform.database.peewee.execute_sql("DELETE FROM schema_migration WHERE name >= '0013'")
+    platform.close()
+    saved = invoke(environment, "backup", str(tmp_path / "backup"), "--passphrase-file", passphrase)
+    assert (saved.exit_code, saved.stderr) == (0, "")
+    assert (tmp_path / "backup").exists()
+
+
 def test_a_person_is_asked_for_the_passphrase(environment: dict[str, str], folder: Path, tmp_path: Path) -> None:
     invoke(environment, "migrate")
     file = str(tmp_path / "backup")

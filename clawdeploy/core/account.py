@@ -73,6 +73,19 @@ class Account:
             raise CredentialNotFound
         self._publish(CredentialRevoked(self._clock(), caller.user_id, kind, caller.user_id, credential_id))
 
+    def end_all(self, caller: Identity, kind: str) -> bool:
+        """End all of the caller's credentials of a kind, and say whether the one they called with was among them.
+
+        Raises ``CredentialNotFound`` for a kind that has no such button, or ``SignInByBrowserNeeded``.
+        """
+        _need_browser(caller)
+        if not self.section(kind).end_all:
+            raise CredentialNotFound
+        ended = self._credentials.end_all(kind, caller.user_id)
+        for record in ended:
+            self._publish(CredentialRevoked(self._clock(), caller.user_id, kind, caller.user_id, record.id))
+        return caller.credential_id in {record.id for record in ended}
+
 
 def _need_browser(caller: Identity) -> None:
     """Refuse programs: whoever stole a token must not be able to make themselves another that lasts."""

@@ -17,6 +17,7 @@ from clawdeploy.core.errors import DatabaseUnavailable, NotSignedIn
 from clawdeploy.core.locks import one_at_a_time
 
 FAILED = "sign_in.failed"
+REFUSED = "sign_in.refused"
 REMOVED = "user.removed"
 MOST_FAILURES = 10_000
 """How many failures to sign in are kept: anybody can bring them about, and they push out nothing but each other."""
@@ -69,9 +70,10 @@ class AuditTrail:
             )
             self._forget(self._row.at <= now - self._kept)
             if made.id % LOOKED_AT_EVERY == 0:
-                failures = self._row.select(self._row.id).where(self._row.what == FAILED)
+                is_failure = self._row.what.in_((FAILED, REFUSED))
+                failures = self._row.select(self._row.id).where(is_failure)
                 beyond = failures.order_by(self._row.id.desc()).offset(MOST_FAILURES).limit(1).scalar()
-                self._forget((self._row.what == FAILED) & (self._row.id <= (beyond or 0)))
+                self._forget(is_failure & (self._row.id <= (beyond or 0)))
 
     def check_user(self, user_id: str) -> None:
         """Refuse a user who was removed, in the transaction that gives them something that would stay.

@@ -21,6 +21,18 @@ class UtcField(peewee.BigIntegerField):
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
+class SpanField(peewee.BigIntegerField):
+    """A length of time as whole microseconds, so that the database itself can add it to a moment."""
+
+    def db_value(self, value: timedelta | None) -> int | None:
+        """Store a ``timedelta``."""
+        return None if value is None else value // timedelta(microseconds=1)
+
+    def python_value(self, value: int | None) -> timedelta | None:
+        """Return a ``timedelta``."""
+        return None if value is None else timedelta(microseconds=value)
+
+
 class JsonField(peewee.TextField):
     """A JSON value as text, which both databases keep as it is."""
 

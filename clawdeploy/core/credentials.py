@@ -11,7 +11,10 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
+from peewee import fn
+
 from clawdeploy.core.audit import REMOVED, AuditTrail
+from clawdeploy.core.columns import UtcField
 from clawdeploy.core.contracts import CredentialRecord, Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidInput
@@ -25,6 +28,8 @@ logger = logging.getLogger(__name__)
 LONGEST_VALUE = 200
 LONGEST_NAME = 100
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
+NEVER = 2**63 - 1
+"""The last moment that there is a number for."""
 
 
 class StoredCredentials:
@@ -39,7 +44,15 @@ class StoredCredentials:
         self._noting = Lock()
 
     def issue(
-        self, kind: str, user_id: str, *, prefix: str = "", label: str = "", lifetime: timedelta | None = None
+        self,
+        kind: str,
+        user_id: str,
+        *,
+        prefix: str = "",
+        label: str = "",
+        lifetime: timedelta | None = None,
+        unused_for: timedelta | None = None,
+        peer: str = "",
     ) -> tuple[Secret, CredentialRecord]:
         """Make a new random credential and return its value, this once, and its record."""
         _check_user(user_id)
@@ -58,11 +71,13 @@ class StoredCredentials:
                 digest=_digest(kind, value),
                 created_at=now,
                 expires_at=None if lifetime is None else now + lifetime,
+                unused_for=unused_for,
+                peer=peer,
             )
             self._audit.note(f"{kind}.made", user_id=user_id, subject=row.id, detail=label)
         return Secret(value), _record(row)
 
-    def find(self, kind: str, value: str) -> CredentialRecord | None:
+    def find(self, kind: str, value: str, *, peer: str = "") -> CredentialRecord | None:
         """Return the record of a live credential and note its use: at most once a minute, and if that can be."""
         if len(value) > LONGEST_VALUE:
             return None
@@ -72,7 +87,12 @@ class StoredCredentials:
         if row is None:
             return None
         remember(value)
-        if row.last_used_at is None or now - row.last_used_at >= USE_IS_NOTED_EVERY:
+        if row.peer not in ("", peer):
+            # Somebody has moved to another network, or has got hold of what is not theirs.
+            logger.warning("Credential %s of %s was shown from another network than its own.", row.id, row.user_id)
+            return None
+        # A use that lies ahead is of before the clock was put back, and says nothing of how long ago it was.
+        if row.last_used_at is None or not timedelta(0) <= now - row.last_used_at < USE_IS_NOTED_EVERY:
             self._note_use(row.id, now)
         return _record(row)
 
@@ -100,16 +120,22 @@ class StoredCredentials:
             return None
         return record if self.revoke(kind, record.id) else None
 
+    def end_all(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
+        """End all credentials of a kind, of one user or of everybody, and return those that were live."""
+        self.prune()
+        query = self._row.select().where(self._row.kind == kind)
+        if user_id is not None:
+            query = query.where(self._row.user_id == user_id)
+        with self._database.transaction():
+            return [_record(row) for row in list(query) if self._end(row)]
+
     def revoke_all(self, user_id: str) -> list[CredentialRecord]:
         """End everything of every kind that a user has, and return what that was; from now on they get nothing new."""
         with self._database.transaction():
             one_at_a_time(self._database, CREATIONS)
             self._audit.note_first(REMOVED, user_id=user_id)
-            mine = [_record(row) for row in self._row.select().where(self._row.user_id == user_id)]
-            self._row.delete().where(self._row.user_id == user_id).execute()
-            for record in mine:
-                self._audit.note(f"{record.kind}.ended", user_id=user_id, subject=record.id, detail=record.label)
-            return mine
+            mine = self._row.select().where(self._row.user_id == user_id)
+            return [_record(row) for row in list(mine) if self._end(row)]
 
     def list(self, kind: str, user_id: str | None = None) -> list[CredentialRecord]:
         """Return live credentials of a kind, newest first."""
@@ -126,19 +152,28 @@ class StoredCredentials:
             if user_id is not None:
                 query = query.where(self._row.user_id == user_id)
             row = query.first()
-            # Of two that end it at once, one has.
-            if row is None or not self._row.delete().where(self._row.id == row.id).execute():
-                return False
-            self._audit.note(f"{kind}.ended", user_id=row.user_id, subject=row.id, detail=row.label)
-            return True
+            return row is not None and self._end(row)
+
+    def _end(self, row: Any) -> bool:
+        """Delete a row within a transaction and say so in the audit trail; of two that do it at once, one has."""
+        if not self._row.delete().where(self._row.id == row.id).execute():
+            return False
+        self._audit.note(f"{row.kind}.ended", user_id=row.user_id, subject=row.id, detail=row.label)
+        return True
 
     def prune(self) -> int:
-        """Forget credentials that expired."""
+        """Forget credentials that expired, or were not used for too long."""
         with self._database.transaction():
-            return int(self._row.delete().where(self._row.expires_at <= self._clock()).execute())
+            return int(self._row.delete().where(~self._lives(self._clock())).execute())
 
     def _live(self, now: datetime) -> Any:
-        return self._row.select().where(self._row.expires_at.is_null() | (self._row.expires_at > now))
+        return self._row.select().where(self._lives(now))
+
+    def _lives(self, now: datetime) -> Any:
+        """Return the condition for a row to count."""
+        row, moment = self._row, UtcField().db_value(now)
+        used_until = fn.COALESCE(row.last_used_at, row.created_at) + row.unused_for
+        return (fn.COALESCE(row.expires_at, NEVER) > moment) & (fn.COALESCE(used_until, NEVER) > moment)
 
 
 def _digest(kind: str, value: str) -> str:

@@ -1,7 +1,7 @@
 """Log lines that nobody can forge: whatever comes from outside is escaped, and what is secret is left out.
 
 A line is text for people or one JSON object for programs. It has the time, the level, and as far as they are known the
-id of the request, the user and the instance.
+id of the request, the user, the instance and the network address.
 """
 
 import json
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from clawdeploy.core.context import instance, request_id, user
+from clawdeploy.core.context import address, instance, request_id, user
 from clawdeploy.core.redaction import RedactingHandler
 
 LONGEST_MESSAGE = 4_000
@@ -65,21 +65,22 @@ def trace(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
 
 
 def circumstances(record: logging.LogRecord) -> dict[str, str]:
-    """Return user and instance that a record is about, as far as they are known."""
-    found = {"user": user.get(), "instance": getattr(record, "instance", "") or instance.get()}
+    """Return user and instance that a record is about, and where it was asked for, as far as they are known."""
+    about = getattr(record, "instance", "") or instance.get()
+    found = {"user": user.get(), "instance": about, "address": address.get()}
     return {name: value[:LONGEST_WORD] for name, value in found.items() if value}
 
 
 class Line(logging.Formatter):
-    """``2026-01-31 12:00:00 INFO clawdeploy.web.access [request id user=me instance=...] message``, on one line.
+    """``2026-01-31 12:00:00+01:00 INFO clawdeploy.web.access [request id user=me address=...] message``, on one line.
 
-    A traceback follows on lines of its own that begin with a bar, so that none of them can be
-    taken for an entry.
+    The time is that of the machine. A traceback follows on lines of its own that begin with a bar, so that none of
+    them can be taken for an entry.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the entry for one record."""
-        moment = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
+        moment = datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "seconds")
         words = [f"{name}={_word(value)}" for name, value in circumstances(record).items()]
         entry = f"{moment} {record.levelname} {record.name} [{' '.join([request_id.get(), *words])}] {message(record)}"
         return "\n".join([entry, *(f"  | {line}" for line in trace(self, record))])

@@ -58,7 +58,7 @@ class EngineCalled(Measurement):
 class LimitReached(Measurement):
     """Somebody was refused because it was too much; ``limit`` says of what."""
 
-    limit: Literal["changes", "sign_ins"]
+    limit: Literal["changes", "sign_ins", "visits"]
 
 
 class Measurements:

@@ -9,7 +9,7 @@ from typing import Any
 
 import peewee
 
-from clawdeploy.core.columns import JsonField, UtcField
+from clawdeploy.core.columns import JsonField, SpanField, UtcField
 
 
 class InstallationRow(peewee.Model):
@@ -87,7 +87,11 @@ class SecretRow(peewee.Model):
 
 
 class CredentialRow(peewee.Model):
-    """A sign-in link, session or API token; only a hash of its value is kept."""
+    """A sign-in link, session or API token; only a hash of its value is kept.
+
+    It ends at ``expires_at``, and before that when it was not used for as long as ``unused_for``. ``peer`` is the only
+    network in which it works, empty when it works everywhere.
+    """
 
     id = peewee.TextField(primary_key=True)
     kind = peewee.TextField()
@@ -97,6 +101,8 @@ class CredentialRow(peewee.Model):
     created_at = UtcField()
     expires_at = UtcField(null=True)
     last_used_at = UtcField(null=True)
+    unused_for = SpanField(null=True)
+    peer = peewee.TextField(default="")
 
     class Meta:
         table_name = "credential"

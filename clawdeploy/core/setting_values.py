@@ -1,5 +1,8 @@
 """How the text of a setting becomes its value; each raises ``ValueError`` with a sentence when it cannot."""
 
+import re
+from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,6 +58,20 @@ def megabytes(value: str) -> int | None:
         return int(whole_number(0, 10**8)(value))
     except ValueError:
         raise ValueError("it must be a whole number of megabytes, or off") from None
+
+
+def span(longest: timedelta) -> Callable[[str], timedelta]:
+    """Make a parser for a length of time such as ``12h`` or ``30d``, up to the longest."""
+
+    def parse(value: str) -> timedelta:
+        found = re.fullmatch(r"([1-9][0-9]{0,5})([hd])", value)
+        if found:
+            length = timedelta(hours=int(found[1])) if found[2] == "h" else timedelta(days=int(found[1]))
+            if length <= longest:
+                return length
+        raise ValueError(f"it must be a time such as 12h or 30d, at most {longest.days}d")
+
+    return parse
 
 
 def port_range(value: str) -> tuple[int, int]:

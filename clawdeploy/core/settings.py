@@ -130,6 +130,13 @@ SIGN_IN_LIMIT = Setting(
     "How often signing in may fail from each network address before further failures are answered with 429. Good "
     "credentials are let in all the same. `0` means no limit.",
 )
+VISITOR_LIMIT = Setting(
+    "CLAWDEPLOY_VISITOR_LIMIT",
+    rates,
+    rates("1000/minute"),
+    "How many requests each server process takes from each network address of whoever is not signed in. `0` means no "
+    "limit.",
+)
 MAX_INSTANCES_PER_USER = Setting(
     "CLAWDEPLOY_MAX_INSTANCES_PER_USER",
     whole_number(0, 1_000_000),
@@ -191,6 +198,7 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     METRICS_SECRET,
     RATE_LIMIT,
     SIGN_IN_LIMIT,
+    VISITOR_LIMIT,
     MAX_INSTANCES_PER_USER,
     MEMORY_RESERVE_MB,
     DISK_RESERVE_MB,

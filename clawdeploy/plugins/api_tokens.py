@@ -2,7 +2,6 @@
 
 import errno
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,10 +20,11 @@ from clawdeploy.core.contracts import (
 from clawdeploy.core.errors import InvalidCredentials
 from clawdeploy.core.events import CredentialIssued, CredentialRevoked
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.setting_values import span
 
 KIND = "api_token"
 PREFIX = "cd_"
-MOST_DAYS = 3650
+MOST = timedelta(days=3650)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -56,16 +56,10 @@ class ApiTokens:
 
 def _lifetime(context: click.Context, parameter: click.Parameter, said: str) -> timedelta | None:
     """Read ``12h``, ``30d`` or ``never`` (``None``); a usage error says what would be right."""
-    number = re.fullmatch(r"([1-9][0-9]{0,5})([hd])", said)
-    if said == "never":
-        return None
-    if number:
-        lifetime = timedelta(hours=int(number[1])) if number[2] == "h" else timedelta(days=int(number[1]))
-        if lifetime <= timedelta(days=MOST_DAYS):
-            return lifetime
-    raise click.BadParameter(
-        f"{said!r} is neither a time such as 12h or 30d (at most {MOST_DAYS}d) nor never.", context, parameter
-    )
+    try:
+        return None if said == "never" else span(MOST)(said)
+    except ValueError as error:
+        raise click.BadParameter(f"{said!r} is neither never nor usable: {error}.", context, parameter) from None
 
 
 @click.group()
@@ -80,7 +74,7 @@ def token() -> None:
     "--expires",
     callback=_lifetime,
     metavar="12h|30d|never",
-    default="never",
+    default="90d",
     show_default=True,
     help="After how many hours or days the token stops working.",
 )
@@ -133,6 +127,22 @@ def revoke(opener: Opener, token_id: str, as_json: bool) -> None:
         click.echo(json.dumps({"revoked": _row(known[token_id])}, indent=2))
     else:
         click.echo(f"The token {token_id} of {known[token_id].user_id} does not work any more.", err=True)
+
+
+@token.command("revoke-all")
+@click.option("--user", help="Only this user's tokens; without it those of everybody.")
+@as_json
+@click.pass_obj
+def revoke_all(opener: Opener, user: str | None, as_json: bool) -> None:
+    """End all tokens at once."""
+    platform = opener.platform()
+    ended = platform.credentials.end_all(KIND, user)
+    for record in ended:
+        platform.publish(CredentialRevoked(datetime.now(UTC), opener.actor, KIND, record.user_id, record.id))
+    if as_json:
+        click.echo(json.dumps({"revoked": [_row(record) for record in ended]}, indent=2))
+    else:
+        click.echo(f"Tokens revoked: {len(ended)}.", err=True)
 
 
 def _revoke(opener: Opener, record: CredentialRecord) -> bool:

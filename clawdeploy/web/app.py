@@ -25,13 +25,14 @@ from clawdeploy.web.limits import ChangeLimit, SignInFailures
 from clawdeploy.web.metrics import Counts, Metrics
 from clawdeploy.web.middleware import Guard, PlainAddresses, RequestLog, SecurityHeaders, StaticCaching
 from clawdeploy.web.openapi import OpenApi
-from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionPage
+from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionEnd, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
 from clawdeploy.web.pages.dashboard import Dashboard
 from clawdeploy.web.pages.instance import InstanceCredentials, InstanceLogFile, InstancePage, InstanceRename
 from clawdeploy.web.pages.landing import Landing
 from clawdeploy.web.pages.new import New, NewCheck
 from clawdeploy.web.pages.progress import ProgressPage
+from clawdeploy.web.pages.question import Questions
 from clawdeploy.web.pages.site_files import Icon, Robots, Sitemap
 from clawdeploy.web.queries import QueryCheck
 from clawdeploy.web.request import Request, is_for_programs
@@ -39,6 +40,7 @@ from clawdeploy.web.routing import served
 from clawdeploy.web.strict_json import StrictJson
 from clawdeploy.web.system import Blueprints, Channels, Health, Models, Sync
 from clawdeploy.web.templating import STATIC, Templates
+from clawdeploy.web.visitors import VisitorLimit
 
 App = falcon.App[Request, falcon.Response]
 
@@ -59,8 +61,8 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     openapi.describe(platform, [route for route in routes if is_for_programs(route.template) or route not in own])
     access: dict[str, Access] = {route.template: route.access for route in routes}
     middleware: list[Any] = [StaticCaching(), SecurityHeaders(platform.config[PUBLIC_ORIGIN]), RequestLog(platform)]
-    middleware += [PlainAddresses(), Guard(platform, access), ChangeLimit(platform)]
-    middleware += [QueryCheck(), IdempotencyKeys(platform)]
+    middleware += [PlainAddresses(), VisitorLimit(platform, access), Guard(platform, access), ChangeLimit(platform)]
+    middleware += [QueryCheck(), IdempotencyKeys(platform), Questions(templates)]
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
@@ -86,6 +88,7 @@ def core_routes(platform: Platform, templates: Templates, openapi: OpenApi, coun
         Route("/dashboard/new/check", NewCheck(platform, templates)),
         Route("/dashboard/account", AccountPage(platform, templates)),
         Route("/dashboard/account/{kind}", AccountSectionPage(platform, templates)),
+        Route("/dashboard/account/{kind}/end-all", AccountSectionEnd(platform, templates)),
         Route("/dashboard/account/{kind}/{credential_id}/end", AccountCredentialEnd(platform, templates)),
         Route("/dashboard/instances/{instance_id}/progress", ProgressPage(platform, templates)),
         Route("/dashboard/instances/{instance_id}", InstancePage(platform, templates)),

@@ -49,6 +49,8 @@ KEYED = (
     refusals.BodyTooLarge,
 )
 NOT_FOUND = 404
+HEALTH = "/api/health"
+"""What strangers may ask for as often as they like."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,12 @@ def takes_body(route: Route, method: str) -> bool:
 def _kinds(route: Route, method: str, call: Call) -> Iterator[type[ClawDeployError]]:
     if route.access == "user":
         yield from SIGNED_IN
+    if route.template != HEALTH:
+        yield errors.RateLimited
     if route.access in BY_SECRET:
         yield from ADMIN
     elif method not in SAFE_METHODS:
         yield from CHANGE
-    if errors.SignInLinkInvalid in call.raises:
-        # Links are not to be guessed by trying many.
-        yield errors.RateLimited
     if isinstance(route.resource, ApiResource) or call.query is not None:
         yield errors.InvalidInput
     if takes_body(route, method):

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 import falcon
 
-from clawdeploy.core.audit import FAILED
+from clawdeploy.core.audit import FAILED, REFUSED
 from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
 from clawdeploy.core.measurements import LimitReached
 from clawdeploy.core.rates import period
-from clawdeploy.core.settings import SIGN_IN_LIMIT, TRUSTED_PROXIES
+from clawdeploy.core.settings import SIGN_IN_LIMIT
 from clawdeploy.web.origin import SAFE_METHODS
-from clawdeploy.web.peers import Peers
 from clawdeploy.web.request import Request
+from clawdeploy.web.visitors import PeerCounts
 
 FAILED_SIGN_INS = (NotSignedIn, InvalidCredentials, SignInLinkInvalid)
 
@@ -24,6 +24,9 @@ BAD_CREDENTIALS = (InvalidCredentials, SignInLinkInvalid)
 
 REMEMBERED_SECONDS = 1.0
 MOST_REMEMBERED = 10_000
+NOTED_EVERY_SECONDS = 60
+MOST_NOTED = 100
+"""How many peers a process notes in that time."""
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class SignInFailures:
     """Counts what fails to sign in, by peer. Only failures: an office behind one address must not lock itself out.
 
     Those that were a try are in the audit trail, as many as are admitted, or one a second where there is no limit.
+    That some were refused is, once for a peer in a minute, and for so many peers: a flood must not flood the trail.
     What came of an address is remembered for a second, so that a flood from it costs nothing but its answers.
     """
 
@@ -76,37 +80,45 @@ class SignInFailures:
         self._limit = platform.sign_in_limit
         self._measure = platform.measurements.tell
         self._audit = platform.audit
-        self._peers = Peers(platform.config[TRUSTED_PROXIES])
         self._unlimited = not platform.config[SIGN_IN_LIMIT]
         self._lately: dict[str, tuple[float, RateLimited | None]] = {}
+        self._refused = PeerCounts(NOTED_EVERY_SECONDS)
 
     def counted(self, req: Request, error: Exception) -> Exception:
         """Return what a request is answered with that ended in an error: that error, or that it was one too many."""
         if not isinstance(error, FAILED_SIGN_INS):
             return error
-        peer = self._peers.peer(req)
-        until, refused = self._lately.get(peer, (-math.inf, None))
+        until, refused = self._lately.get(req.peer, (-math.inf, None))
         if time.monotonic() >= until:
-            refused = self._found(req, peer, error)
+            refused = self._found(req, error)
         if refused is None:
             return error
         self._measure(LimitReached("sign_ins"))
         return refused
 
-    def _found(self, req: Request, peer: str, error: Exception) -> RateLimited | None:
+    def _found(self, req: Request, error: Exception) -> RateLimited | None:
         """Count a failure and take note of it; returns why it was one too many, if it was."""
         refused = None
         try:
-            self._limit.take(peer)
+            self._limit.take(req.peer)
             if isinstance(error, BAD_CREDENTIALS):
                 self._audit.note(FAILED, detail=f"{error.code}: {req.method} {req.uri_template}")
         except RateLimited as too_many:
             refused = too_many
+            self._note_refused(req, refused)
         except DatabaseUnavailable as unavailable:
             logger.warning("A failed sign-in could not be counted: %s", unavailable.detail)
             return None
         if refused or (self._unlimited and isinstance(error, BAD_CREDENTIALS)):
             if len(self._lately) >= MOST_REMEMBERED:
                 self._lately.clear()
-            self._lately[peer] = (time.monotonic() + REMEMBERED_SECONDS, refused)
+            self._lately[req.peer] = (time.monotonic() + REMEMBERED_SECONDS, refused)
         return refused
+
+    def _note_refused(self, req: Request, refused: RateLimited) -> None:
+        if self._refused.count(req.peer) > 1 or self._refused.peers > MOST_NOTED:
+            return
+        try:
+            self._audit.note(REFUSED, detail=f"{refused.code}: {req.method} {req.uri_template}")
+        except DatabaseUnavailable as unavailable:
+            logger.warning("That signing in was refused could not be noted: %s", unavailable.detail)

@@ -87,7 +87,10 @@ class PlainAddresses:
         # What the server got, where it says so; the address that the framework knows is decoded already.
         if ESCAPED.search(str(req.env.get("RAW_URI", "")).partition("?")[0]):
             raise falcon.HTTPRouteNotFound
-        if not A_HOST.fullmatch(req.get_header("Host") or ""):
+        host = req.get_header("Host")
+        # Only the protocol of before 1997 has requests for no host.
+        missing = host is None and req.env.get("SERVER_PROTOCOL") != "HTTP/1.0"
+        if missing or not A_HOST.fullmatch(host or ""):
             raise falcon.HTTPBadRequest(description="The Host header must be the name of one host.")
 
 
@@ -104,6 +107,7 @@ class RequestLog:
     def process_request(self, req: Request, resp: falcon.Response) -> None:
         """Note where the request came from."""
         address.set(self._peers.address(req))
+        req.peer = self._peers.peer(req)
 
     def process_resource(
         self,

@@ -130,6 +130,9 @@ class _Document:
         answers = self._problems(route, method, call)
         if known:
             answers[str(call.status)] = self._success(route, method, call)
+            for status, sentence in call.pages.items():
+                headers = {"X-Request-Id": "X-Request-Id"}
+                answers[str(status)] = {**said(sentence), "headers": headers, "content": {PAGE: {}}}
         else:
             # Where a plugin says nothing, it may answer anything to whomever it is called by.
             answers = {status: answers[status] for status in ("303", "401") if status in answers}

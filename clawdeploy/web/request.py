@@ -23,13 +23,16 @@ class Request(falcon.Request):
         self.once: Once | None = None
         self.standings: Sequence[Standing] = ()
         self.query: dict[str, Any] = {}
+        self.peer = ""
+        self.was_too_much = False
         begin_request()
         super().__init__(*arguments, **options)
 
     @property
     def credentials(self) -> Credentials:
         """What the caller sent to be recognized by; of a cookie that comes several times the first counts."""
-        return Credentials({name.lower(): value for name, value in self.headers.items()}, dict(self.cookies))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Credentials(headers, dict(self.cookies), self.peer)
 
     @property
     def identity(self) -> Identity:

@@ -23,7 +23,7 @@ from gunicorn import util
 from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
-from clawdeploy.core.context import begin_request, request_id
+from clawdeploy.core.context import address, begin_request, request_id
 from clawdeploy.web import errors
 from clawdeploy.web.boot import Boot
 from clawdeploy.web.connections import HEAD_SECONDS, Connection
@@ -165,6 +165,8 @@ class PatientWorker(ThreadWorker):
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what gunicorn itself refused in the shape that all errors have."""
         begin_request()
+        # No proxy has said anything that could be read, so it is the one that has connected.
+        address.set(addr[0] if isinstance(addr, tuple) else "")
         problem = _refusal(exc)
         if problem is INTERNAL:
             logger.error("An unexpected error outside the application", exc_info=exc)

@@ -126,6 +126,11 @@ def used_link(demo: Demo, page: Page) -> None:
     page.goto(link)
 
 
+def question_whose_account(demo: Demo, page: Page) -> None:
+    """Open a sign-in link of somebody else's."""
+    page.goto(demo.site.sign_in_link("bob"))
+
+
 SCENES = (
     Scene("landing", at("/"), user=None),
     Scene("landing-signed-in", at("/")),
@@ -148,4 +153,5 @@ SCENES = (
     Scene("account-token-made", token_that_was_made),
     Scene("not-found", at("/nowhere"), user=None),
     Scene("sign-in-link-used", used_link, user=None),
+    Scene("sign-in-question", question_whose_account),
 )

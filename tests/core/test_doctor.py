@@ -439,7 +439,39 @@ def test_another_program_on_the_web_port(patient: Patient) -> None:
 
 def test_an_address_for_the_server_that_is_not_ours(patient: Patient) -> None:
     patient.started().set(HOST=NOT_OURS)
-    assert list(patient.failed()) == ["web port"]
+    assert list(patient.failed()) == ["web port", "cookies"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, "Only browsers on this machine"),
+        ({"PUBLIC_ORIGIN": "https://bots.example.org"}, "by https only"),
+        ({"HOST": "0.0.0.0", "PUBLIC_ORIGIN": "https://bots.example.org"}, "by https only"),
+        ({"PUBLIC_ORIGIN": "https://localhost:8443"}, "Only browsers on this machine"),
+    ],
+)
+def test_cookies_that_are_kept(patient: Patient, settings: dict[str, str], found: str) -> None:
+    patient.started().set(**settings)
+    assert found in patient.examined()["cookies"].found
+    assert "cookies" not in patient.failed()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"HOST": "0.0.0.0"},
+        {"HOST": "::"},
+        {"PUBLIC_ORIGIN": "http://bots.example.org"},
+        {"HOST": "0.0.0.0", "PUBLIC_ORIGIN": "http://127.0.0.1:8080"},
+    ],
+)
+def test_cookies_that_bots_can_take(patient: Patient, settings: dict[str, str]) -> None:
+    failed = patient.started()
+    failed.set(**settings)
+    check = failed.failed()["cookies"]
+    assert "Pages are used by http from other machines" in check.found
+    assert "CLAWDEPLOY_PUBLIC_ORIGIN" in check.mend
 
 
 def test_a_clock_that_was_never_set(patient: Patient) -> None:

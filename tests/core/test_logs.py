@@ -6,7 +6,9 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from clawdeploy.command_line import sentence
 from clawdeploy.core.background import Crew
-from clawdeploy.core.context import begin_request, instance, request_id, user
+from clawdeploy.core.context import address, begin_request, instance, request_id, user
 from clawdeploy.core.errors import InvalidInput, RuntimeFailure
 from clawdeploy.core.logs import LONGEST_MESSAGE, LONGEST_TRACE, JsonLine, Line, Sentence
 
@@ -26,7 +28,7 @@ HOSTILE = [f"a{character}{FORGED}" for character in "\r\n\x1b\0\x85\u2028\u2029\
     "\ud800",
 ]
 FORMATTERS: list[logging.Formatter] = [Line(), JsonLine(), Sentence()]
-ENTRY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+ [\w.]+ \[[^\n]*\] ")
+ENTRY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d [A-Z]+ [\w.]+ \[[^\n]*\] ")
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +36,7 @@ def _outside_of_a_request() -> None:
     request_id.set("-")
     user.set("")
     instance.set("")
+    address.set("")
 
 
 def record(said: str, *arguments: object, error: BaseException | None = None, **extra: object) -> logging.LogRecord:
@@ -92,8 +95,26 @@ def test_json_has_what_is_known_and_nothing_else() -> None:
     known = json.loads(JsonLine().format(record("x", instance="k3v7mq2xw5ynb4ta", told={"status": 200, "ms": 12})))
     assert known["requestId"] == request_id.get() != "-"
     assert (known["user"], known["instance"], known["status"], known["ms"]) == ("ann", "k3v7mq2xw5ynb4ta", 200, 12)
+    address.set("2001:db8::7")
+    assert json.loads(JsonLine().format(record("x")))["address"] == "2001:db8::7"
+    assert " user=ann address=2001:db8::7] x" in Line().format(record("x"))
     traced = json.loads(JsonLine().format(record("x", error=failed("why"))))
     assert traced["trace"][-1] == "ValueError: why"
+
+
+@pytest.mark.parametrize(
+    ("zone", "written"), [("UTC", "2026-01-31 12:00:00+00:00 "), ("Asia/Kolkata", "2026-01-31 17:30:00+05:30 ")]
+)
+def test_a_line_of_text_says_in_which_time_zone_it_is(monkeypatch: pytest.MonkeyPatch, zone: str, written: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        made = record("x")
+        made.created = datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp()
+        assert Line().format(made).startswith(written)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_user_of_many_words_is_one_value() -> None:

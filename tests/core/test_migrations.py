@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import peewee
@@ -14,7 +15,7 @@ from clawdeploy.core import database as database_module
 from clawdeploy.core.database import MIGRATIONS, Database
 from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.models import tables
-from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Surroundings, made
+from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Clock, Surroundings, made
 
 ALL = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
 
@@ -104,6 +105,26 @@ def test_a_database_of_the_version_before_is_opened_and_brought_up_to_date(surro
     assert before.secrets_set == {"apiKey"}
     newer.reconciler.sync()
     assert newer.instances.get(OWNER, instance_id).status_as_of > before.status_as_of
+
+
+def test_credentials_of_before_sessions_could_go_unused_work_as_they_did(surroundings: Surroundings) -> None:
+    platform = surroundings.open()
+    session, record = platform.credentials.issue("session", OWNER, lifetime=timedelta(days=30))
+    platform.close()
+    with surroundings.looking().transaction():
+        for statement in (
+            "ALTER TABLE credential DROP COLUMN unused_for",
+            "ALTER TABLE credential DROP COLUMN peer",
+            "DELETE FROM schema_migration WHERE name = '0014_sessions'",
+        ):
+            surroundings.looking().peewee.execute_sql(statement)
+    clock = Clock()
+    clock.advance(days=29)
+    newer = surroundings.open(clock=clock)
+    assert newer.applied_migrations == ["0014_sessions"]
+    found = newer.credentials.find("session", session.reveal(), peer="192.0.2.7")
+    assert found
+    assert (found.id, found.expires_at) == (record.id, record.expires_at)
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(

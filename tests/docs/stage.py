@@ -15,7 +15,8 @@ SYNC_SECRET = "3f9c1e0b7d"
 METRICS_SECRET = "9b1d5c2e8f"
 TOKEN = "cd_aMIHGxFqpjK395mFDP1MZ29zeVg_ipU7x2wPNq5893Y"
 LINK = "BfyUxe6mN_7lYC6vraurOzyvuXs9HmA8n-BmOwQo6p8"
-"""What the examples say for a token and for a sign-in link."""
+OTHER_LINK = "t8Zs4kQeXw1nRb6JcYpL0mVhGf3uDa7oTiNqKx5ZyMI"
+"""What the examples say for a token and for two sign-in links."""
 
 
 class Stage:
@@ -31,8 +32,11 @@ class Stage:
     def play(self) -> Play:
         """Return what sends the examples to the application, as the user ``me``."""
         token, _ = self.platform.credentials.issue("api_token", "me", prefix="cd_")
-        link, _ = self.platform.credentials.issue("sign_in_link", "me", lifetime=timedelta(minutes=15))
-        return Play(create_app(self.platform), {TOKEN: token.reveal(), LINK: link.reveal()})
+        said = {TOKEN: token.reveal()}
+        for example in (LINK, OTHER_LINK):
+            link, _ = self.platform.credentials.issue("sign_in_link", "me", lifetime=timedelta(minutes=15))
+            said[example] = link.reveal()
+        return Play(create_app(self.platform), said)
 
     def prepare(self, heading: str) -> None:
         """Bring about what the examples under this heading tell of."""

@@ -94,10 +94,15 @@ def test_a_token_expires(platform: Platform, clock: Clock) -> None:
     assert json.loads(run(platform, "list", "--json").stdout) == {"tokens": []}
 
 
-def test_a_token_lives_for_ever_unless_told_otherwise(platform: Platform, clock: Clock) -> None:
-    value = issue(platform, "me")
-    clock.now += timedelta(days=10_000)
+def test_a_token_lives_for_90_days_unless_told_otherwise(platform: Platform, clock: Clock) -> None:
+    value, immortal = issue(platform, "me"), issue(platform, "me", "--expires", "never")
+    clock.now += timedelta(days=89, hours=23)
     assert who(platform, f"Bearer {value}").user_id == "me"
+    clock.now += timedelta(hours=1)
+    with pytest.raises(InvalidCredentials):
+        who(platform, f"Bearer {value}")
+    clock.now += timedelta(days=10_000)
+    assert who(platform, f"Bearer {immortal}").user_id == "me"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,7 @@ def test_an_unreadable_expiry_is_a_usage_error(platform: Platform, said: str) ->
 def test_the_list_shows_everything_but_the_value(platform: Platform, clock: Clock) -> None:
     value = issue(platform, "me", "--name", "laptop", "--expires", "30d")
     clock.now += timedelta(seconds=1)
-    issue(platform, "you")
+    issue(platform, "you", "--expires", "never")
     who(platform, f"Bearer {value}")
     shown = run(platform, "list", "--json").stdout
     newest, oldest = json.loads(shown)["tokens"]
@@ -144,6 +149,23 @@ def test_a_revoked_token_ends_at_once(platform: Platform) -> None:
     again = run(platform, "revoke", token_id)
     assert again.exit_code == 1
     assert again.stderr.startswith("Error: There is no token with the id")
+
+
+@pytest.mark.parametrize(("arguments", "left"), [((), []), (("--user", "me"), ["you"])])
+def test_all_are_revoked_at_once(
+    platform: Platform, listener: Listener, arguments: tuple[str, ...], left: list[str]
+) -> None:
+    values = [issue(platform, user) for user in ("me", "me", "you")]
+    platform.credentials.issue("session", "me")
+    revoked = json.loads(run(platform, "revoke-all", "--json", *arguments).stdout)["revoked"]
+    assert len(revoked) == 3 - len(left)
+    assert [record.user_id for record in platform.credentials.list("api_token")] == left
+    assert len(platform.credentials.list("session")) == 1
+    assert sum(isinstance(event, CredentialRevoked) for event in listener.events) == len(revoked)
+    with pytest.raises(InvalidCredentials):
+        who(platform, f"Bearer {values[0]}")
+    noted = [entry.what for entry in platform.audit.newest(100)]
+    assert noted.count("api_token.ended") == len(revoked)
 
 
 def test_only_tokens_can_be_revoked_as_tokens(platform: Platform) -> None:

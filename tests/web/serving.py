@@ -52,6 +52,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
         "CLAWDEPLOY_RUNTIME": "memory",
         # Tests change more in a minute than people do, and make more bots.
         "CLAWDEPLOY_RATE_LIMIT": "0",
+        "CLAWDEPLOY_VISITOR_LIMIT": "0",
         "CLAWDEPLOY_MAX_INSTANCES_PER_USER": "0",
         **{name if name.startswith(FULL) else f"CLAWDEPLOY_{name}": value for name, value in settings.items()},
     }

@@ -19,7 +19,11 @@ LOOKED_AT = (
     "/favicon.ico",
     "/apple-touch-icon.png",
 )
-PUBLIC = {("GET", "/sign-in/{token}"), *((method, path) for path in LOOKED_AT for method in ("GET", "HEAD"))}
+PUBLIC = {
+    ("GET", "/sign-in/{token}"),
+    ("POST", "/sign-in/{token}"),
+    *((method, path) for path in LOOKED_AT for method in ("GET", "HEAD")),
+}
 ADMIN = {("POST", "/api/admin/sync"), ("GET", "/metrics")}
 
 

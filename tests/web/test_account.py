@@ -68,6 +68,28 @@ def test_a_session_names_its_browser_and_can_be_ended_from_another(site: Site) -
     assert here.get("/dashboard").status_int == 303
 
 
+def test_somebody_signs_out_everywhere(site: Site) -> None:
+    here, there, bob = site.browser(), site.browser(), site.browser("bob")
+    program = site.program()
+    assert "Sign out everywhere" in page(here, "/dashboard/account").words["button"]
+    assert post(here, "/dashboard/account/session/end-all")[:2] == (303, "/")
+    assert [one.get("/dashboard").status_int for one in (here, there, bob)] == [303, 303, 200]
+    assert program.get("/api/instances").status_int == 200
+    noted = [(entry.who, entry.what, entry.user_id) for entry in site.platform.audit.newest(2)]
+    assert noted == [("ann", "session.ended", "ann")] * 2
+    assert bob.call("POST", "/dashboard/account/session/end-all", b"", origin="https://evil.example").status_int == 403
+    assert bob.get("/dashboard").status_int == 200
+
+
+def test_only_what_has_the_button_is_ended_as_a_whole(site: Site) -> None:
+    ann = site.browser()
+    post(ann, "/dashboard/account/api_token", "name=x&lifetime=never")
+    assert post(ann, "/dashboard/account/api_token/end-all")[0] == 404
+    assert post(ann, "/dashboard/account/nonsense/end-all")[0] == 404
+    assert post(site.program(), "/dashboard/account/session/end-all")[0] == 403
+    assert "No expiry" in page(ann, "/dashboard/account").words["span"]
+
+
 def test_nobody_ends_anothers(site: Site) -> None:
     ann, bob = site.browser("ann"), site.browser("bob")
     text = bob.get("/dashboard/account").text

@@ -50,7 +50,19 @@ def test_failures_are_as_many_as_the_limit_admits(tmp_path: Path) -> None:
     site = Site(tmp_path, SIGN_IN_LIMIT="3/minute")
     for _ in range(10):
         site.forger().get("/api/instances")
-    assert len(trail(site)) == 3
+    assert [entry.what for entry in trail(site)] == ["sign_in.failed"] * 3 + ["sign_in.refused"]
+    assert trail(site)[-1].detail == "rate_limited: GET /api/instances"
+    site.close()
+
+
+def test_a_flood_does_not_flood_the_trail(tmp_path: Path) -> None:
+    site = Site(tmp_path, SIGN_IN_LIMIT="1/minute", TRUSTED_PROXIES="127.0.0.1")
+    forger = site.forger()
+    for number in (*range(110), *range(10)):
+        for _ in range(2):
+            forger.get("/api/instances", x_forwarded_for=f"192.0.2.{number}")
+    told_of = [entry.what for entry in trail(site)]
+    assert (told_of.count("sign_in.failed"), told_of.count("sign_in.refused")) == (110, 100)
     site.close()
 
 

@@ -26,6 +26,7 @@ LOOKED_AT = (
 )
 PUBLIC = {
     ("GET", "/sign-in/{token}"),
+    ("POST", "/sign-in/{token}"),
     ("GET", "/open/{anything}"),
     *((method, path) for path in LOOKED_AT for method in ("GET", "HEAD")),
 }

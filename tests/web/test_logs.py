@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawdeploy.core.context import request_id
+from clawdeploy.core.context import address, request_id
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.logs import JsonLine, Line, printable
 from clawdeploy.core.testing import SlowRuntime, eventually
@@ -50,7 +50,7 @@ def test_a_request_is_logged_once_with_its_route(site: Site, log: io.StringIO) -
     before = len(log.getvalue())
     answer = ann.get(f"/api/instances/{made['id']}/logs?tail=5")
     (line,) = log.getvalue()[before:].splitlines()
-    circumstances = f"{answer.headers['X-Request-Id']} user=ann instance={made['id']}"
+    circumstances = f"{answer.headers['X-Request-Id']} user=ann instance={made['id']} address=127.0.0.1"
     assert f" clawdeploy.web.access [{circumstances}] GET /api/instances/{{instance_id}}/logs 200 " in line
     assert line.endswith(" ms")
 
@@ -70,10 +70,8 @@ def test_lines_of_work_in_the_background_have_the_id_of_the_request_that_asked_f
     site.slow.release()
     assert eventually(lambda: "after=running" in log.getvalue()[before:], within=10), log.getvalue()
     (line,) = [line for line in log.getvalue()[before:].splitlines() if "after=running" in line]
-    assert (
-        f" clawdeploy.activity [{asked.headers['X-Request-Id']} user=ann instance={instance_id}] status changed "
-        in line
-    )
+    circumstances = f"{asked.headers['X-Request-Id']} user=ann instance={instance_id} address=127.0.0.1"
+    assert f" clawdeploy.activity [{circumstances}] status changed " in line
     assert f"instance_id={instance_id}" in line
     assert other.headers["X-Request-Id"] not in line
     site.close()
@@ -126,5 +124,6 @@ def test_whatever_is_logged_fits_on_one_line_of_any_terminal(text: str) -> None:
 
 def test_lines_outside_a_request_have_no_id() -> None:
     request_id.set("-")
+    address.set("")
     record = logging.LogRecord("clawdeploy.x", logging.INFO, "", 0, "hello %s", ("there",), None)
     assert Line().format(record).endswith("INFO clawdeploy.x [-] hello there")

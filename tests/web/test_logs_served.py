@@ -60,9 +60,9 @@ def test_as_json(tmp_path: Path) -> None:
         assert SECRET not in served.log.read_text()
     access = [entry for entry in found if entry["logger"] == "clawdeploy.web.access"]
     (one,) = [entry for entry in access if entry["requestId"] == ids["requestId"]]
-    known = {name: one[name] for name in ("method", "route", "status", "user", "instance")}
+    known = {name: one[name] for name in ("method", "route", "status", "user", "instance", "address")}
     asked = {"method": "GET", "route": "/api/instances/{instance_id}", "status": 400}
-    assert known == {**asked, "user": "ann", "instance": ids["instance"]}
+    assert known == {**asked, "user": "ann", "instance": ids["instance"], "address": "127.0.0.1"}
     assert isinstance(one["ms"], int)
     routes = [entry["route"] for entry in access]
     assert routes.count("/sign-in/{token}") == 1
@@ -71,6 +71,7 @@ def test_as_json(tmp_path: Path) -> None:
     refused = [entry for entry in found if entry["message"].startswith("Refused a malformed request")]
     assert len(refused) == 3
     assert all("requestId" in entry and "user" not in entry for entry in refused)
+    assert {entry["address"] for entry in refused} == {"127.0.0.1"}
     assert [entry["logger"] for entry in found if "SIGKILL" in entry["message"]] == ["gunicorn.error"]
     activity = [entry for entry in found if entry["logger"] == "clawdeploy.activity"]
     running = [entry for entry in activity if "after=running" in entry["message"]]

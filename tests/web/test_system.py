@@ -142,7 +142,7 @@ def test_every_answer_of_every_route_is_hardened_and_has_an_id_of_its_own(site: 
             answer = caller.call(method, path, None, **asked)
             what = (method, path, answer.status)
             hardening = (
-                HARDENING if not path.startswith("/sign-in/") else HARDENING | {"Referrer-Policy": "no-referrer"}
+                HARDENING if not path.startswith("/sign-in/") else HARDENING | {"Referrer-Policy": "strict-origin"}
             )
             if path.startswith("/sign-in/") and method != "GET":
                 hardening = HARDENING

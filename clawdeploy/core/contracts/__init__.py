@@ -19,6 +19,7 @@ from clawdeploy.core.contracts.container import (
 )
 from clawdeploy.core.contracts.instance import Instance, Operation, Status, Wish
 from clawdeploy.core.contracts.platform import Access, Opener, Platform, Route
+from clawdeploy.core.contracts.question import Question
 from clawdeploy.core.contracts.runtime import EngineInfo, Holding, Room, Runtime
 from clawdeploy.core.contracts.secret import Secret
 from clawdeploy.core.contracts.sign_in import Reception, Script, SignIn, Visit
@@ -50,6 +51,7 @@ __all__ = [
     "Operation",
     "Platform",
     "Probe",
+    "Question",
     "Reception",
     "Room",
     "Route",

@@ -10,8 +10,8 @@ class AccountSection:
     ``kind`` is the kind in the ``CredentialStore``, made of small letters, digits and ``_``, and part of the section's
     address. ``title`` and ``help`` stand above the list, ``empty`` stands in place of an empty one. ``end`` is what
     ending one is called, such as "Revoke", and ``ended`` the sentence that says it was done. With a ``prefix`` people
-    can make one, whose value begins with it; without, they cannot. With a ``provider`` the section is there only while
-    the auth provider of that name is in use.
+    can make one, whose value begins with it; without, they cannot. With ``end_all``, a button of that name ends all of
+    them. With a ``provider`` the section is there only while the auth provider of that name is in use.
     """
 
     kind: str
@@ -22,3 +22,4 @@ class AccountSection:
     ended: str
     prefix: str | None = None
     provider: str = ""
+    end_all: str = ""

@@ -1,6 +1,6 @@
 """Who is calling, and how that is remembered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,10 +10,14 @@ from clawdeploy.core.contracts.secret import Secret
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a caller sent: header names in lower case, cookies by name. No query, no body."""
+    """What a caller sent: header names in lower case, cookies by name. No query, no body.
+
+    ``peer`` says where it came from: an IPv4 address, or an IPv6 network of 64 bits; empty where nobody knows.
+    """
 
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
+    peer: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials(headers={sorted(self.headers)}, cookies={sorted(self.cookies)})"
@@ -69,16 +73,28 @@ class CredentialStore(Protocol):
     """Keeps credentials that we issue (links, sessions, tokens) as hashes, by kind."""
 
     def issue(
-        self, kind: str, user_id: str, *, prefix: str = "", label: str = "", lifetime: timedelta | None = None
+        self,
+        kind: str,
+        user_id: str,
+        *,
+        prefix: str = "",
+        label: str = "",
+        lifetime: timedelta | None = None,
+        unused_for: timedelta | None = None,
+        peer: str = "",
     ) -> tuple[Secret, CredentialRecord]:
         """Make a new random credential. Its value is returned here and nowhere else.
 
-        Raises ``InvalidInput`` for a user id or label that is empty, too long or unprintable, and ``NotSignedIn`` for a
-        user who was removed.
+        It ends after its ``lifetime``, and when it was not used for as long as ``unused_for``. With a ``peer`` it is
+        found for those who come from there alone. Raises ``InvalidInput`` for a user id or label that is empty, too
+        long or unprintable, and ``NotSignedIn`` for a user who was removed.
         """
 
-    def find(self, kind: str, value: str) -> CredentialRecord | None:
-        """Return the record of a live credential and note its use if that can be, or ``None``."""
+    def find(self, kind: str, value: str, *, peer: str = "") -> CredentialRecord | None:
+        """Return the record of a live credential and note its use if that can be, or ``None``.
+
+        ``peer`` is where it was sent from; one that belongs to another peer is not found.
+        """
 
     def redeem(self, kind: str, value: str) -> CredentialRecord | None:
         """Use up a single-use credential: of many simultaneous calls exactly one gets it."""
@@ -88,6 +104,9 @@ class CredentialStore(Protocol):
 
     def revoke(self, kind: str, credential_id: str, user_id: str | None = None) -> bool:
         """End a credential now; says whether there was one (of that user, if given)."""
+
+    def end_all(self, kind: str, user_id: str | None = None) -> Sequence[CredentialRecord]:
+        """End all credentials of a kind, of one user or of everybody, and return those that were live."""
 
     def prune(self) -> int:
         """Forget credentials that expired; returns how many."""

@@ -16,7 +16,8 @@ class Call:
     """What the OpenAPI document says of a responder, besides its docstring.
 
     ``gives`` is the JSON of a success, or its media type when that is not JSON; empty when it has no body. ``status``
-    and ``headers`` (a sentence for each name) are those of a success, too. ``query`` are the query parameters: what
+    and ``headers`` (a sentence for each name) are those of a success, too. ``pages`` are other successes that a person
+    may get instead: a sentence for each status. ``query`` are the query parameters: what
     it does not know is refused, what it makes of them is ``req.query``. ``takes`` is what the document calls the JSON
     of the request. ``raises`` are the kinds of errors that belong to this call, subclasses included, and ``refuses``
     the statuses of those that the framework raises; what every call of the same kind may be answered with needs no
@@ -26,6 +27,7 @@ class Call:
     gives: Schema | str = ""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    pages: Mapping[int, str] = field(default_factory=dict)
     query: Schema | None = None
     takes: str = ""
     raises: tuple[type[ClawDeployError], ...] = ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clawdeploy.core.bootstrap import utc_now
-from clawdeploy.core.doctor import checks, databases, leftovers, ports
+from clawdeploy.core.doctor import checks, cookies, databases, leftovers, ports
 from clawdeploy.core.doctor.asking import Build
 from clawdeploy.core.doctor.ground import Ground, Unmet
 from clawdeploy.core.errors import ClawDeployError, PluginError
@@ -55,6 +55,7 @@ CHECKS: tuple[tuple[str, Callable[[Ground], str], str], ...] = (
     ),
     ("ports for bots", ports.for_bots, f"Widen {PORT_RANGE.name}, delete bots, or set {BIND_ADDRESS.name}."),
     ("web port", ports.for_web, f"Stop the other program, or set {PORT.name} to another port."),
+    ("cookies", cookies.cookies, cookies.ADVICE),
     ("sign-in", checks.sign_in, "Correct the settings of the sign-in, or let this machine reach what it needs."),
     ("leftovers", leftovers.leftovers, leftovers.LOOK),
     ("clock", checks.clock, "Set the clock, best by itself: sudo timedatectl set-ntp true"),

@@ -1,14 +1,22 @@
 """Local sign-in for a self-hosted copy: a one-time link from the command line opens a session."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
-from clawdeploy.core.config import Config
+from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.contracts import AccountSection, AuthProvider, CredentialStore, Platform, Route
 from clawdeploy.core.hookspecs import hookimpl
-from clawdeploy.plugins.local_auth.commands import sign_in
-from clawdeploy.plugins.local_auth.sessions import SESSION, LocalSessions, Sessions, cookie_name
+from clawdeploy.plugins.local_auth.commands import session, sign_in
+from clawdeploy.plugins.local_auth.sessions import SESSION, LocalSessions, Sessions
+from clawdeploy.plugins.local_auth.settings import SESSION_LIFETIME, SESSION_UNUSED, cookie_name
+
+
+@hookimpl
+def register_settings() -> Iterable[Setting[Any]]:
+    """Add how long sessions last."""
+    return [SESSION_LIFETIME, SESSION_UNUSED]
 
 
 @hookimpl
@@ -28,6 +36,7 @@ def register_account_sections() -> Iterable[AccountSection]:
             empty="You are signed in without a session of this server.",
             end="Sign out",
             ended="That browser is signed out.",
+            end_all="Sign out everywhere",
             provider=LocalSessions.name,
         )
     ]
@@ -50,8 +59,9 @@ def register_routes(platform: Platform) -> Iterable[Route]:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    """Add ``sign-in``."""
+    """Add ``sign-in`` and ``session``."""
     cli.add_command(sign_in)
+    cli.add_command(session)
 
 
 @hookimpl

@@ -74,6 +74,17 @@ class AccountSectionPage(_AccountPage):
             self.show_account(req, resp, kind=kind, made=secret.reveal())
 
 
+class AccountSectionEnd(_AccountPage):
+    """``/dashboard/account/{kind}/end-all``."""
+
+    def on_post(self, req: Request, resp: falcon.Response, kind: str) -> None:
+        """End all of a kind, and lead back; whoever ended their own session with them is signed out."""
+        read_form(req, ())
+        own = self._account.end_all(req.identity, kind)
+        resp.status = falcon.HTTP_SEE_OTHER
+        resp.location = "/" if own else f"{ADDRESS}?ended={kind}"
+
+
 class AccountCredentialEnd(_AccountPage):
     """``/dashboard/account/{kind}/{credential_id}/end``."""
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
 import falcon
@@ -60,7 +61,7 @@ class Dashboard(Page):
             statuses=SHOWN,
             choices=choices,
             labels=self._platform.catalog.labels(),
-            address_of=self._instances.address,
+            address_of=partial(self._bot_addresses.address, req),
             known_at=min((instance.status_as_of for instance in found.instances), default=None),
             changing=any(is_changing(instance) for instance in found.instances),
         )

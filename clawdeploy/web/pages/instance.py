@@ -79,7 +79,7 @@ class InstancePage(Page):
             known_at=instance.status_as_of,
             reason=instance.detail or self._well(instance),
             stale_secrets=_stale_secrets(instance, entries, called),
-            address=self._instances.address(instance),
+            address=self._bot_addresses.address(req, instance),
             config=json.dumps(instance.config, indent=2, ensure_ascii=False) if instance.config else "",
             labels=self._platform.catalog.labels(),
             secrets=secrets,

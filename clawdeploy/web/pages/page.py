@@ -9,6 +9,7 @@ from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance, Status
 from clawdeploy.core.errors import InstanceNotFound
 from clawdeploy.web.middleware import content_security_policy
+from clawdeploy.web.pages.bot_address import BotAddresses
 from clawdeploy.web.pages.notices import sentence
 from clawdeploy.web.queries import read_instance_id
 from clawdeploy.web.request import Request
@@ -22,6 +23,7 @@ class Page:
         self._platform = platform
         self._instances = platform.instances
         self._templates = templates
+        self._bot_addresses = BotAddresses(platform.config, platform.instances)
 
     def show(
         self, req: Request, resp: falcon.Response, template: str, known_at: datetime | None = None, **values: Any
