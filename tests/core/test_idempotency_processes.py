@@ -202,6 +202,6 @@ def test_a_key_that_is_freed_at_the_same_time_is_taken_or_in_flight(surroundings
         holding.release()
         keys.release(once)
 
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(6) as pool:
         list(pool.map(attempt, range(300)))
     assert mistakes == []
