@@ -1,15 +1,22 @@
 """What all tests share."""
 
 import faulthandler
+from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = ["tests.databases", "tests.faults.counting", "tests.private_engine"]
 
 SECONDS_TO_END = 30
 STANDARD_ERROR = 2
-TAKE_LONG = ("system", "engine", "browser")
+HERE = Path(__file__).parent
+CORE = HERE / "core"
+BROWSER = HERE / "browser"
+TAKE_LONG = ("system", "engine")
+NOT_MEASURED = ("postgres", "exhaustive")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,11 +30,28 @@ def seed(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--seed"))
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, those of installations, servers, engines and browsers."""
+    """Say whose coverage is measured, and begin with the files that take long: installations, servers, engines."""
+    for item in items:
+        if CORE in item.path.parents and not any(item.get_closest_marker(mark) for mark in NOT_MEASURED):
+            item.add_marker(pytest.mark.measured)
     long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in TAKE_LONG)}
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (BROWSER not in item.path.parents, item.path not in long))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Keep the tests of a file together, because what they share is made once for each process, and all walks.
+
+    The walks share a browser, and several of them at once would be too much for a small machine.
+    """
+    return Scheduling(config, log)
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    """Gives a process one file after the other, and one of them all walks."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(wrapper=True)

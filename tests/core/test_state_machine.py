@@ -9,6 +9,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.core.machine.machine import Machine
 from tests.core.machine.world import World
 
+pytestmark = pytest.mark.exhaustive
+
 USUAL = settings(
     deadline=None,
     database=None,

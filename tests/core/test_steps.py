@@ -12,6 +12,8 @@ from clawdeploy.core.crashes import CRASHES_THAT_MAKE_A_LOOP
 from clawdeploy.core.reasons import SENTENCES
 from clawdeploy.core.steps import ALIVE, FAILED_OPERATIONS, Action, Recorded, Situation, Step, next_step, verdict
 
+pytestmark = pytest.mark.exhaustive
+
 S = ContainerState
 BOTH = (False, True)
 TOUCHES = {Action.CREATE, Action.START, Action.STOP, Action.REMOVE, Action.FORGET}
