@@ -14,7 +14,7 @@ SECONDS_TO_END = 30
 STANDARD_ERROR = 2
 HERE = Path(__file__).parent
 CORE = HERE / "core"
-BROWSER = HERE / "browser"
+TOGETHER = ("tests/browser/", "tests/faults/")
 TAKE_LONG = ("system", "engine")
 NOT_MEASURED = ("postgres", "exhaustive")
 
@@ -36,22 +36,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if CORE in item.path.parents and not any(item.get_closest_marker(mark) for mark in NOT_MEASURED):
             item.add_marker(pytest.mark.measured)
     long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in TAKE_LONG)}
-    items.sort(key=lambda item: (BROWSER not in item.path.parents, item.path not in long))
+    items.sort(key=lambda item: (_together(item.nodeid) is None, item.path not in long))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Keep the tests of a file together, because what they share is made once for each process, and all walks.
+    """Keep the tests of a file together, because what they share is made once for each process, and some folders.
 
-    The walks share a browser, and several of them at once would be too much for a small machine.
+    Several walks at once, or several faults, would be too much for a small machine: what is late counts as broken there.
     """
     return Scheduling(config, log)
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """Gives a process one file after the other, and one of them all walks."""
+    """Gives a process one file after the other, and one process all walks, one all faults."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/browser" if nodeid.startswith("tests/browser/") else str(super()._split_scope(nodeid))
+        return _together(nodeid) or str(super()._split_scope(nodeid))
+
+
+def _together(nodeid: str) -> str | None:
+    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
 
 
 @pytest.hookimpl(wrapper=True)
