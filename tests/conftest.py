@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Keep the tests of a file together, because what they share is made once for each process, and some folders.
 
-    Several walks at once, or several faults, would be too much for a small machine: what is late counts as broken there.
+    Several walks at once, or several faults, are too much for a small machine: what is late counts as broken there.
     """
     return Scheduling(config, log)
 
