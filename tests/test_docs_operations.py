@@ -178,7 +178,7 @@ def test_caddy_in_front_of_a_real_server(front: tuple[Front, Served], tmp_path: 
     platform = memory_platform(tmp_path / "data", TRUSTED_PROXIES="127.0.0.1")
     try:
         link, _ = platform.credentials.issue("sign_in_link", "ann")
-        signed_in = caddy.call("GET", f"/sign-in/{link.reveal()}", User_Agent="Firefox")
+        signed_in = caddy.call("GET", f"/sign-in/{link.reveal()}", User_Agent="Firefox", Sec_Fetch_Site="none")
         assert (signed_in.status, signed_in.headers["Location"]) == (303, "/dashboard")
         cookie = signed_in.headers["Set-Cookie"]
         assert cookie.startswith("__Host-clawdeploy_session=")

@@ -82,7 +82,9 @@ class WatchedServer:
         platform.close()
         self.canaries.issued[link.reveal()] = "a sign-in link"
         # The one answer that holds the session.
-        answer = self.served.answer(f"GET /sign-in/{link.reveal()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = self.served.answer(
+            f"GET /sign-in/{link.reveal()} HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: none\r\n\r\n".encode()
+        )
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
         self.canaries.issued[cookie.partition("=")[2]] = "a session"
         self.call("GET", f"/sign-in/{link.reveal()}", who="nobody")
