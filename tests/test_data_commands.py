@@ -106,7 +106,7 @@ def test_both_are_in_the_audit_trail(environment: dict[str, str], tmp_path: Path
     assert invoke(environment, "restore", file, "--passphrase-file", passphrase).exit_code == 0
     (entry,) = json.loads(invoke(environment, "audit", "--json").stdout)["entries"]
     assert (entry["who"], entry["what"]) == ("cli", "admin.restore")
-    assert entry["detail"].startswith("a backup of 20")
+    assert entry["detail"].startswith("the backup of 20")
     again = invoke(environment, "restore", file, "--passphrase-file", str(tmp_path / "nowhere"))
     assert again.exit_code == 2
     assert len(json.loads(invoke(environment, "audit", "--json").stdout)["entries"]) == 1
@@ -121,7 +121,7 @@ def test_a_backup_of_before_there_was_a_trail_is_made_all_the_same(
         platform.database.peewee.execute_sql("DELETE FROM schema_migration WHERE name >= '0013'")
     platform.close()
     saved = invoke(environment, "backup", str(tmp_path / "backup"), "--passphrase-file", passphrase)
-    assert (saved.exit_code, saved.stderr) == (0, "")
+    assert (saved.exit_code, saved.stderr.partition(":")[0]) == (0, "Warning")
     assert (tmp_path / "backup").exists()
 
 

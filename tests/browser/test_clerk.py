@@ -145,7 +145,8 @@ def test_the_pages_own_requests_go_on_with_a_fresh_token(clerk: ClerkSite, ann: 
     # Of too many that fail from one address the server says that instead.
     ann.expect_trouble("request: POST .*/start 429$")
     ann.page.route("**/start", lambda route: route.fulfill(status=429, body="{}"), times=1)
-    ann.page.get_by_role("button", name="Start Helper", exact=True).click()
+    with ann.page.expect_response(lambda answer: answer.url.endswith("/start") and answer.status != 429):
+        ann.page.get_by_role("button", name="Start Helper", exact=True).click()
     clerk.site.wait_for(ann.user, bot["id"], status="running")
 
 

@@ -282,6 +282,7 @@ class TestLengths:
             "PATH_INFO": "/api/instances",
             "CONTENT_TYPE": JSON,
             "HTTP_AUTHORIZATION": site.program().headers["Authorization"],
+            "HTTP_HOST": "localhost",
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "80",
             "wsgi.url_scheme": "http",
