@@ -169,7 +169,7 @@ def test_json_wherever_data_is_printed(environment: dict[str, str], tmp_path: Pa
     kept = [str(tmp_path / "backup"), "--passphrase-file", str(passphrase)]
     arguments |= {("backup",): kept, ("restore",): kept}
     for name in printing:
-        printed = run(environment, *name, *arguments.get(name, []), "--json")
+        printed = invoke(environment, *name, *arguments.get(name, []), "--json")
         assert isinstance(json.loads(printed.stdout), dict), name
         assert printed.stderr == ""
 
@@ -207,13 +207,13 @@ def run_into(environment: Mapping[str, str], output: str, *arguments: str) -> "s
 def test_a_token_that_could_not_be_printed_is_revoked(
     environment: dict[str, str], output: str, options: list[str]
 ) -> None:
-    run(environment, "migrate")
+    invoke(environment, "migrate")
     failed = run_into(environment, output, "token", "create", "me", *options)
     assert failed.returncode == 1
     assert failed.stderr.startswith("Error: The token could not be printed (")
     assert "so it was revoked" in failed.stderr
     assert len(failed.stderr.splitlines()) == 1
-    assert json.loads(run(environment, "token", "list", "--json").stdout) == {"tokens": []}
+    assert json.loads(invoke(environment, "token", "list", "--json").stdout) == {"tokens": []}
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ def failing(hook: str) -> str:
     ids=["loaded", "channels", "commands", "sign-in", "routes"],
 )
 def test_a_plugin_that_fails_is_shown_and_harms_nobody(environment: dict[str, str], tmp_path: Path, code: str) -> None:
-    run(environment, "migrate")
+    invoke(environment, "migrate")
     environment |= install(tmp_path, "broken", code)
     shown = run(environment, "plugins")
     assert shown.returncode == 0

@@ -185,6 +185,7 @@ def engine_facts() -> str:
     return said.stdout + images.stdout
 
 
+@pytest.mark.prove
 def test_without_root_and_sudo_it_says_what_to_do() -> None:
     with folder_for_everyone() as folder, FreshMachine(shared=copy_checkout(folder)) as machine:
         script = str(folder / "scripts/install-docker.sh")

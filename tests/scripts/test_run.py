@@ -164,6 +164,7 @@ def test_an_engine_elsewhere_that_does_not_answer_is_left_to_its_owner(checkout:
         assert "No Docker Engine answers at DOCKER_HOST=unix:///nowhere.sock" in served.errors
 
 
+@pytest.mark.prove
 def test_a_machine_without_docker_gets_from_one_command_to_a_running_bot(checkout: Path) -> None:
     with FreshMachine(shared=checkout) as machine:
         assert machine.run("apt-get", "install", "-y", "--no-install-recommends", "python3").returncode == 0

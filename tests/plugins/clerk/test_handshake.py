@@ -100,7 +100,7 @@ OUT = "signed out"
         ("stale", ["{stale}", "__client_uat=1"], STALE),
         ("early", ["{early}", "__client_uat=1"], "session-token-nbf"),
         ("from the future", ["{future}", "__client_uat=1"], "session-token-iat-in-the-future"),
-        ("older than the sign-in", ["{session}", f"__client_uat={NOW + 86_400}"], "session-token-iat-before-client-uat"),
+        ("older than the sign-in", ["{session}", f"__client_uat={NOW + 90000}"], "session-token-iat-before-client-uat"),
         ("damaged", ["__session=x", "__client_uat=1"], OUT),
         ("a template's", ["{template}", "__client_uat=1"], OUT),
         ("a template's from before the sign-in", ["{template}", f"__client_uat={NOW + 3600}"], OUT),
