@@ -15,7 +15,6 @@ STANDARD_ERROR = 2
 HERE = Path(__file__).parent
 CORE = HERE / "core"
 TOGETHER = ("tests/browser/", "tests/faults/")
-TAKE_LONG = ("system", "engine")
 NOT_MEASURED = ("postgres", "exhaustive")
 
 
@@ -31,12 +30,24 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say whose coverage is measured, and begin with the files that take long: installations, servers, engines."""
+    """Say whose coverage is measured, and put the tests in order."""
     for item in items:
         if CORE in item.path.parents and not any(item.get_closest_marker(mark) for mark in NOT_MEASURED):
             item.add_marker(pytest.mark.measured)
-    long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in TAKE_LONG)}
-    items.sort(key=lambda item: (_together(item.nodeid) is None, item.path not in long))
+    marked = {mark: {item.path for item in items if item.get_closest_marker(mark)} for mark in ("system", "engine")}
+    items.sort(key=lambda item: _turn(item.nodeid, item.path in marked["system"], item.path in marked["engine"]))
+
+
+def _turn(nodeid: str, system: bool, engine: bool) -> int:
+    """Walks come first and whatever starts containers last: with each network of theirs Chromium loses its requests.
+
+    Between them are the others, and in each part first the files that take long, so that no process works alone.
+    """
+    if nodeid.startswith(TOGETHER[0]):
+        return 0
+    if nodeid.startswith(TOGETHER[1]):
+        return 3
+    return (4 if system else 5) if engine else (1 if system else 2)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:

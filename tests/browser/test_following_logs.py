@@ -98,10 +98,10 @@ def test_only_new_lines_are_asked_for_and_added(visitor: Visitor, site: LiveSite
     bot = running(site, user)
     page = visitor.page
     visitor.open(f"/dashboard/instances/{bot}")
-    expect(lines(page)).to_have_count(1)
+    expect(said(page)).to_have_text("1 line, following")
     lines(page).first.evaluate("line => { line.id = 'kept'; }")
-    site.engine.order("write", bot, *(f"line {number}" for number in range(100)))
     with page.expect_request("**/logs?tail=200"):
+        site.engine.order("write", bot, *(f"line {number}" for number in range(100)))
         expect(lines(page)).to_have_count(101)
     expect(page.locator("#kept")).to_have_text("started")
 

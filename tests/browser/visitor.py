@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playwright.sync_api import Browser, Error, Page, Response
+from playwright.sync_api import Browser, Error, Page, Response, expect
 
 from tests.browser import axe
 from tests.browser.chromium import Screen
@@ -10,6 +10,7 @@ from tests.browser.sites import LiveSite
 from tests.browser.watching import Watch
 
 TIMEOUT_SECONDS = 10
+expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
 
 # What has just been drawn may still have to tell that something moved.
 TOLD = """() => new Promise((done) => {
