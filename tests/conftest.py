@@ -58,7 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return Scheduling(config, log)
 
 
-class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist publishes no types
     """Gives a process one file after the other, and one process all walks, one all faults."""
 
     def _split_scope(self, nodeid: str) -> str:

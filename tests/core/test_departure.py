@@ -61,6 +61,7 @@ def test_what_is_made_in_the_moment_of_a_removal_is_refused_or_removed(surroundi
             made = threads.submit(make, user)
             removed = threads.submit(remove, user)
             made.result()
+            # mypy infers no type for a lambda with a default, which holds on to the value of this turn.
             assert removed.result() or eventually(lambda user=user: remove(user), within=10)  # type: ignore[misc]
             assert has_nothing(platform, user)
 

@@ -227,6 +227,7 @@ class Walk(WatchedServer):
             self.look(bot)
             self.proxy.mend()
             assert eventually(lambda: json.loads(self.call("GET", "/api/health").body)["docker"] == "connected", 30)
+            # mypy infers no type for a lambda with a default, which holds on to the value of this turn.
             assert eventually(lambda bot=bot: self.shown(bot)["operation"] is None, 40), self.shown(bot)  # type: ignore[misc]
             self.call("DELETE", f"/api/instances/{bot}")
 
@@ -263,4 +264,5 @@ class Walk(WatchedServer):
     def remove(self) -> None:
         """Delete every bot."""
         for one in json.loads(self.call("GET", "/api/instances?limit=100").body)["instances"]:
+            # mypy infers no type for a lambda with a default, which holds on to the value of this turn.
             assert eventually(lambda one=one: self.call("DELETE", f"/api/instances/{one['id']}").status == 200, 30)  # type: ignore[misc]
