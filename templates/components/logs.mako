@@ -9,7 +9,7 @@ There are no logs yet: the bot has no container.\
 % elif instance.reason == "container_missing":
 There are no logs any more: they went with its container.\
 % elif lines is None:
-The logs could not be read in time.\
+The logs could not be read in time.<noscript> Load the page again to see them.</noscript>\
 % elif lines:
 The last ${f"{len(lines)} lines" if len(lines) > 1 else "line"}\
 % else:
