@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 import peewee
 from playhouse.migrations import Runner
 
-from clawdeploy.core.connections import postgresql, said, sqlite
+from clawdeploy.core.connections import said
 from clawdeploy.core.deadline import at_most
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
 from clawdeploy.core.known_database import KnownDatabase
 from clawdeploy.core.outage import Outage
+from clawdeploy.core.postgresql import postgresql
+from clawdeploy.core.sqlite import sqlite
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 MIGRATION_LOCK = 0x636C6177  # Any fixed number will do; this one spells "claw" in ASCII.
@@ -60,13 +62,14 @@ class Database:
         """Run the block in one transaction: all of it is stored, or nothing.
 
         On SQLite the write lock is taken at the start, because a transaction that reads first
-        and writes later fails at once when another writer came in between, without waiting.
+        and writes later fails at once when another writer came in between, without waiting. The threads of a process
+        come one after the other.
         Raises ``DatabaseUnavailable`` for anything that is the database's fault; whether the block was stored cannot
         be told then.
         """
         with self._connected(self._writing):
             arguments = ("IMMEDIATE",) if self.path else ()
-            with self.peewee.atomic(*arguments):
+            with self.peewee.turn_to_write(), self.peewee.atomic(*arguments):
                 yield
             if self.path:
                 self.peewee.check_file()

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from clawdeploy.core import connections
+from clawdeploy.core import connections, postgresql
 from clawdeploy.core import database as database_module
 from clawdeploy.core.database import Database
 from clawdeploy.core.deadline import at_most
@@ -103,7 +103,7 @@ def test_time_is_counted_for_the_whole_transaction(database: Database) -> None:
 
 def test_the_shorter_patience_counts(postgres_url: str) -> None:
     with closing(psycopg2.connect(postgres_url)) as connection, connection.cursor() as cursor:
-        connections.Postgresql("bots")
+        postgresql.Postgresql("bots")
         with at_most(60), at_most(0.2), at_most(60), pytest.raises(psycopg2.OperationalError):
             cursor.execute("SELECT pg_sleep(30)")
     with closing(psycopg2.connect(postgres_url)) as connection, connection.cursor() as cursor:

@@ -1,6 +1,8 @@
 """The database: transactions, one class of error for all its failures, and one process at a time where it matters."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, suppress
@@ -11,10 +13,12 @@ import peewee
 import psycopg2
 import pytest
 
-from clawdeploy.core import connections
+from clawdeploy.core import connections, sqlite
 from clawdeploy.core.connections import MOST_CONNECTIONS
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
+from clawdeploy.core.testing import eventually
+from tests.core.test_fair_lock import waits
 
 
 class Note(peewee.Model):
@@ -87,6 +91,59 @@ def test_many_threads_write_at_once(database: Database) -> None:
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(write, range(100)))
     assert len(texts(database)) == 100
+
+
+def test_on_sqlite_threads_write_in_the_order_in_which_they_asked(tmp_path: Path) -> None:
+    """SQLite alone lets those wait longest who have waited long: they look seldom."""
+    with closing(Database("", tmp_path)) as database:
+        written, threads = list[int](), list[threading.Thread]()
+
+        def write(number: int) -> None:
+            with database.transaction():
+                written.append(number)
+
+        with database.transaction():
+            for number in range(8):
+                threads.append(threading.Thread(target=write, args=(number,)))
+                threads[-1].start()
+                assert eventually(lambda: waits(threads[-1]), within=10)
+        for thread in threads:
+            thread.join()
+        assert written == list(range(8))
+
+
+def patience(database: Database) -> Any:
+    """Return for how many milliseconds a connection waits for other processes, or ``None`` while nothing works."""
+    with suppress(DatabaseUnavailable), database.transaction():
+        return database.peewee.pragma("busy_timeout")
+
+
+def test_on_sqlite_nobody_waits_first_for_threads_and_then_as_long_for_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 1.0)
+    with closing(Database("", tmp_path)) as database, closing(sqlite3.connect(tmp_path / "clawdeploy.db")) as other:
+        with database.transaction():
+            pass
+        other.execute("BEGIN IMMEDIATE")
+        lasted = list[float]()
+
+        def write() -> None:
+            began = time.monotonic()
+            with pytest.raises(DatabaseUnavailable), database.transaction():
+                pass
+            lasted.append(time.monotonic() - began)
+
+        first, second = threading.Thread(target=write), threading.Thread(target=write)
+        first.start()
+        # The second one comes when half of the first one's time is over.
+        first.join(0.5)
+        second.start()
+        for thread in (first, second):
+            thread.join()
+        assert max(lasted) < 1.4, "each has one second in all"
+        other.rollback()
+        assert eventually(lambda: patience(database) == 1000, within=10)
 
 
 def test_on_sqlite_a_reader_that_writes_later_never_fails(tmp_path: Path) -> None:
