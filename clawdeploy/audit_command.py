@@ -9,9 +9,9 @@ import click
 from clawdeploy.command_line import as_json, print_json
 from clawdeploy.core.answers import timestamp
 from clawdeploy.core.audit import AuditEntry
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.logs import printable
 from clawdeploy.core.opener import Opener
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.setting_values import span
 
 MOST_ENTRIES = 100_000

@@ -15,12 +15,14 @@ import clawdeploy
 from clawdeploy.audit_command import audit
 from clawdeploy.command_line import CommandLine, as_json, print_json, sentence, trustworthy_end
 from clawdeploy.core import doctor as examination
-from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
+from clawdeploy.core.bootstrap import bootstrap
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.config import Setting
 from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.logs import configure_command_logging
 from clawdeploy.core.opener import Opener
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import HOST, LOG_FORMAT, PORT, RUNTIME, WORKERS, browser_origin
 from clawdeploy.data_commands import backup, restore_command, rotate_keys
 from clawdeploy.gc_command import gc

@@ -11,7 +11,7 @@ import click
 
 from clawdeploy.command_line import as_json, print_json
 from clawdeploy.core.backup import back_up, restore
-from clawdeploy.core.bootstrap import utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.context import user
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database

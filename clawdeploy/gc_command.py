@@ -3,9 +3,9 @@
 import click
 
 from clawdeploy.command_line import as_json, print_json
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import EngineError
 from clawdeploy.core.leftovers import Leftover
+from clawdeploy.core.platform import Platform
 
 
 @click.command()

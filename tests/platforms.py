@@ -6,9 +6,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from clawdeploy.core.bootstrap import Platform, bootstrap, utc_now
+from clawdeploy.core.bootstrap import bootstrap
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
 from tests.databases import put_migrated_file
 

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 
 from clawdeploy.cli import command_line
 from clawdeploy.core.backup import sealed_file
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.key_file import KEY_FILE, new_key, read_key_file
 from clawdeploy.core.opener import Opener
+from clawdeploy.core.platform import Platform
 from tests.core.surroundings import made
 from tests.test_cli import environment, invoke
 

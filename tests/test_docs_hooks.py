@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from webtest import TestApp
 
 from clawdeploy.cli import command_line
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Credentials, Identity, Status
 from clawdeploy.core.errors import InvalidCredentials, InvalidInput, NotSignedIn
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.opener import Opener
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.web.app import create_app

@@ -4,7 +4,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import peewee
 from playhouse.migrations import Runner
 
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.connections import said
 from clawdeploy.core.deadline import at_most
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
@@ -119,7 +120,7 @@ class Database:
         SQLite is used from one machine, by that machine's clock. The hosts that share a PostgreSQL have a clock each.
         """
         if self.path:
-            return datetime.now(UTC)
+            return utc_now()
         moment: datetime = self.peewee.execute_sql("SELECT clock_timestamp()").fetchone()[0]
         return moment
 

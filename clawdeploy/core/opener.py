@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clawdeploy.core.bootstrap import Platform, bootstrap
+from clawdeploy.core.bootstrap import bootstrap
 from clawdeploy.core.config import Config, Setting
 from clawdeploy.core.context import NOBODY, user
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import falcon
 from falcon.media import Handlers
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access, Route
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN
 from clawdeploy.web.answers import ErrorAnswers
 from clawdeploy.web.error_pages import ErrorPages

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.context import request_id
 from clawdeploy.core.errors import ClawDeployError, SignInLinkInvalid
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.errors import Problem
 from clawdeploy.web.origin import SAFE_METHODS
 from clawdeploy.web.request import Request

@@ -8,9 +8,9 @@ from typing import Any
 
 import falcon
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.idempotency import HEADER, FirstAnswer, Once
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.body import read_body
 from clawdeploy.web.refusals import Refusal
 from clawdeploy.web.request import Request

@@ -5,7 +5,6 @@ from marshmallow import Schema, fields
 
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.answers import ActivityAnswer, Answer, InstanceAnswer, dump_activity
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Call, documented
 from clawdeploy.core.errors import (
     EngineError,
@@ -16,6 +15,7 @@ from clawdeploy.core.errors import (
     TooManyInstances,
 )
 from clawdeploy.core.fields import said
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.queries import ApiResource, read_instance_id, whole_number
 from clawdeploy.web.request import Request
 from clawdeploy.web.strict_json import read_nothing, read_object

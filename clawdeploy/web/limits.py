@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import falcon
 
 from clawdeploy.core.audit import FAILED, REFUSED
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import DatabaseUnavailable, InvalidCredentials, NotSignedIn, RateLimited, SignInLinkInvalid
 from clawdeploy.core.measurements import LimitReached
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.rates import period
 from clawdeploy.core.settings import SIGN_IN_LIMIT
 from clawdeploy.web.origin import SAFE_METHODS

@@ -15,10 +15,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Call, documented
 from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.measurements import EngineCalled, LimitReached, Measurement, OperationEnded, SyncEnded
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.middleware import RequestAnswered
 from clawdeploy.web.queries import ApiResource
 from clawdeploy.web.request import Request

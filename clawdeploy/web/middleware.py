@@ -10,12 +10,12 @@ from types import MappingProxyType
 
 import falcon
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.context import address, instance, request_id
 from clawdeploy.core.contracts import Access, Identity, Visit
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.core.logs import told
 from clawdeploy.core.measurements import Measurement
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN, SYNC_SECRET, TRUSTED_PROXIES
 from clawdeploy.web.origin import check_origin
 from clawdeploy.web.peers import Peers

@@ -12,11 +12,11 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Setting
 from clawdeploy.core.contracts import Access, Call, Route, call_of, documented
 from clawdeploy.core.fields import said
 from clawdeploy.core.idempotency import HEADER, KEPT
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import METRICS_SECRET, SYNC_SECRET
 from clawdeploy.web.answers import PROBLEM_TYPE
 from clawdeploy.web.body import MOST_BYTES

@@ -10,10 +10,10 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
 from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.logs import configure_logging
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import HOST, LOG_FORMAT, METRICS_SECRET, PORT, WAIT_SECONDS, WORKERS
 from clawdeploy.web.app import create_app
 from clawdeploy.web.parent import Parent

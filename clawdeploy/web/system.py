@@ -11,10 +11,10 @@ from clawdeploy.core.answers import (
     ConditionAnswer,
     LanguageModelAnswer,
 )
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Call, documented
 from clawdeploy.core.errors import DatabaseUnavailable, EngineError
 from clawdeploy.core.fields import said
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.answers import give
 from clawdeploy.web.errors import problem_of
 from clawdeploy.web.queries import ApiResource

@@ -11,10 +11,10 @@ from threading import Lock
 
 import falcon
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Access
 from clawdeploy.core.errors import ClawDeployError, RateLimited
 from clawdeploy.core.measurements import LimitReached
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.rates import duration, within
 from clawdeploy.core.settings import METRICS_SECRET, SYNC_SECRET, VISITOR_LIMIT
 from clawdeploy.web.expected import HEALTH

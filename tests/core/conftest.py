@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
+from clawdeploy.core.platform import Platform
 from tests.core.surroundings import Surroundings
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from threading import Condition
 from typing import Any, TypeVar
 
-from clawdeploy.core.bootstrap import Platform, utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.key_file import read_key_file
 from clawdeploy.core.models import Tables, tables
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from clawdeploy.core.vault import Vault
 from clawdeploy.plugins.memory_runtime import MemoryRuntime

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from clawdeploy.core.account import LIFETIMES, MOST
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Credentials, Identity
 from clawdeploy.core.errors import CredentialNotFound, InvalidCredentials, InvalidInput, SignInByBrowserNeeded
 from clawdeploy.core.events import CredentialIssued, CredentialRevoked, Event
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 from tests.platforms import memory_platform
 
 ANN = Identity("ann", "local", ambient=True)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from clawdeploy.core.activity import KEPT, evidence
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Activity, ContainerState, Observation, Operation, Status
 from clawdeploy.core.errors import ImageUnavailable, InstanceNotFound
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.testing import BrokenRuntime
 from tests.core.surroundings import OWNER, STRANGER, TELEGRAM_TOKEN, Surroundings, made

@@ -6,10 +6,10 @@ import pytest
 
 from clawdeploy.core import arrivals
 from clawdeploy.core.arrivals import PAUSE, Arrivals
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.context import address
 from clawdeploy.core.contracts import Identity
 from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.platform import Platform
 from tests.core.surroundings import Clock, Surroundings
 
 ANN = Identity("user_ann", "elsewhere", ambient=True, session="sess_1")

@@ -9,10 +9,10 @@ import pytest
 
 from clawdeploy.core import audit as audit_module
 from clawdeploy.core.audit import FAILED, LONGEST_DETAIL, AuditEntry
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.context import address, begin_request, user
 from clawdeploy.core.database import MIGRATIONS
 from clawdeploy.core.errors import DatabaseUnavailable
+from clawdeploy.core.platform import Platform
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from clawdeploy.core import key_file
 from clawdeploy.core.backup import back_up, making, restore, restoring, sealed_file, tables
-from clawdeploy.core.bootstrap import Platform, utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import BackupUnusable, ConfigurationError, DatabaseUnavailable, WrongKey
@@ -26,6 +26,7 @@ from clawdeploy.core.holders import new_holder
 from clawdeploy.core.key_file import KEY_FILE, new_key, read_key_file, write_key_file
 from clawdeploy.core.key_ring import KeyRing
 from clawdeploy.core.leftovers import MADE_UNSEEN
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.spans import Spans
 from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Clock, Surroundings, made

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from clawdeploy.core import claim_keeper
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, Claim, ClaimLost
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.errors import InstanceNotFound, NoContainer, OperationInProgress, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings, made

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Status
 from clawdeploy.core.errors import RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import InstanceDeleted
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime

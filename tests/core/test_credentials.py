@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import CredentialStore
 from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
 

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import NotSignedIn, OperationInProgress
 from clawdeploy.core.locks import CREATIONS, one_at_a_time
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from tests.core.surroundings import Surroundings
 from tests.platforms import GOOD

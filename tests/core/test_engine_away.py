@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from clawdeploy.core import engine_health, instances
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.errors import PUT_OFF, RuntimeUnavailable
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 from tests.platforms import GOOD

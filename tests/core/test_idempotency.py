@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import IdempotencyInFlight, IdempotencyKeyReused, InvalidInput
 from clawdeploy.core.idempotency import IN_FLIGHT, KEPT, FirstAnswer, Idempotency, Once
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import SlowRuntime
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
 from tests.platforms import GOOD

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import IdempotencyInFlight
 from clawdeploy.core.idempotency import IN_FLIGHT, KEPT, FirstAnswer, Once
+from clawdeploy.core.platform import Platform
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 from tests.platforms import GOOD
 

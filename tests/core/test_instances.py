@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.claim_keeper import LIFETIME
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
 from clawdeploy.core.errors import (
@@ -21,6 +20,7 @@ from clawdeploy.core.errors import (
     RuntimeUnavailable,
 )
 from clawdeploy.core.events import InstanceChanged, InstanceCreated, InstanceDeleted, StatusChanged
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from tests.core.surroundings import OWNER, STRANGER, TELEGRAM_TOKEN, Clock, Surroundings, made

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Holding
 from clawdeploy.core.errors import RuntimeUnavailable
 from clawdeploy.core.leftovers import JUST_MADE, MADE_UNSEEN, NO_DATE, SECOND_CONTAINER, UNKNOWN_ID
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.spans import LONGEST_SILENCE
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime

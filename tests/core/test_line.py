@@ -5,9 +5,9 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerSpec, Status
 from clawdeploy.core.line import MOST_AT_ONCE
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import SlowRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Operation, Status
 from clawdeploy.core.errors import RuntimeUnavailable
 from clawdeploy.core.measurements import EngineCalled, Measurement, OperationEnded, SyncEnded
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.surroundings import OWNER, made

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform, utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import ContainerState
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoContainer, OperationInProgress
 from clawdeploy.core.holders import is_dead
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.models import tables
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from tests.core.folder_runtime import FolderRuntime
 from tests.core.surroundings import OWNER, Surroundings, made

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Room, Status
 from clawdeploy.core.errors import ConfigurationError, HostFull, RuntimeUnavailable, TooManyInstances
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import CORE_SETTINGS, DISK_RESERVE_MB, MAX_INSTANCES_PER_USER, MEMORY_RESERVE_MB
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from tests.core.surroundings import OWNER, STRANGER, Surroundings

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform, utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.errors import DatabaseUnavailable, RateLimited
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.ratelimit import FORGOTTEN_AT_ONCE, RateLimit, Standing
 from tests.core.surroundings import Clock, Surroundings
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import InstanceDeleted, StatusChanged
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime

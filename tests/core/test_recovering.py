@@ -7,9 +7,9 @@ import pytest
 
 from clawdeploy.core import engine_health
 from clawdeploy.core.activity import KEPT
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import OperationInProgress, RuntimeFailure
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.recording import MOST_NOTED
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime

@@ -16,7 +16,7 @@ import pytest
 
 from clawdeploy.core import redaction
 from clawdeploy.core.activity import ActivityLog, evidence
-from clawdeploy.core.bootstrap import utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Observation, Secret
 from clawdeploy.core.errors import ConfigurationError, InvalidInput, PluginError, RuntimeFailure, RuntimeUnavailable

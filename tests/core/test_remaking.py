@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import (
     Blueprint,
     Bot,
@@ -20,6 +19,7 @@ from clawdeploy.core.contracts import (
 )
 from clawdeploy.core.errors import RuntimeUnavailable
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Surroundings, made

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from clawdeploy.core import known_database, rotation
-from clawdeploy.core.bootstrap import Platform, utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable, IdempotencyInFlight, WrongKey
 from clawdeploy.core.idempotency import Once
 from clawdeploy.core.key_file import KEY_FILE, new_key, read_key_file, write_key_file
 from clawdeploy.core.key_ring import KeyRing
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.store import InstanceStore
 from tests.core.surroundings import OWNER, Surroundings, made
 from tests.platforms import memory_platform

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance, Operation, Secret, Status, Wish
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, NoFreePort, WrongKey
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.store import ID_LENGTH, ID_LETTERS, InstanceStore, new_id
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
 

@@ -9,11 +9,11 @@ import pytest
 
 from clawdeploy.core import lease as lease_module
 from clawdeploy.core import reconciler
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.lease import Lease
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.core.watch import LOOKS_EVERY

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 
 
 class Listener:

@@ -9,10 +9,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Credentials, Identity
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.core.events import CredentialIssued, CredentialRevoked
+from clawdeploy.core.platform import Platform
 from clawdeploy.plugins.api_tokens import token
 from tests.platforms import memory_platform
 from tests.plugins.surroundings import Clock, Listener, OpenedAlready

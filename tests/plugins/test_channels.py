@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Channel
 from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.platform import Platform
 from clawdeploy.plugins.discord import Discord
 from clawdeploy.plugins.telegram import Telegram
 from clawdeploy.plugins.whatsapp import WhatsApp

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from webtest import TestApp, TestResponse
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Credentials
 from clawdeploy.core.errors import ConfigurationError, NotSignedIn
 from clawdeploy.core.events import CredentialIssued, CredentialRevoked
+from clawdeploy.core.platform import Platform
 from clawdeploy.plugins.local_auth.browsers import browser_of
 from clawdeploy.plugins.local_auth.commands import session, sign_in
 from clawdeploy.plugins.local_auth.sessions import Sessions

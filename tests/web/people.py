@@ -7,8 +7,9 @@ from typing import Any
 
 import webtest
 
-from clawdeploy.core.bootstrap import Platform, utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import Runtime
+from clawdeploy.core.platform import Platform
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.web.app import App, create_app
 from tests.platforms import GOOD, memory_platform

@@ -7,10 +7,10 @@ import falcon
 import pytest
 import webtest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import AuthProvider, Credentials, Identity, Route
 from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 from tests.web.people import Site
 from tests.web.reading import Page, page
 

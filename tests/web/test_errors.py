@@ -7,10 +7,10 @@ from pathlib import Path
 import falcon
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Route
 from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, InvalidInput, RuntimeUnavailable, WrongKey
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.errors import TABLE, problem_of
 from tests.web.people import Site, problem
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import falcon
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Route
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.idempotency import Once
+from clawdeploy.core.platform import Platform
 from tests.platforms import GOOD
 from tests.web.people import Site, problem
 from tests.web.test_bad_input import BODIES

@@ -10,10 +10,10 @@ import falcon
 import pytest
 import webtest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Route
 from clawdeploy.core.errors import DatabaseUnavailable
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 from clawdeploy.web import limits
 from tests.core.surroundings import Clock
 from tests.platforms import GOOD

@@ -5,10 +5,10 @@ from pathlib import Path
 import falcon
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Route
 from clawdeploy.core.errors import PluginError
 from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.app import create_app
 from tests.platforms import memory_platform
 from tests.web.people import Site, problem

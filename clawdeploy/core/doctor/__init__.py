@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from clawdeploy.core.bootstrap import utc_now
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.doctor import checks, cookies, databases, leftovers, ports
 from clawdeploy.core.doctor.asking import Build
 from clawdeploy.core.doctor.ground import Ground, Unmet

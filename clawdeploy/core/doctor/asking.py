@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from clawdeploy.core.bootstrap import Platform, open_existing
+from clawdeploy.core.bootstrap import open_existing
 from clawdeploy.core.config import Config
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable, WrongKey
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
 
 Build = Callable[[Platform], object]

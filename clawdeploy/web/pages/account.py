@@ -6,8 +6,8 @@ import falcon
 
 from clawdeploy.core.account import LIFETIMES
 from clawdeploy.core.audit import AuditEntry
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.pages.forms import read_form
 from clawdeploy.web.pages.page import Page
 from clawdeploy.web.queries import read_credential_id

@@ -2,8 +2,8 @@
 
 import falcon
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import PUBLIC_ORIGIN, browser_origin
 from clawdeploy.web.middleware import content_security_policy
 from clawdeploy.web.request import Request

@@ -7,11 +7,11 @@ from typing import Any
 
 import falcon
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.catalog import LANGUAGE_MODELS, Catalog
 from clawdeploy.core.contracts import Channel
 from clawdeploy.core.errors import ClawDeployError, IdempotencyKeyReused, InstanceNotFound, InvalidInput
 from clawdeploy.core.fields import API_KEY, LONGEST_NAME, LONGEST_SECRET
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.errors import problem_of
 from clawdeploy.web.pages.forms import read_form
 from clawdeploy.web.pages.page import Page

@@ -5,9 +5,9 @@ from typing import Any
 
 import falcon
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance, Status
 from clawdeploy.core.errors import InstanceNotFound
+from clawdeploy.core.platform import Platform
 from clawdeploy.web.middleware import content_security_policy
 from clawdeploy.web.pages.bot_address import BotAddresses
 from clawdeploy.web.pages.notices import sentence

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.errors import InstanceNotFound
+from clawdeploy.core.platform import Platform
 from tests.core.machine import oracle
 from tests.core.machine.happenings import HAPPENINGS, happen
 from tests.core.machine.people import People

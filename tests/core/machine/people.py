@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Wish
 from clawdeploy.core.errors import (
     ClawDeployError,
@@ -17,6 +16,7 @@ from clawdeploy.core.errors import (
     OperationInProgress,
 )
 from clawdeploy.core.idempotency import FirstAnswer
+from clawdeploy.core.platform import Platform
 from tests.core.machine import oracle
 from tests.core.machine.faults import Died
 from tests.core.machine.happenings import happen

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from clawdeploy.core.background import Pace
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Runtime, Status
 from clawdeploy.core.database import Database
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.models import Tables, tables
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.plugins.memory_runtime import MemoryEngine, MemoryRuntime
 from clawdeploy.plugins.memory_runtime.engine import ALIVE

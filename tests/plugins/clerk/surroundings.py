@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.config import Config
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import CORE_SETTINGS
 from clawdeploy.plugins.clerk.settings import SETTINGS, ClerkSettings, read
 from tests.platforms import memory_platform

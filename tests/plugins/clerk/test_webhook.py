@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from webtest import TestApp, TestResponse
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance as Bot
 from clawdeploy.core.events import CredentialRevoked
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.web.app import create_app

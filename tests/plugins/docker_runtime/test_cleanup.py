@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from clawdeploy.cli import command_line
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerSpec, Instance, Secret, SecretFile, Status
 from clawdeploy.core.models import tables
 from clawdeploy.core.opener import Opener
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder

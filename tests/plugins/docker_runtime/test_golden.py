@@ -10,9 +10,9 @@ from typing import Any
 import docker
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import Instance, Status
 from clawdeploy.core.errors import InvalidInput
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from tests.browser.sites import STANDIN_IMAGE
 from tests.platforms import GOOD, memory_platform

@@ -11,8 +11,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from clawdeploy.core.bootstrap import Platform
 from clawdeploy.core.contracts import ContainerSpec, Status
+from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime import observing
 from tests.platforms import GOOD, memory_platform
