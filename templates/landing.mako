@@ -52,6 +52,9 @@ ${way_in.scripts(sign_in)}\
 % endif
 </nav>
 </%block>
+% if ended:
+<p class="banner warning" role="status">${ended} <a href="#sign-in">Sign in again</a>.</p>
+% endif
 <section class="opening">
 <div class="promise">
 <h1>Your own OpenClaw bot, on your own server</h1>

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from clawdeploy.core.contracts import AuthProvider, Credentials, Identity, Reception, SignIn, Visit
 from clawdeploy.core.errors import ClawDeployError, ConfigurationError, NotSignedIn, SignInUnavailable
 
+LONGEST_REASON = 500
+
 logger = logging.getLogger(__name__)
 
 
@@ -67,6 +69,17 @@ def receive(sign_in: SignIn, visit: Visit) -> Reception | None:
         _log("The sign-in", error)
         raise SignInUnavailable from None
     return reception
+
+
+def why_signed_out(sign_in: SignIn, credentials: Credentials) -> str:
+    """Return what the sign-in says to a browser that is signed out; nothing when it fails, because nobody needs it."""
+    if sign_in.ended is None:
+        return ""
+    try:
+        return str(sign_in.ended(credentials))[:LONGEST_REASON]
+    except (Exception, SystemExit) as error:
+        _log("The sign-in", error)
+        return ""
 
 
 def _log(who: str, error: BaseException) -> None:

@@ -72,6 +72,24 @@ def test_whoever_is_signed_in_goes_on_to_their_bots(visitor: Visitor, screen: Sc
 
 
 @everywhere
+def test_whoever_was_signed_out_elsewhere_reads_why_and_gets_back_in(
+    visitor: Visitor, visit: Visit, site: LiveSite, user: str, screen: Screen
+) -> None:
+    visitor.open("/dashboard/account")
+    other = visit(site)
+    other.open("/dashboard/account")
+    other.page.get_by_role("button", name="Sign out everywhere").click()
+    visitor.open("/dashboard")
+    notice = visitor.page.get_by_role("status").filter(has_text="You are signed out")
+    expect(notice).to_be_visible()
+    visitor.inspect()
+    notice.get_by_role("link", name="Sign in again").click()
+    expect(visitor.page.get_by_role("heading", name="Sign in")).to_be_in_viewport()
+    visitor.open(site.sign_in_link(user))
+    expect(visitor.page).to_have_title("Dashboard | ClawDeploy")
+
+
+@everywhere
 def test_an_address_that_does_not_exist(stranger: Visitor, screen: Screen) -> None:
     stranger.open("/nowhere", status=404)
     expect(stranger.page).to_have_title("Not Found | ClawDeploy")

@@ -12,7 +12,7 @@ from clawdeploy.core.errors import (
     NotSignedIn,
     SignInUnavailable,
 )
-from clawdeploy.core.sign_in import identify, in_use, receive
+from clawdeploy.core.sign_in import identify, in_use, receive, why_signed_out
 
 CALLER = Credentials({"authorization": "Bearer hunter2"}, {"session": "hunter2"})
 ANN = Identity("ann", "knowing", ambient=False)
@@ -157,6 +157,20 @@ def test_a_receiver_that_fails_signs_nobody_out(failure: object, caplog: pytest.
     with pytest.raises(SignInUnavailable):
         receive(receiving(failure), VISIT)
     assert "The sign-in failed" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=IDS)
+def test_one_that_cannot_say_why_somebody_is_signed_out_says_nothing(
+    failure: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ended(_: Credentials) -> str:
+        if isinstance(failure, BaseException):
+            raise failure
+        return "x" * 10_000
+
+    assert why_signed_out(SignIn(), CALLER) == ""
+    assert why_signed_out(SignIn(ended=ended), CALLER) in ("", "x" * 500)
     assert "hunter2" not in caplog.text
 
 

@@ -390,6 +390,37 @@ def test_a_bad_link_leaves_the_session_alone(platform: Platform, browser: TestAp
     assert browser.get("/dashboard", headers=PAGE).status_int == 200
 
 
+class TestSayingWhy:
+    """Whoever is signed out without having asked for it reads on the landing page why it may be so."""
+
+    ENDED = "You are signed out: the session of this browser has ended"
+    ELSEWHERE = "or your network has changed"
+
+    @pytest.mark.parametrize(
+        ("origin", "elsewhere"), [("http://bots.example.org", True), ("https://bots.example.org", False)]
+    )
+    def test_a_session_that_does_not_work(self, tmp_path: Path, origin: str, elsewhere: bool) -> None:
+        platform = memory_platform(tmp_path, PUBLIC_ORIGIN=origin)
+        browser = opened_by_hand(platform)
+        path = ask_for_link(platform, "me").stdout.strip().removeprefix(origin)
+        name, _, value = set_cookie(browser.get(path)).partition(";")[0].partition("=")
+        sent = {"Cookie": f"{name}={value}", **PAGE}
+        assert "signed out" not in browser.get("/", headers=sent).text
+        platform.credentials.revoke_all("me")
+        told = browser.get("/", headers=sent).html.find(class_="banner").get_text()
+        assert self.ENDED in told
+        assert (self.ELSEWHERE in told) is elsewhere
+        platform.close()
+
+    def test_who_was_never_signed_in_or_signed_out_themselves_is_told_nothing(
+        self, platform: Platform, browser: TestApp
+    ) -> None:
+        assert self.ENDED not in browser.get("/", headers=PAGE).text
+        browser.get(link(platform))
+        browser.post("/sign-out", headers=OWN_PAGE)
+        assert self.ENDED not in browser.get("/", headers=PAGE).text
+
+
 def alive(platform: Platform, cookies: Mapping[str, str]) -> bool:
     try:
         return platform.authenticate(shown(cookies)).user_id == "me"

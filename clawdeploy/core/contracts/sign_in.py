@@ -55,8 +55,10 @@ class SignIn:
 
     ``receive`` is asked when a protected page is visited, before all providers, and may leave it to them with ``None``.
     ``returns`` says that whoever has to sign in is led on to the page that was asked for: its path is the parameter
-    ``next`` of the landing page's address. ``check`` looks, for ``clawdeploy doctor``, whether what it rests on is
-    there; it returns a sentence, or raises ``SignInUnavailable`` or ``ConfigurationError``.
+    ``next`` of the landing page's address. ``ended`` says to a browser that is signed out, by what it sent, why it may
+    be so, in a sentence or two, and nothing to one that was never signed in. ``check`` looks, for ``clawdeploy
+    doctor``, whether what it rests on is there; it returns a sentence, or raises ``SignInUnavailable`` or
+    ``ConfigurationError``.
     """
 
     fallback: bool = False
@@ -65,4 +67,5 @@ class SignIn:
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     receive: Callable[[Visit], Reception | None] | None = None
     returns: bool = False
+    ended: Callable[[Credentials], str] | None = None
     check: Callable[[], str] | None = None

@@ -10,7 +10,7 @@ from clawdeploy.core.contracts import AccountSection, AuthProvider, CredentialSt
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.plugins.local_auth.commands import session, sign_in
 from clawdeploy.plugins.local_auth.sessions import SESSION, LocalSessions, Sessions
-from clawdeploy.plugins.local_auth.settings import SESSION_LIFETIME, SESSION_UNUSED, cookie_name
+from clawdeploy.plugins.local_auth.settings import SESSION_LIFETIME, SESSION_UNUSED
 
 
 @hookimpl
@@ -22,7 +22,7 @@ def register_settings() -> Iterable[Setting[Any]]:
 @hookimpl
 def register_auth_providers(config: Config, credentials: CredentialStore) -> Iterable[AuthProvider]:
     """Offer the session cookie."""
-    return [LocalSessions(credentials, cookie_name(config))]
+    return [LocalSessions(credentials, config)]
 
 
 @hookimpl

@@ -11,6 +11,7 @@ nothing.
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import (
     CredentialRecord,
     Credentials,
@@ -34,6 +35,11 @@ from clawdeploy.plugins.local_auth.settings import (
 LINK = "sign_in_link"
 LINK_LIFETIME = timedelta(minutes=15)
 SESSION = "session"
+ENDED = "You are signed out: the session of this browser has ended. Your bots are where you left them."
+ENDED_OR_ELSEWHERE = (
+    "You are signed out: the session of this browser has ended, or your network has changed, for example to a VPN. "
+    "Without https a session works only where it was opened. Your bots are where you left them."
+)
 MOST_SESSIONS = 50
 """How many sessions somebody can have at a time; the oldest makes room for one more."""
 
@@ -43,11 +49,12 @@ class LocalSessions:
 
     name = "local"
 
-    def __init__(self, credentials: CredentialStore, cookie: str) -> None:
+    def __init__(self, credentials: CredentialStore, config: Config) -> None:
         self._credentials = credentials
-        self._cookie = cookie
-        self.sign_in = SignIn(fallback=True, sign_out="/sign-out")
-        self.security_scheme = {"type": "apiKey", "in": "cookie", "name": cookie}
+        self._cookie = cookie_name(config)
+        self._keeps_to_peer = is_shared_with_bots(config)
+        self.sign_in = SignIn(fallback=True, sign_out="/sign-out", ended=self._ended)
+        self.security_scheme = {"type": "apiKey", "in": "cookie", "name": self._cookie}
 
     def authenticate(self, credentials: Credentials) -> Identity | None:
         """Return the session's user, or ``None`` when there is no live session.
@@ -58,6 +65,12 @@ class LocalSessions:
         value = credentials.cookies.get(self._cookie)
         record = self._credentials.find(SESSION, value, peer=credentials.peer) if value else None
         return Identity(record.user_id, self.name, ambient=True, credential_id=record.id) if record else None
+
+    def _ended(self, credentials: Credentials) -> str:
+        """Explain a cookie whose session does not work; signing out takes the cookie, too."""
+        if self._cookie not in credentials.cookies:
+            return ""
+        return ENDED_OR_ELSEWHERE if self._keeps_to_peer else ENDED
 
 
 class Sessions:

@@ -5,6 +5,7 @@ import falcon
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import PUBLIC_ORIGIN, browser_origin
+from clawdeploy.core.sign_in import why_signed_out
 from clawdeploy.web.middleware import content_security_policy
 from clawdeploy.web.request import Request
 from clawdeploy.web.templating import Templates
@@ -29,7 +30,9 @@ class Landing:
         """Show the page; it leads on to the dashboard when somebody is signed in."""
         resp.content_type = falcon.MEDIA_HTML
         resp.set_header("Content-Security-Policy", content_security_policy(self._platform.sign_in.sources))
-        resp.text = self._templates.render("landing.mako", user=self._user(req), **self._values)
+        user = self._user(req)
+        ended = "" if user else why_signed_out(self._platform.sign_in, req.credentials)
+        resp.text = self._templates.render("landing.mako", user=user, ended=ended, **self._values)
 
     on_head = on_get
 
