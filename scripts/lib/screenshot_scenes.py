@@ -126,6 +126,12 @@ def used_link(demo: Demo, page: Page) -> None:
     page.goto(link)
 
 
+def session_that_ended(demo: Demo, page: Page) -> None:
+    """Come back with a session that does not work any more."""
+    page.context.add_cookies([{"name": "clawdeploy_session", "value": "ended", "url": demo.site.origin}])
+    page.goto("/dashboard")
+
+
 def question_whose_account(demo: Demo, page: Page) -> None:
     """Open a sign-in link of somebody else's."""
     page.goto(demo.site.sign_in_link("bob"))
@@ -154,4 +160,5 @@ SCENES = (
     Scene("not-found", at("/nowhere"), user=None),
     Scene("sign-in-link-used", used_link, user=None),
     Scene("sign-in-question", question_whose_account),
+    Scene("signed-out", session_that_ended, user=None, whole=False),
 )
