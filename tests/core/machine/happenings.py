@@ -67,8 +67,9 @@ def _becomes(state: ContainerState) -> Happening:
 
 
 def _vanish(world: World, instance_id: str) -> None:
+    row, facts = world.rows().get(instance_id), world.facts[instance_id]
     world.memory.vanish(instance_id)
-    world.facts[instance_id].vanished = True
+    facts.vanished, facts.unheard_of = True, row is None or row.container_id is None
 
 
 def _sickens(world: World, instance_id: str) -> None:

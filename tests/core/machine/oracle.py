@@ -64,7 +64,9 @@ def expected(wish: Wish, container: MemoryContainer | None, facts: Facts, has_id
 
 def _without_container(wish: Wish, facts: Facts, has_id: bool) -> set[Said]:
     if wish is Wish.STOP:
-        return {MISSING} if facts.vanished else {STOPPED} | ({MISSING} if has_id else set())
+        if facts.vanished and not facts.unheard_of:
+            return {MISSING}
+        return {STOPPED} | ({MISSING} if has_id else set())
     return _failed(facts) | ({MISSING} if facts.vanished else set())
 
 

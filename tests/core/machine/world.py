@@ -31,15 +31,17 @@ TABLES = ("secret", "activity", "idempotency", "lease", "instance")
 class Facts:
     """What is true of an instance's container, whoever knows it.
 
-    ``ended_by`` and ``started_by`` say who did it last; ``told_by_hand``: its owner had read that it was by hand when
-    the engine ended. ``excuses`` are reasons for which an operation on it may have failed. ``left_alone``: somebody on
-    the server has done something to it that nobody may undo without being asked. ``answered`` is the container that
-    has passed its probe since it was started.
+    ``unheard_of``: the one that vanished was in no row, because the process that made it could not write it down any
+    more. ``ended_by`` and ``started_by`` say who did it last; ``told_by_hand``: its owner had read that it was by hand
+    when the engine ended. ``excuses`` are reasons for which an operation on it may have failed. ``left_alone``:
+    somebody on the server has done something to it that nobody may undo without being asked. ``answered`` is the
+    container that has passed its probe since it was started.
     """
 
     mute: bool = False
     sick: bool = False
     vanished: bool = False
+    unheard_of: bool = False
     left_alone: bool = False
     told_by_hand: bool = False
     ended_by: str = ""
