@@ -14,6 +14,7 @@ Said = tuple[str, str]
 
 MISSING: Said = ("error", "container_missing")
 STOPPED: Said = ("stopped", "")
+CRASHED = ("crashed", "out_of_memory")
 SETTLED = ("running", "stopped", "error")
 
 
@@ -153,8 +154,10 @@ def told(world: World, row: Any) -> list[str]:
     """Return whether the newest entry of an owner's activity says something else than the row."""
     entry = world.tables.activity
     with world.looking.reading():
-        states = entry.select().where(entry.instance_id == row.id, entry.kind == "state").order_by(entry.id.desc())
-        newest = states.first()
+        # That it ended and its engine started it again is told as well; the state is the same before and after.
+        mended = (entry.what == Status.RUNNING) & entry.reason.in_(CRASHED)
+        states = entry.select().where(entry.instance_id == row.id, entry.kind == "state", ~mended)
+        newest = states.order_by(entry.id.desc()).first()
     if newest is None or (newest.what, newest.reason) == (row.status, row.reason):
         return []
     return [f"{row.name}: activity ends with {newest.what} {newest.reason}, but it is {row.status} {row.reason}"]
