@@ -48,6 +48,7 @@ class Watch:
         self._told = threading.Event()
         self._lock = threading.Lock()
         self._happened: set[str] = set()
+        self._busy: set[str] = set()
         self._anew = False
         self._holds = False
         self._next_sync = 0.0
@@ -117,14 +118,21 @@ class Watch:
         bots that hang may each keep a sync waiting for as long as their probe may take.
         """
         while not self._closing.is_set():
-            self._told.wait()
+            self._told.wait(LOOKS_EVERY if self._busy else None)
             self._closing.wait(GATHERS)
             self._told.clear()
-            happened = self._take_happened()
-            failed = self._holds and not self._succeeds(partial(self._reconciler.look, happened, ENGINE_ACTOR))
+            happened = self._take_happened() | self._busy
+            failed = not self._succeeds(partial(self._look_at, happened))
             if failed or "" in happened:
                 self._anew = True
                 self._wake.set()
+
+    def _look_at(self, happened: set[str]) -> None:
+        self._busy = set()
+        if self._holds:
+            # Whoever works on one may have looked at it just before, and is yet to write down what was so.
+            self._busy = set(self._store.busy(happened))
+            self._reconciler.look(happened, ENGINE_ACTOR)
 
     def _take_happened(self) -> set[str]:
         with self._lock:

@@ -41,15 +41,17 @@ def deafened(memory: MemoryRuntime) -> WrappedRuntime:
 
 
 class CountingSyncs(WrappedRuntime):
-    """Counts how often everything is looked at, and tells when it is listened to."""
+    """Counts how often one or everything is looked at, and tells when it is listened to."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
         self.syncs = 0
+        self.observed = 0
         self.listens = threading.Event()
         self._synced_at = time.monotonic()
 
     def before(self, call: str) -> None:
+        self.observed += call == "observe"
         if call == "observe_all":
             self.syncs += 1
             self._synced_at = time.monotonic()
@@ -198,6 +200,20 @@ def test_what_many_events_tell_shows_before_the_list_has_it(surroundings: Surrou
         return {each.instance_id for each in surroundings.witness.of(StatusChanged) if each.after is Status.ERROR}
 
     assert eventually(lambda: told() == ids, 5.0), len(told())
+
+
+def test_what_happens_while_it_is_worked_on_is_looked_at_afterwards(surroundings: Surroundings) -> None:
+    engine = CountingSyncs(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.start_background()
+    assert eventually(engine.is_followed, 10)
+    surroundings.set_row(instance_id, claim="another's", claim_until=platform.clock() + timedelta(seconds=60))
+    seen = engine.observed
+    surroundings.memory.crash(instance_id)
+    assert eventually(lambda: engine.observed > seen, 10)
+    surroundings.set_row(instance_id, claim=None, claim_until=None)
+    surroundings.witness.until(StatusChanged, within=3.0, after=Status.ERROR, actor="engine")
 
 
 def test_what_ended_just_before_it_is_listened_to_shows_soon(surroundings: Surroundings) -> None:
