@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
+from clawdeploy.core.background import Crew
 from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
@@ -23,6 +25,8 @@ TRIES_AGAIN = 1.0
 GATHERS = 0.05
 """Seconds in which events that come together are waited for, so that they are one look."""
 LISTENS_AGAIN = 1.0
+MOST_FOLLOWED = 16
+"""How many of those that something happened to are looked at at a time."""
 
 
 class Watch:
@@ -48,7 +52,8 @@ class Watch:
         self._told = threading.Event()
         self._lock = threading.Lock()
         self._happened: set[str] = set()
-        self._busy: set[str] = set()
+        self._looking: set[str] = set()
+        self._crew = Crew(MOST_FOLLOWED)
         self._anew = False
         self._holds = False
         self._next_sync = 0.0
@@ -117,27 +122,47 @@ class Watch:
         A sync does not do instead. Docker 20.10 tells of an end some tenths of a second before its list has it, and
         bots that hang may each keep a sync waiting for as long as their probe may take.
         """
-        while not self._closing.is_set():
-            self._told.wait(LOOKS_EVERY if self._busy else None)
+        for number in count():
+            self._told.wait(LOOKS_EVERY)
             self._closing.wait(GATHERS)
             self._told.clear()
-            happened = self._take_happened() | self._busy
-            failed = not self._succeeds(partial(self._look_at, happened))
-            if failed or "" in happened:
-                self._anew = True
-                self._wake.set()
+            if self._closing.is_set():
+                return
+            for instance_id in self._take_happened():
+                self._crew.do(f"{instance_id} {number}", partial(self._look_at, instance_id))
 
-    def _look_at(self, happened: set[str]) -> None:
-        self._busy = set()
-        if self._holds:
-            # Whoever works on one may have looked at it just before, and is yet to write down what was so.
-            self._busy = set(self._store.busy(happened))
-            self._reconciler.look(happened, ENGINE_ACTOR)
+    def _look_at(self, instance_id: str) -> None:
+        busy: list[str] = []
+
+        def look() -> None:
+            # Whoever works on it may have looked just before, and is yet to write down what was so.
+            busy.extend(self._store.busy([instance_id]))
+            self._reconciler.look([instance_id], ENGINE_ACTOR)
+
+        failed = not self._succeeds(look)
+        with self._lock:
+            self._looking.discard(instance_id)
+            self._happened.update(busy)
+        if failed:
+            self._compare_anew()
 
     def _take_happened(self) -> set[str]:
+        """Take those that nobody looks at just now; the others are looked at once more afterwards."""
         with self._lock:
-            happened, self._happened = self._happened, set()
-        return happened
+            anew = "" in self._happened
+            self._happened.discard("")
+            if not self._holds:
+                self._happened.clear()
+            taken = self._happened - self._looking
+            self._happened -= taken
+            self._looking |= taken
+        if anew:
+            self._compare_anew()
+        return taken
+
+    def _compare_anew(self) -> None:
+        self._anew = True
+        self._wake.set()
 
     def _listen(self) -> None:
         """Gather what the engine tells, in every process: who takes over must not begin with a silence."""

@@ -234,10 +234,12 @@ def test_bots_that_hang_delay_nobody_elses_news(surroundings: Surroundings) -> N
         other: str | None = None
         asked = threading.Event()
         ends = threading.Event()
+        hanging = 0
 
         def probe(self, observation: Observation, probe: Probe) -> bool:
             if self.other is None or observation.container_id == self.other:
                 return True
+            self.hanging += 1
             self.asked.set()
             return not self.ends.wait(30)
 
@@ -248,6 +250,11 @@ def test_bots_that_hang_delay_nobody_elses_news(surroundings: Surroundings) -> N
     platform.start_background()
     try:
         assert engine.asked.wait(10)
+        for hanging in ids[:-1]:
+            # It has begun anew, so that it is asked whether it answers.
+            surroundings.memory.engine.containers[hanging].started_at = platform.clock() + timedelta(seconds=1)
+            surroundings.memory.engine.tell(surroundings.memory.engine.containers[hanging])
+        assert eventually(lambda: engine.hanging >= 2 * len(ids[:-1]), 10), "by a sync and by what was told"
         surroundings.memory.crash(ids[-1])
         surroundings.witness.until(StatusChanged, within=2.0, instance_id=ids[-1], after=Status.ERROR, actor="engine")
     finally:
