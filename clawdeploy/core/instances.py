@@ -13,7 +13,7 @@ from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Activity, Instance, Operation, Status, Wish
-from clawdeploy.core.errors import InstanceNotFound, InvalidInput, RuntimeUnavailable, WrongKey
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, RuntimeUnavailable, WrongKey
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.idempotency import Once
 from clawdeploy.core.intake import Intake
@@ -82,14 +82,15 @@ class Instances:
 
         ``once`` is the right to do so under an idempotency key; what an earlier try has made is not made again.
         Raises ``InvalidInput``, ``TooManyInstances``, ``HostFull`` or, for an owner who was removed, ``NotSignedIn``.
-        That the container could not be made is not an exception: the instance says so.
+        That the container could not be made is not an exception, nor that the database failed on the way: the instance
+        is there, and says how far it has come.
         """
         if once and once.made:
             return self._store.owned(owner, once.made)
         instance, claim = self._intake.take(owner, body, self._keys.noting(once))
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
-            with suppress(RuntimeUnavailable):
+            with suppress(RuntimeUnavailable, DatabaseUnavailable):
                 self._wait(claim, wait)
             return self._store.owned(owner, instance.id)
         except InstanceNotFound:

@@ -99,15 +99,18 @@ class Reconciler:
 
         Raises an ``EngineError`` when the engine does not answer.
         """
-        changes: list[Change] = []
-        for row in self._store.rows(ids):
-            if row.operation is not None:
-                continue
+
+        def look(row: Any) -> list[Change]:
             trusted = True if row.status == Status.RUNNING and row.unanswered_since is None else None
             seen = self._observer.look(row.id)
-            if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
-                changes += self._record(row, actor, trusted, [], seen)
-        return changes
+            if seen.restart_count == row.restarts_seen and not self._differs(row, seen, trusted, closely=True):
+                return []
+            return self._record(row, actor, trusted, [], seen)
+
+        # At once, because each of those that hang keeps whoever looks waiting.
+        with ThreadPoolExecutor(MOST_AT_ONCE, "look") as threads:
+            found = threads.map(look, [row for row in self._store.rows(ids) if row.operation is None])
+            return [change for changes in found for change in changes]
 
     def resume(self, actor: str = SYNC_ACTOR) -> None:
         """Carry on with unfinished operations that nobody works on, with each of them every few seconds at most.

@@ -64,6 +64,12 @@ class SyncRows:
         with self.database.reading():
             return [row.id for row in self.row.select(self.row.id).where(self.row.operation.is_null(), soon)]
 
+    def busy(self, ids: Collection[str]) -> list[str]:
+        """Return those of some instances that somebody works on."""
+        worked_on = self.row.operation.is_null(False) | self.row.claim.is_null(False)
+        with self.database.reading():
+            return [row.id for row in self.row.select(self.row.id).where(self.row.id.in_(list(ids)), worked_on)]
+
     def rows(self, ids: Collection[str]) -> list[Any]:
         """Return the rows of some instances, as far as there are any, the oldest first."""
         with self.database.reading():

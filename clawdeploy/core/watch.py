@@ -3,7 +3,11 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 
+from clawdeploy.core.background import Crew
 from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
@@ -21,8 +25,8 @@ TRIES_AGAIN = 1.0
 GATHERS = 0.05
 """Seconds in which events that come together are waited for, so that they are one look."""
 LISTENS_AGAIN = 1.0
-MOST_SINGLE_LOOKS = 20
-"""With more events than that at once, all containers are looked at with one call."""
+MOST_FOLLOWED = 16
+"""How many of those that something happened to are looked at at a time."""
 
 
 class Watch:
@@ -45,8 +49,13 @@ class Watch:
         self._cleanup = cleanup
         self._closing = threading.Event()
         self._wake = threading.Event()
+        self._told = threading.Event()
         self._lock = threading.Lock()
         self._happened: set[str] = set()
+        self._looking: set[str] = set()
+        self._crew = Crew(MOST_FOLLOWED)
+        self._anew = False
+        self._holds = False
         self._next_sync = 0.0
         self._complaint = ""
 
@@ -54,55 +63,106 @@ class Watch:
         """Begin, in threads of its own; everything is compared every ``interval`` seconds."""
         threading.Thread(target=self._run, args=(interval,), name="watch", daemon=True).start()
         threading.Thread(target=self._listen, name="engine-events", daemon=True).start()
+        threading.Thread(target=self._follow, name="engine-news", daemon=True).start()
 
     def close(self) -> None:
         """End, and leave it to another process at once."""
         self._closing.set()
         self._wake.set()
+        self._told.set()
         self._cleanup.close()
         self._lease.release()
 
     def _run(self, interval: float) -> None:
         while not self._closing.is_set():
-            try:
-                self._look(interval)
-            except ClawDeployError as error:
+            if not self._succeeds(lambda: self._look(interval)):
                 # What was to be looked at now is looked at then.
                 self._next_sync = min(self._next_sync, time.monotonic() + TRIES_AGAIN)
-                # The database tells of its outages itself, once.
-                if not isinstance(error, DatabaseUnavailable) and error.for_log != self._complaint:
-                    self._complaint = error.for_log
-                    logger.warning("Sync was not possible: %s", error.for_log)
-            except Exception:
-                logger.exception("Sync failed")
-            if self._wake.wait(min(interval, LOOKS_EVERY)):
-                self._closing.wait(GATHERS)
-                self._wake.clear()
+            self._wake.wait(min(interval, LOOKS_EVERY))
+            self._wake.clear()
+
+    def _succeeds(self, look: Callable[[], object]) -> bool:
+        try:
+            look()
+        except ClawDeployError as error:
+            # The database tells of its outages itself, once.
+            if not isinstance(error, DatabaseUnavailable) and error.for_log != self._complaint:
+                self._complaint = error.for_log
+                logger.warning("Sync was not possible: %s", error.for_log)
+            return False
+        except Exception:
+            logger.exception("Sync failed")
+        return True
 
     def _look(self, interval: float) -> None:
-        happened = self._take_happened()
-        if not self._lease.hold():
+        anew, self._anew = self._anew, False
+        self._holds = self._lease.hold()
+        if not self._holds:
             # Whoever takes over does not know what has happened before.
             self._next_sync = 0.0
             self._spans.begin()
             return
         self._spans.extend()
         self._reconciler.resume()
-        if time.monotonic() >= self._next_sync or "" in happened or len(happened) > MOST_SINGLE_LOOKS:
-            self._next_sync = time.monotonic() + min(interval, TRIES_AGAIN)
+        if anew or time.monotonic() >= self._next_sync:
+            soon = min(interval, TRIES_AGAIN)
+            self._next_sync = time.monotonic() + soon
             self._reconciler.sync()
             # A look that had nothing to ask the engine says nothing about it.
             self._complaint = ""
-            self._next_sync = time.monotonic() + interval
+            # What ended just before it was listened to may be missing in an engine's list for a moment still.
+            self._next_sync = time.monotonic() + (soon if anew else interval)
             self._cleanup.begin()
             return
-        self._reconciler.look(happened, ENGINE_ACTOR)
-        self._reconciler.look(set(self._store.restless()) - happened)
+        self._reconciler.look(self._store.restless())
+
+    def _follow(self) -> None:
+        """Look at what the engine tells of, one by one and whatever else is looked at meanwhile.
+
+        A sync does not do instead. Docker 20.10 tells of an end some tenths of a second before its list has it, and
+        bots that hang may each keep a sync waiting for as long as their probe may take.
+        """
+        for number in count():
+            self._told.wait(LOOKS_EVERY)
+            self._closing.wait(GATHERS)
+            self._told.clear()
+            if self._closing.is_set():
+                return
+            for instance_id in self._take_happened():
+                self._crew.do(f"{instance_id} {number}", partial(self._look_at, instance_id))
+
+    def _look_at(self, instance_id: str) -> None:
+        busy: list[str] = []
+
+        def look() -> None:
+            # Whoever works on it may have looked just before, and is yet to write down what was so.
+            busy.extend(self._store.busy([instance_id]))
+            self._reconciler.look([instance_id], ENGINE_ACTOR)
+
+        failed = not self._succeeds(look)
+        with self._lock:
+            self._looking.discard(instance_id)
+            self._happened.update(busy)
+        if failed:
+            self._compare_anew()
 
     def _take_happened(self) -> set[str]:
+        """Take those that nobody looks at just now; the others are looked at once more afterwards."""
         with self._lock:
-            happened, self._happened = self._happened, set()
-        return happened
+            anew = "" in self._happened
+            self._happened.discard("")
+            if not self._holds:
+                self._happened.clear()
+            taken = self._happened - self._looking
+            self._happened -= taken
+            self._looking |= taken
+        if anew:
+            self._compare_anew()
+        return taken
+
+    def _compare_anew(self) -> None:
+        self._anew = True
+        self._wake.set()
 
     def _listen(self) -> None:
         """Gather what the engine tells, in every process: who takes over must not begin with a silence."""
@@ -113,7 +173,7 @@ class Watch:
                     heard = True
                     with self._lock:
                         self._happened.add(instance_id)
-                    self._wake.set()
+                    self._told.set()
                     if self._closing.is_set():
                         return
                 if not heard:

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,9 @@ ANSWERED_WITHIN = 5
 """Seconds that a request takes at most besides its wait for the outcome of a change."""
 CONNECTIONS = 1000
 BACKLOG = 1024
+FREE_WITHIN = 3.0
+"""Seconds that an address is waited for. Workers whose parent was killed notice it within one, and leave theirs."""
+ASKS_AGAIN = 0.1
 
 
 def serve(config: Config, open_platform: Callable[[], Platform], announce: Callable[[], None]) -> None:
@@ -46,15 +50,29 @@ def serve(config: Config, open_platform: Callable[[], Platform], announce: Calla
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on an IP address; raises ``ConfigurationError`` with a sentence that helps."""
+    """Return a socket that listens on an IP address; raises ``ConfigurationError`` with a sentence that helps.
+
+    One that is in use is waited for a moment: it may be that of a server that was killed.
+    """
+    deadline = time.monotonic() + FREE_WITHIN
+    while True:
+        try:
+            return _listening(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise ConfigurationError(_why_not(error, host, port)) from None
+        time.sleep(ASKS_AGAIN)
+
+
+def _listening(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise ConfigurationError(_why_not(error, host, port)) from None
+        raise
     return listener
 
 

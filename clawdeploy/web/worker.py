@@ -77,6 +77,15 @@ class PatientWorker(ThreadWorker):
             os.kill(self.ppid, signal.SIGCHLD)
         super().run()
 
+    def is_parent_alive(self) -> bool:
+        """Say whether the parent lives; without one the worker ends as when it is told to.
+
+        The base class would keep the address while it finishes what is under way, and whoever connects to it waiting.
+        """
+        lives = bool(super().is_parent_alive())
+        self.alive = self.alive and lives
+        return lives
+
     def accept(self, listener: Any) -> bool:  # type: ignore[override]
         """Take a new connection; says whether there was one."""
         try:

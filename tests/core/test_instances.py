@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clawdeploy.core.claim_keeper import LIFETIME
-from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
+from clawdeploy.core.contracts import ContainerSpec, ContainerState, Operation, Status
 from clawdeploy.core.errors import (
     DatabaseUnavailable,
     InstanceNotFound,
@@ -295,6 +295,30 @@ def test_a_database_that_goes_away_in_the_middle_leaves_the_work_to_be_resumed(s
     surroundings.open(clock=clock).reconciler.sync(patience=10)
     row = surroundings.row(instance_id)
     assert (row.status, row.operation, row.claim) == ("stopped", None, None)
+
+
+def test_a_creation_that_was_stored_is_told_although_the_database_fails_on_the_way(surroundings: Surroundings) -> None:
+    class FailsOnce(Clock):
+        def __call__(self) -> datetime:
+            try:
+                return super().__call__()
+            finally:
+                self.error = None
+
+    class LosesDatabase(WrappedRuntime):
+        """The database goes away for a moment while the engine makes the container."""
+
+        def after(self, call: str) -> None:
+            if call == "create":
+                clock.error = DatabaseUnavailable()
+
+    clock = FailsOnce()
+    instance = surroundings.open(LosesDatabase(surroundings.memory), clock=clock).instances.create(OWNER, GOOD)
+    assert (instance.status, instance.operation) == (Status.CREATING, Operation.CREATE)
+    clock.advance(seconds=LIFETIME.total_seconds())
+    surroundings.open(clock=clock).reconciler.sync(patience=10)
+    row = surroundings.row(instance.id)
+    assert (row.status, row.operation, row.claim) == ("running", None, None)
 
 
 # -- many at once ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +11,14 @@ import pytest
 
 from clawdeploy.core import lease as lease_module
 from clawdeploy.core import reconciler
-from clawdeploy.core.contracts import ContainerState, Status
+from clawdeploy.core.contracts import ContainerState, Observation, Probe, Status
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
-from clawdeploy.core.watch import LOOKS_EVERY
+from clawdeploy.core.watch import LOOKS_EVERY, TRIES_AGAIN
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 from tests.platforms import GOOD
@@ -36,6 +38,32 @@ def deafened(memory: MemoryRuntime) -> WrappedRuntime:
             return iter(())
 
     return Silent(memory)
+
+
+class CountingSyncs(WrappedRuntime):
+    """Counts how often one or everything is looked at, and tells when it is listened to."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.syncs = 0
+        self.observed = 0
+        self.listens = threading.Event()
+        self._synced_at = time.monotonic()
+
+    def before(self, call: str) -> None:
+        self.observed += call == "observe"
+        if call == "observe_all":
+            self.syncs += 1
+            self._synced_at = time.monotonic()
+
+    def is_followed(self) -> bool:
+        """Say whether it is listened to, and the syncs are over that this begins with."""
+        return self.listens.is_set() and time.monotonic() - self._synced_at > TRIES_AGAIN + 0.5
+
+    def events(self) -> Any:
+        for happened in super().events():
+            self.listens.set()
+            yield happened
 
 
 # -- the lease -------------------------------------------------------------------------------------------------------
@@ -110,14 +138,12 @@ def test_what_the_engine_tells_shows_at_once(surroundings: Surroundings, happeni
     platform = surroundings.open(counting, SYNC_SECONDS=SELDOM)
     instance_id = made(platform)
     platform.start_background()
-    assert counting.listens.wait(10)
-    assert eventually(lambda: counting.syncs > 0, 10)
+    assert eventually(counting.is_followed, 10)
     if happening == "stop":
         surroundings.memory.stop(surroundings.memory.observe(instance_id).container_id or "", 1)
     else:
         getattr(surroundings.memory, happening)(instance_id)
     surroundings.witness.until(StatusChanged, within=2.0, after=after)
-    # What came before may have been noticed by the look at everything that follows the beginning to listen.
     container = surroundings.memory.engine.containers.get(instance_id)
     if container is not None:
         container.state = ContainerState.RUNNING
@@ -143,18 +169,96 @@ def test_what_the_engine_refused_and_has_all_the_same_shows_at_once(surroundings
     assert engine.syncs == 1
 
 
-def test_many_events_are_one_look_at_all(surroundings: Surroundings) -> None:
-    counting = CountingSyncs(surroundings.memory)
-    platform = surroundings.open(counting, SYNC_SECONDS=SELDOM)
-    ids = [made(platform) for _ in range(25)]
+class Lagging(CountingSyncs):
+    """An engine that tells what happens before its list of all containers has it, as Docker does of an end."""
+
+    def __init__(self, inner: MemoryRuntime) -> None:
+        super().__init__(inner)
+        self.lags = 0
+        self._listed: Mapping[str, Observation] = {}
+
+    def observe_all(self) -> Mapping[str, Observation]:
+        if self.lags > 0:
+            self.lags -= 1
+            self.before("observe_all")
+            return self._listed
+        self._listed = super().observe_all()
+        return self._listed
+
+
+def test_what_many_events_tell_shows_before_the_list_has_it(surroundings: Surroundings) -> None:
+    engine = Lagging(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    ids = {made(platform) for _ in range(25)}
     platform.start_background()
-    assert counting.listens.wait(10)
-    assert eventually(lambda: counting.syncs > 0, 10)
-    with surroundings.memory.engine.lock:
-        for instance_id in ids:
-            surroundings.memory.crash(instance_id)
-    assert eventually(lambda: len(surroundings.witness.of(StatusChanged)) >= 3 * 25, 20)
-    assert counting.syncs <= 4
+    assert eventually(engine.is_followed, 10)
+    engine.lags = SELDOM
+    for instance_id in ids:
+        surroundings.memory.crash(instance_id)
+
+    def told() -> set[str]:
+        return {each.instance_id for each in surroundings.witness.of(StatusChanged) if each.after is Status.ERROR}
+
+    assert eventually(lambda: told() == ids, 5.0), len(told())
+
+
+def test_what_happens_while_it_is_worked_on_is_looked_at_afterwards(surroundings: Surroundings) -> None:
+    engine = CountingSyncs(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.start_background()
+    assert eventually(engine.is_followed, 10)
+    surroundings.set_row(instance_id, claim="another's", claim_until=platform.clock() + timedelta(seconds=60))
+    seen = engine.observed
+    surroundings.memory.crash(instance_id)
+    assert eventually(lambda: engine.observed > seen, 10)
+    surroundings.set_row(instance_id, claim=None, claim_until=None)
+    surroundings.witness.until(StatusChanged, within=3.0, after=Status.ERROR, actor="engine")
+
+
+def test_what_ended_just_before_it_is_listened_to_shows_soon(surroundings: Surroundings) -> None:
+    engine = Lagging(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.reconciler.sync()
+    del surroundings.memory.engine.containers[instance_id]
+    engine.lags = 2
+    platform.start_background()
+    surroundings.witness.until(StatusChanged, within=4.0, reason="container_missing")
+
+
+def test_bots_that_hang_delay_nobody_elses_news(surroundings: Surroundings) -> None:
+    class Hanging(CountingSyncs):
+        """Its containers, but for one, take a question and do not answer; their probe has a time limit that is long."""
+
+        other: str | None = None
+        asked = threading.Event()
+        ends = threading.Event()
+        hanging = 0
+
+        def probe(self, observation: Observation, probe: Probe) -> bool:
+            if self.other is None or observation.container_id == self.other:
+                return True
+            self.hanging += 1
+            self.asked.set()
+            return not self.ends.wait(30)
+
+    engine = Hanging(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=1)
+    ids = [made(platform) for _ in range(4)]
+    engine.other = surroundings.memory.observe(ids[-1]).container_id
+    platform.start_background()
+    try:
+        assert engine.asked.wait(10)
+        for hanging in ids[:-1]:
+            # It has begun anew, so that it is asked whether it answers.
+            surroundings.memory.engine.containers[hanging].started_at = platform.clock() + timedelta(seconds=1)
+            surroundings.memory.engine.tell(surroundings.memory.engine.containers[hanging])
+        assert eventually(lambda: engine.hanging >= 2 * len(ids[:-1]), 10), "by a sync and by what was told"
+        surroundings.memory.crash(ids[-1])
+        surroundings.witness.until(StatusChanged, within=2.0, instance_id=ids[-1], after=Status.ERROR, actor="engine")
+    finally:
+        engine.ends.set()
 
 
 def test_a_bot_that_starts_is_followed_until_it_answers(surroundings: Surroundings, platform: Platform) -> None:
@@ -289,20 +393,3 @@ class FailsInTurn(WrappedRuntime):
     def before(self, call: str) -> None:
         if call == "observe_all" and self.errors:
             raise self.errors.pop(0)
-
-
-class CountingSyncs(WrappedRuntime):
-    """Counts how often everything is looked at, and tells when it is listened to."""
-
-    def __init__(self, inner: Any) -> None:
-        super().__init__(inner)
-        self.syncs = 0
-        self.listens = threading.Event()
-
-    def before(self, call: str) -> None:
-        self.syncs += call == "observe_all"
-
-    def events(self) -> Any:
-        for happened in super().events():
-            self.listens.set()
-            yield happened

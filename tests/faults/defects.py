@@ -134,7 +134,7 @@ DEFECTS = (
     Defect(
         "what the engine tells is not heard",
         f"{CORE}/watch.py",
-        "        self._reconciler.look(happened, ENGINE_ACTOR)\n",
+        "            self._reconciler.look([instance_id], ENGINE_ACTOR)\n",
         "",
         ("tests/core/test_watch.py", "-k", "at_once"),
     ),

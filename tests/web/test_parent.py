@@ -197,6 +197,28 @@ class TestReplacing:
             assert eventually(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in workers), within=20)
             assert "Traceback" not in served.log.read_text()
 
+    def test_a_server_whose_parent_alone_was_killed_can_be_started_again_at_once(self, tmp_path: Path) -> None:
+        """Its worker finishes what is under way, but holds neither the address nor those who connect to it now."""
+        body = b'{"name": "test", "model": "gpt-5.2", "channel": "telegram"}'
+        with serving(tmp_path, WORKERS="1") as served:
+            lines = (
+                "POST /api/instances HTTP/1.1",
+                "Host: localhost",
+                f"Authorization: {served.bearer}",
+                "Content-Type: application/json",
+                f"Content-Length: {len(body)}",
+            )
+            (worker,) = ready(served, 1)
+            with served.connect("\r\n".join([*lines, "", ""]).encode() + body[:10]) as slow:
+                assert served.call("GET", "/api/health").status == 200
+                served.close()
+                served.start()
+                assert worker not in ready(served, 1)
+                assert served.call("GET", "/api/health").status == 200
+                slow.sendall(body[10:])
+                assert slow.recv(12) == b"HTTP/1.1 201"
+            assert served.stop() == 0
+
     @pytest.mark.postgres
     def test_while_postgresql_is_stopped_the_server_lives_and_it_comes_back_with_it(
         self, tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
