@@ -183,10 +183,13 @@ class Reconciler:
             return []
         try:
             with self._claims.kept(claim):
-                row = self._claims.row(claim)
+                known, row = row, self._claims.row(claim)
                 if row.operation is not None:
                     self._claims.release(claim)
                     return []
+                if row.status_since != known.status_since:
+                    # Somebody has worked on it since then, and what was found before says nothing about it now.
+                    ready, before = None, None
                 _, situation = self._observer.observed(row, ready=ready, before=before)
                 step = verdict(situation)
                 if step.action is Action.RECOVER:

@@ -214,6 +214,29 @@ def test_a_comparison_that_lost_its_claim_records_nothing(surroundings: Surround
     assert (row.status, row.claim) == ("running", "somebody else")
 
 
+def test_that_a_bot_answered_says_nothing_after_somebody_has_started_it_again(surroundings: Surroundings) -> None:
+    clock = Clock()
+    owner = surroundings.open(WAIT_SECONDS=0, clock=clock)
+    instance_id = owner.instances.create(OWNER, GOOD).id
+    surroundings.reaches(instance_id, status="running", operation=None)
+    surroundings.memory.engine.containers[instance_id].restart_count = 1
+    assert owner.reconciler.sync() == []
+    owner.reconciler.look([instance_id])
+    assert surroundings.row(instance_id).restarts_seen == 1
+
+    def restart_in_vain() -> None:
+        if surroundings.memory.ready:
+            surroundings.memory.ready = False
+            owner.instances.restart(OWNER, instance_id)
+            surroundings.reaches(instance_id, reason="waiting_until_ready")
+            clock.advance(seconds=31)
+            surroundings.reaches(instance_id, operation=None, status="error", reason="not_ready")
+
+    surroundings.open(Meanwhile(surroundings.memory, restart_in_vain), clock=clock).reconciler.look([instance_id])
+    row = surroundings.row(instance_id)
+    assert (row.status, row.reason) == ("error", "not_ready")
+
+
 def test_an_operation_that_began_after_the_look_is_not_disturbed(surroundings: Surroundings) -> None:
     class BeginsBetween(WrappedRuntime):
         """An owner's stop is stored, and its process dies, right after the look at all containers."""

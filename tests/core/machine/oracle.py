@@ -14,7 +14,6 @@ Said = tuple[str, str]
 
 MISSING: Said = ("error", "container_missing")
 STOPPED: Said = ("stopped", "")
-CRASHED = ("crashed", "out_of_memory")
 SETTLED = ("running", "stopped", "error")
 
 
@@ -155,7 +154,7 @@ def told(world: World, row: Any) -> list[str]:
     entry = world.tables.activity
     with world.looking.reading():
         # That it ended and its engine started it again is told as well; the state is the same before and after.
-        mended = (entry.what == Status.RUNNING) & entry.reason.in_(CRASHED)
+        mended = entry.detail.endswith("Docker started it again.")
         states = entry.select().where(entry.instance_id == row.id, entry.kind == "state", ~mended)
         newest = states.order_by(entry.id.desc()).first()
     if newest is None or (newest.what, newest.reason) == (row.status, row.reason):
