@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from clawdeploy.core.background import USUAL, Crew, Pace
@@ -60,6 +61,7 @@ class Reconciler:
         self._runtime = runtime
         self._health = health
         self._measure = measure
+        self._pace = pace
         self._crew = Crew(MOST_AT_ONCE, pace)
         self._resumed_at: dict[str, datetime] = {}
 
@@ -100,17 +102,21 @@ class Reconciler:
         Raises an ``EngineError`` when the engine does not answer.
         """
 
-        def look(row: Any) -> list[Change]:
+        changes: list[Change] = []
+
+        def look(row: Any) -> None:
             trusted = True if row.status == Status.RUNNING and row.unanswered_since is None else None
             seen = self._observer.look(row.id)
-            if seen.restart_count == row.restarts_seen and not self._differs(row, seen, trusted, closely=True):
-                return []
-            return self._record(row, actor, trusted, [], seen)
+            if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
+                changes.extend(self._record(row, actor, trusted, [], seen))
 
-        # At once, because each of those that hang keeps whoever looks waiting.
-        with ThreadPoolExecutor(MOST_AT_ONCE, "look") as threads:
-            found = threads.map(look, [row for row in self._store.rows(ids) if row.operation is None])
-            return [change for changes in found for change in changes]
+        # Side by side, because each of those that hang keeps whoever looks waiting.
+        crew = Crew(MOST_AT_ONCE, self._pace)
+        looks = [crew.do(row.id, partial(look, row)) for row in self._store.rows(ids) if row.operation is None]
+        wait(looks)
+        for each in looks:
+            each.result()
+        return changes
 
     def resume(self, actor: str = SYNC_ACTOR) -> None:
         """Carry on with unfinished operations that nobody works on, with each of them every few seconds at most.
