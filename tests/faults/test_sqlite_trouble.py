@@ -64,11 +64,12 @@ def test_whatever_happens_to_its_file(
 def test_what_was_there_is_not_begun_anew(site: Site, file: Path) -> None:
     """A server process that is replaced, after somebody has removed the database, makes no new one."""
     bot = site.create()
+    lost = min(site.served.ready(2))
     for each in file.parent.glob("clawdeploy.db*"):
         each.unlink()
     assert site.call("GET", "/api/instances").status == 503
     assert site.call("POST", f"/api/instances/{bot}/stop").status == 503
-    os.kill(site.served.workers()[0], signal.SIGKILL)
+    os.kill(lost, signal.SIGKILL)
     assert eventually(lambda: "is empty or not there" in site.served.log.read_text(), 20)
     assert site.call("GET", "/api/instances").status == 503
     assert not file.exists()

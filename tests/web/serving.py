@@ -134,6 +134,18 @@ class Served:
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in listed.split()]
 
+    def ready(self, count: int) -> set[int]:
+        """Wait until so many workers are ready, and no others are there; return their process ids.
+
+        It says that it is ready when the first one is.
+        """
+
+        def all_do() -> bool:
+            return len(self.workers()) == count and all(_serves(pid) for pid in self.workers())
+
+        assert eventually(all_do, within=40), self.log.read_text()
+        return set(self.workers())
+
     def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> "Answer":
         """Send a whole request on a connection of its own and return the answer."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
@@ -156,6 +168,14 @@ class Served:
             response = http.client.HTTPResponse(opened)
             response.begin()
             return Answer(response)
+
+
+def _serves(pid: int) -> bool:
+    # The kernel lists what a process waits for; a worker that is not ready yet waits for nothing.
+    try:
+        return any("tfd:" in waiting.read_text() for waiting in Path(f"/proc/{pid}/fdinfo").iterdir())
+    except OSError:
+        return False
 
 
 def _lives(pid: int) -> bool:

@@ -51,23 +51,6 @@ def serving(folder: Path, program: Sequence[str] = SERVE, **settings: str) -> It
         served.close()
 
 
-def ready(served: Served, count: int) -> set[int]:
-    """Wait until so many workers are ready, and no others are there; return their process ids."""
-
-    def serves(pid: int) -> bool:
-        # The kernel lists what a process waits for; a worker that is not ready yet waits for nothing.
-        try:
-            return any("tfd:" in waiting.read_text() for waiting in Path(f"/proc/{pid}/fdinfo").iterdir())
-        except OSError:
-            return False
-
-    def all_do() -> bool:
-        return len(served.workers()) == count and all(serves(pid) for pid in served.workers())
-
-    assert eventually(all_do, within=40), served.log.read_text()
-    return set(served.workers())
-
-
 def listens(pid: int, port: int) -> bool:
     """Say whether a process has the socket that listens on a port."""
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -102,7 +85,7 @@ def well(served: Served) -> bool:
 class TestReplacing:
     def test_while_the_key_file_is_away_the_other_worker_goes_on(self, tmp_path: Path) -> None:
         with serving(tmp_path, WORKERS="2") as served:
-            first, second = before = ready(served, 2)
+            first, second = before = served.ready(2)
             key = tmp_path / "data/secret.key"
             key.rename(tmp_path / "away")
             os.kill(first, signal.SIGKILL)
@@ -113,7 +96,7 @@ class TestReplacing:
             assert said.count(KEY_IS_GONE) == 1, "not at each try"
             assert "Traceback" not in said
             (tmp_path / "away").rename(key)
-            after = ready(served, 2)
+            after = served.ready(2)
             assert second in after
             assert well(served)
             assert "A server process could start again." in served.log.read_text()
@@ -121,7 +104,7 @@ class TestReplacing:
 
     def test_a_hang_up_replaces_only_what_can_be_replaced(self, tmp_path: Path) -> None:
         with serving(tmp_path, WORKERS="2") as served:
-            before = ready(served, 2)
+            before = served.ready(2)
             key = tmp_path / "data/secret.key"
             key.rename(tmp_path / "away")
             served.process.send_signal(signal.SIGHUP)
@@ -131,25 +114,25 @@ class TestReplacing:
             assert served.log.read_text().count(KEY_IS_GONE) == 1
             (tmp_path / "away").rename(key)
             assert eventually(lambda: not before & set(served.workers()), within=40), served.log.read_text()
-            assert len(ready(served, 2)) == 2
+            assert len(served.ready(2)) == 2
             assert well(served)
             assert served.stop() == 0
 
     def test_a_hang_up_interrupts_no_request(self, tmp_path: Path) -> None:
         with serving(tmp_path, WORKERS="1") as served:
-            before = ready(served, 1)
+            before = served.ready(1)
             served.process.send_signal(signal.SIGHUP)
             asked = 0
             while before & set(served.workers()):
                 assert well(served)
                 asked += 1
             assert asked > 1
-            assert len(ready(served, 1)) == 1
+            assert len(served.ready(1)) == 1
             assert served.stop() == 0
 
     def test_a_connection_that_has_asked_nothing_yet_is_answered_by_a_worker_that_ends(self, tmp_path: Path) -> None:
         with serving(tmp_path, WORKERS="1") as served:
-            (before,) = ready(served, 1)
+            (before,) = served.ready(1)
             with served.connect() as opened:
                 # Answered one after the other, so the connection above was accepted as well.
                 assert well(served)
@@ -163,7 +146,7 @@ class TestReplacing:
         self, tmp_path: Path
     ) -> None:
         with serving(tmp_path, WORKERS="1") as served, ExitStack() as opened:
-            (worker,) = ready(served, 1)
+            (worker,) = served.ready(1)
             # A worker that stands still for a moment, as one that has much to do.
             os.kill(worker, signal.SIGSTOP)
             request = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -177,7 +160,7 @@ class TestReplacing:
     @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
     def test_a_server_without_any_worker_still_ends_when_told(self, tmp_path: Path, by: signal.Signals) -> None:
         with serving(tmp_path, WORKERS="1") as served:
-            before = ready(served, 1)
+            before = served.ready(1)
             (tmp_path / "data/secret.key").unlink()
             os.kill(before.pop(), signal.SIGKILL)
             assert eventually(lambda: KEY_IS_GONE in served.log.read_text(), within=20)
@@ -187,7 +170,7 @@ class TestReplacing:
 
     def test_a_worker_whose_parent_has_died_ends_in_good_order(self, tmp_path: Path) -> None:
         with serving(tmp_path, WORKERS="1") as served:
-            ready(served, 1)
+            served.ready(1)
             served.process.send_signal(signal.SIGHUP)
             assert eventually(lambda: len(served.workers()) == 2, within=20)
             workers = served.workers()
@@ -208,12 +191,12 @@ class TestReplacing:
                 "Content-Type: application/json",
                 f"Content-Length: {len(body)}",
             )
-            (worker,) = ready(served, 1)
+            (worker,) = served.ready(1)
             with served.connect("\r\n".join([*lines, "", ""]).encode() + body[:10]) as slow:
                 assert served.call("GET", "/api/health").status == 200
                 served.close()
                 served.start()
-                assert worker not in ready(served, 1)
+                assert worker not in served.ready(1)
                 assert served.call("GET", "/api/health").status == 200
                 slow.sendall(body[10:])
                 assert slow.recv(12) == b"HTTP/1.1 201"
@@ -224,7 +207,7 @@ class TestReplacing:
         self, tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
     ) -> None:
         with serving(tmp_path, WORKERS="2", DATABASE_URL=postgres_url) as served:
-            first, second = before = ready(served, 2)
+            first, second = before = served.ready(2)
             assert well(served)
             postgres_server.stop()
             try:
@@ -240,7 +223,7 @@ class TestReplacing:
                 served.call("GET", "/api/instances"),
                 served.log.read_text(),
             )
-            assert second in ready(served, 2)
+            assert second in served.ready(2)
             assert well(served)
             assert served.stop() == 0
 
@@ -278,7 +261,7 @@ def tried(folder: Path) -> int:
 def test_each_reason_is_told_once(tmp_path: Path) -> None:
     with serving(tmp_path, WORKERS="1", program=[sys.executable, "-c", MOODY]) as served:
         reason, log = tmp_path / "reason", served.log
-        (worker,) = ready(served, 1)
+        (worker,) = served.ready(1)
         for turn, said in enumerate(["First reason.", "boom", "First reason.", "abrupt"], start=1):
             reason.write_text(said)
             if turn == 1:
@@ -287,7 +270,7 @@ def test_each_reason_is_told_once(tmp_path: Path) -> None:
         assert eventually(lambda: "ended before it was ready" in log.read_text(), within=10)
         reason.unlink()
         served.process.send_signal(signal.SIGHUP)
-        ready(served, 1)
+        served.ready(1)
         assert eventually(lambda: "could start again" in log.read_text(), within=10)
         told = log.read_text()
         assert told.count("A server process cannot start") == 3
