@@ -30,12 +30,13 @@ ${way.list(progress.steps)}
 % endif
 </div>
 % elif changing:
-<p><bdi>${instance.detail or "It is being made."}</bdi></p>
 % if silent_since:
 <p>Docker, the program that runs the bots, has not answered since <time datetime="${silent_since.isoformat()}">${date(silent_since)}</time>. This goes on when it does.</p>
 % else:
 <p class="aside">You need not wait: it goes on without you, and <a href="/dashboard">the dashboard</a> shows how it is.</p>
 % endif
+## Last, because it may be a line longer or shorter than the sentence before.
+<p><bdi>${instance.detail or "It is being made."}</bdi></p>
 % else:
 <p>Everything is done.</p>
 % endif
