@@ -83,16 +83,19 @@ class Instances:
         ``once`` is the right to do so under an idempotency key; what an earlier try has made is not made again.
         Raises ``InvalidInput``, ``TooManyInstances``, ``HostFull`` or, for an owner who was removed, ``NotSignedIn``.
         That the container could not be made is not an exception, nor that the database failed on the way: the instance
-        is there, and says how far it has come.
+        is there, as it was stored.
         """
         if once and once.made:
             return self._store.owned(owner, once.made)
         instance, claim = self._intake.take(owner, body, self._keys.noting(once))
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
-            with suppress(RuntimeUnavailable, DatabaseUnavailable):
+            with suppress(RuntimeUnavailable):
                 self._wait(claim, wait)
             return self._store.owned(owner, instance.id)
+        except DatabaseUnavailable:
+            # Whoever reads that nothing was made makes another one, and to ask once more takes as long again.
+            return instance
         except InstanceNotFound:
             gone = "It was deleted while it was being made."
             return replace(instance, status=Status.DELETED, reason="", detail=gone, operation=None)

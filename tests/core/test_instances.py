@@ -298,23 +298,17 @@ def test_a_database_that_goes_away_in_the_middle_leaves_the_work_to_be_resumed(s
 
 
 def test_a_creation_that_was_stored_is_told_although_the_database_fails_on_the_way(surroundings: Surroundings) -> None:
-    class FailsOnce(Clock):
-        def __call__(self) -> datetime:
-            try:
-                return super().__call__()
-            finally:
-                self.error = None
-
     class LosesDatabase(WrappedRuntime):
-        """The database goes away for a moment while the engine makes the container."""
+        """The database goes away while the engine makes the container."""
 
         def after(self, call: str) -> None:
             if call == "create":
                 clock.error = DatabaseUnavailable()
 
-    clock = FailsOnce()
+    clock = Clock()
     instance = surroundings.open(LosesDatabase(surroundings.memory), clock=clock).instances.create(OWNER, GOOD)
-    assert (instance.status, instance.operation) == (Status.CREATING, Operation.CREATE)
+    assert (instance.status, instance.operation) == (Status.PENDING, Operation.CREATE)
+    clock.error = None
     clock.advance(seconds=LIFETIME.total_seconds())
     surroundings.open(clock=clock).reconciler.sync(patience=10)
     row = surroundings.row(instance.id)
