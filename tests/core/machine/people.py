@@ -97,11 +97,13 @@ class People:
         body: dict[str, Any] = {"name": bot.name, "model": "gpt-5.2", "channel": "telegram"}
         if not bot.key:
             (body["apiKey"],) = bot.secrets["apiKey"]
+        # One that an earlier call has made is only found again, whatever goes on with it now.
+        made_here = not bot.id
         outcome = self.call(where, lambda platform: _create(platform, bot, body))
         if outcome.value is not None:
             assert bot.id in ("", outcome.value), f"{bot.name} was made once more"
-            first, bot.id, bot.uncertain = bot.uncertain, outcome.value, False
-            if first:
+            bot.id, bot.uncertain = outcome.value, False
+            if made_here:
                 self._check_done(bot, outcome)
         elif not outcome.unknown:
             in_flight = isinstance(outcome.error, IdempotencyInFlight)
