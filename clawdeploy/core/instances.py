@@ -82,8 +82,7 @@ class Instances:
 
         ``once`` is the right to do so under an idempotency key; what an earlier try has made is not made again.
         Raises ``InvalidInput``, ``TooManyInstances``, ``HostFull`` or, for an owner who was removed, ``NotSignedIn``.
-        That the container could not be made is not an exception, nor that the database failed on the way: the instance
-        is there, as it was stored.
+        It is no exception that the container could not be made or the database failed then: the instance is there.
         """
         if once and once.made:
             return self._store.owned(owner, once.made)
@@ -94,8 +93,7 @@ class Instances:
                 self._wait(claim, wait)
             return self._store.owned(owner, instance.id)
         except DatabaseUnavailable:
-            # Whoever reads that nothing was made makes another one, and to ask once more takes as long again.
-            return instance
+            return instance  # Told that it failed they would make another one, and to ask again takes long.
         except InstanceNotFound:
             gone = "It was deleted while it was being made."
             return replace(instance, status=Status.DELETED, reason="", detail=gone, operation=None)
