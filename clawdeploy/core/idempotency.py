@@ -28,9 +28,11 @@ KEPT = timedelta(hours=24)
 IN_FLIGHT = timedelta(minutes=1)
 """After this long without an answer the process that took a key is taken to be dead.
 
-Sooner when it is known to be dead and has made nothing, or when the work on what it made is over: then it is about to
-answer, with what is found, or somebody else had to finish its work.
+Sooner when it is known to be dead and has made nothing, or when the work on what it made is over and it has not
+answered: then somebody else had to finish its work, or the answer could not be kept.
 """
+ABOUT_TO_ANSWER = timedelta(seconds=5)
+"""How long after the work is over an answer may still come from a process that lives."""
 TAKEN_OVER = (
     "This took so long that the same request, sent again, was let through. Send it once more to see its outcome."
 )
@@ -152,17 +154,21 @@ class Idempotency:
             raise IdempotencyKeyReused
         if row.status is not None:
             return FirstAnswer(row.status, row.body, row.location, row.media_type)
-        if row.until > now and not self._is_over(row):
+        if row.until > now and not self._is_over(row, now):
             raise IdempotencyInFlight
         self._row.update(until=once.until, holder=once.holder).where(self._here(once)).execute()
         return replace(once, made=row.made)
 
-    def _is_over(self, row: Any) -> bool:
+    def _is_over(self, row: Any, now: datetime) -> bool:
         """Say whether nobody works any more on what was made, or for certain nobody will make anything."""
+        dead = row.holder is not None and is_dead(row.holder)
         if row.made is None:
-            return row.holder is not None and is_dead(row.holder)
-        unfinished = (self._instance.id == row.made) & self._instance.operation.is_null(False)
-        return not self._instance.select().where(unfinished).exists()
+            return dead
+        unfinished = self._instance.operation.is_null(False)
+        if not dead:
+            # Whoever finished it a moment ago is about to answer, and two answers might differ.
+            unfinished |= self._instance.updated_at > now - ABOUT_TO_ANSWER
+        return not self._instance.select().where(self._instance.id == row.made, unfinished).exists()
 
     def _forget_old(self, now: datetime) -> None:
         """Delete some of the keys that are too old, in a transaction of its own that waits for nobody."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clawdeploy.core.errors import IdempotencyInFlight, IdempotencyKeyReused, InvalidInput
-from clawdeploy.core.idempotency import IN_FLIGHT, KEPT, FirstAnswer, Idempotency, Once
+from clawdeploy.core.idempotency import ABOUT_TO_ANSWER, IN_FLIGHT, KEPT, FirstAnswer, Idempotency, Once
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import SlowRuntime
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings
@@ -76,14 +76,17 @@ def test_while_it_is_carried_out_it_waits_and_a_process_that_is_silent_holds_it_
         begin(keys)
 
 
-def test_a_silent_process_holds_it_no_longer_than_the_work_goes_on_that_it_began(
-    keys: Idempotency, opened: Platform, surroundings: Surroundings
+def test_a_silent_process_holds_it_hardly_longer_than_the_work_goes_on_that_it_began(
+    keys: Idempotency, opened: Platform, surroundings: Surroundings, clock: Clock
 ) -> None:
     there = opened.instances.create(OWNER, GOOD, once=begin(keys, GOOD))
     surroundings.set_row(there.id, operation="create")
     with pytest.raises(IdempotencyInFlight):
         begin(keys, GOOD)
-    surroundings.set_row(there.id, operation=None)
+    surroundings.set_row(there.id, operation=None, updated_at=clock())
+    with pytest.raises(IdempotencyInFlight):
+        begin(keys, GOOD)  # It is about to answer, and that is the answer.
+    clock.advance(seconds=ABOUT_TO_ANSWER.total_seconds())
     again = begin(keys, GOOD)
     assert again.made == there.id
     assert opened.instances.create(OWNER, GOOD, once=again) == opened.instances.get(OWNER, there.id)
