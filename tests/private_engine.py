@@ -24,12 +24,15 @@ class PrivateEngine:
     """``dockerd`` and ``containerd`` with their own data and network bridge, all in ``folder``; needs root.
 
     They make no rules in the machine's firewall, which belong to the other engine: ports are forwarded by a process.
+    Nor do they take addresses where it does: of two engines that make a network within the same 60 ms each gives it the
+    addresses that the other does, and bots of one answer for those of the other.
     As where systemd starts both, ``containerd`` goes on when ``dockerd`` is killed.
     """
 
-    def __init__(self, folder: Path, bridge: str) -> None:
+    def __init__(self, folder: Path, bridge: str, pool: str) -> None:
         self._folder = folder
         self._bridge = bridge
+        self._pool = pool
         self.address = f"unix://{folder}/docker.sock"
         self._engine: subprocess.Popen[bytes] | None = None
         self._containerd: subprocess.Popen[bytes] | None = None
@@ -42,10 +45,12 @@ class PrivateEngine:
             )
         # A killed engine leaves the file behind, and its number may be another process by now.
         (self._folder / "pid").unlink(missing_ok=True)
+        # Only the first time: started with them again it would delete the bridge of the machine's engine, docker0.
+        pools = [] if (self._folder / "data").exists() else ["--default-address-pool", self._pool]
         places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "containerd": "containerd.sock"}
         self._engine = self._run(
             "dockerd", "API listen on", places,
-            "--host", self.address, "--bridge", self._bridge,
+            "--host", self.address, "--bridge", self._bridge, *pools,
             "--iptables=false", "--ip6tables=false", "--ip-masq=false",
         )  # fmt: skip
 
@@ -158,14 +163,17 @@ def private_bridge() -> Iterator[str]:
     name = f"{BRIDGES}{os.getpid()}"
     subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
     try:
-        # 172.31.0.0/16 in parts of 16 addresses, far more than there are test runs at once.
-        block = os.getpid() % 4096
-        address = f"172.31.{block // 16}.{block % 16 * 16 + 1}/28"
-        subprocess.run(["ip", "address", "add", address, "dev", name], check=True)
+        subprocess.run(["ip", "address", "add", f"{_own_address(1)}/28", "dev", name], check=True)
         subprocess.run(["ip", "link", "set", name, "up"], check=True)
         yield name
     finally:
         subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+def _own_address(offset: int) -> str:
+    """Return one of the 64 addresses of this test run, of those that are for tests of networks and no engine takes."""
+    number = os.getpid() % 1024 * 64 + offset
+    return f"198.19.{number // 256}.{number % 256}"
 
 
 def forget_bridges() -> None:
@@ -181,7 +189,7 @@ def private_engine(private_bridge: str) -> Iterator[PrivateEngine]:
     """Give a running engine without images or containers, that is gone after the test."""
     # A short path: the kernel allows 107 characters for a socket.
     folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/var/tmp"))
-    engine = PrivateEngine(folder, private_bridge)
+    engine = PrivateEngine(folder, private_bridge, f"base={_own_address(32)}/27,size=28")
     try:
         engine.start()
         yield engine

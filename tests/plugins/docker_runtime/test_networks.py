@@ -124,7 +124,7 @@ def test_bots_of_another_installation_are_not_reached_either(
         one, other = Bot(stage, spec, witness), Bot(neighbour, spec, witness)
         assert one.gateway != other.gateway
         for host, port in ((other.address, 8080), (other.gateway, other.port), (one.gateway, other.port)):
-            assert one.fetches(host, port) == ""
+            assert one.fetches(host, port) == "", f"{host}:{port} of {one.address}, {other.address}:{other.port}"
     finally:
         neighbour.clear()
 
