@@ -128,8 +128,14 @@ class Watch:
             self._told.clear()
             if self._closing.is_set():
                 return
+            self._succeeds(self._keep_lease)
             for instance_id in self._take_happened():
                 self._crew.do(f"{instance_id} {number}", partial(self._look_at, instance_id))
+
+    def _keep_lease(self) -> None:
+        """Renew it while a sync goes on, too, which with many bots that hang takes longer than a lease lives."""
+        if self._holds:
+            self._lease.hold()
 
     def _look_at(self, instance_id: str) -> None:
         busy: list[str] = []

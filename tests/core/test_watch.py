@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,6 +120,34 @@ def test_a_process_that_ends_leaves_the_sync_to_another_at_once(surroundings: Su
 
 
 # -- what it does with it --------------------------------------------------------------------------------------------
+
+
+def test_a_sync_may_take_longer_than_a_lease_lives(surroundings: Surroundings) -> None:
+    """As with forty bots that each keep a probe waiting; else the next process would begin one as well."""
+    held, ended = threading.Event(), threading.Event()
+
+    def is_good(until: datetime) -> bool:
+        with surroundings.looking().transaction():
+            return bool(surroundings.rows.lease.get().until >= until)
+
+    class Slow(WrappedRuntime):
+        def before(self, call: str) -> None:
+            if call == "observe_all":
+                held.set()
+                assert ended.wait(30)
+
+    clock = Clock()
+    platform = surroundings.open(Slow(surroundings.memory), clock=clock)
+    another = lease(surroundings, clock)
+    platform.start_background()
+    try:
+        assert held.wait(5)
+        for _ in range(4):
+            clock.advance(seconds=lease_module.LIFETIME.total_seconds() / 2)
+            assert eventually(partial(is_good, clock() + lease_module.LIFETIME), 5)
+            assert not another.hold()
+    finally:
+        ended.set()
 
 
 def test_it_syncs_by_itself_where_an_engine_tells_nothing(surroundings: Surroundings, platform: Platform) -> None:
