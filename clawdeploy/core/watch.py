@@ -98,8 +98,8 @@ class Watch:
         anew, self._anew = self._anew, False
         self._holds = self._lease.hold()
         if not self._holds:
-            # Whoever takes over does not know what has happened before.
-            self._next_sync = 0.0
+            # Whoever takes over does not know what has happened before, nor just now.
+            self._anew = True
             self._spans.begin()
             return
         self._spans.extend()

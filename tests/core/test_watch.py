@@ -256,6 +256,22 @@ def test_what_ended_just_before_it_is_listened_to_shows_soon(surroundings: Surro
     surroundings.witness.until(StatusChanged, within=4.0, reason="container_missing")
 
 
+def test_what_ended_just_before_it_takes_over_shows_soon(surroundings: Surroundings) -> None:
+    """Whoever had the lease may have been told of it and ended; the others forget what is not theirs to look at."""
+    engine = Lagging(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.reconciler.sync()
+    before = lease(surroundings, Clock())
+    assert before.hold()
+    platform.start_background()
+    assert eventually(engine.is_followed, 5)
+    del surroundings.memory.engine.containers[instance_id]
+    engine.lags = 1
+    before.release()
+    surroundings.witness.until(StatusChanged, within=4.0, reason="container_missing")
+
+
 def test_bots_that_hang_delay_nobody_elses_news(surroundings: Surroundings) -> None:
     class Hanging(CountingSyncs):
         """Its containers, but for one, take a question and do not answer; their probe has a time limit that is long."""
