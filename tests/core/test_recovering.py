@@ -7,12 +7,12 @@ import pytest
 
 from clawdeploy.core import engine_health
 from clawdeploy.core.activity import KEPT
-from clawdeploy.core.contracts import ContainerState, Status
-from clawdeploy.core.errors import OperationInProgress, RuntimeFailure
+from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
+from clawdeploy.core.errors import OperationInProgress, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.recording import MOST_NOTED
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
-from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
+from clawdeploy.core.testing.failing_runtimes import LostAnswerRuntime, WrappedRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 
 PATIENCE = 20
@@ -444,6 +444,36 @@ def test_a_process_that_dies_before_it_has_stopped_a_loop_leaves_that_to_the_nex
     assert surroundings.row(instance_id).operation == "recover"
     sync(platform)
     assert surroundings.row(instance_id).operation is None
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_loop_that_is_stopped_and_the_answer_is_lost_is_nobody_elses_doing(
+    surroundings: Surroundings, platform: Platform, clock: Clock, asked: bool
+) -> None:
+    """Whoever carries on finds a container that has ended, as if somebody on the server had stopped it."""
+
+    class Sick(LostAnswerRuntime):
+        def start(self, container_id: str, instance_id: str, spec: ContainerSpec) -> None:
+            super().start(container_id, instance_id, spec)
+            surroundings.memory.loop(instance_id, 3)
+
+    instance_id = made(platform)
+    loses = surroundings.open(Sick(surroundings.memory, calls=("stop",)), clock=clock)
+    if asked:
+        platform.instances.stop(OWNER, instance_id)
+        with pytest.raises(RuntimeUnavailable):
+            loses.instances.start(OWNER, instance_id)
+    else:
+        surroundings.memory.loop(instance_id, 3)
+        sync(loses)
+    for _ in range(2):
+        sync(platform)
+        instance = platform.instances.get(OWNER, instance_id)
+        assert (instance.status, instance.reason, instance.operation) == ("error", "crash_loop", None)
+        assert state(surroundings, instance_id) is ContainerState.EXITED
+    clock.advance(seconds=10)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
 
 
 def test_a_bot_that_stops_answering_is_unhealthy_and_may_recover(
