@@ -72,6 +72,7 @@ class People:
         self.bots: list[Bot] = []
         self._made_so_far = 0
         self._asked_last: Bot | None = None
+        self._lapses = 0
 
     @property
     def alive(self) -> list[Bot]:
@@ -117,9 +118,10 @@ class People:
         before, excuses, alone, version = bot.wishes, facts.excuses, facts.left_alone, bot.version
         bot.wishes, facts.excuses, facts.left_alone = before | {wish}, set(), False
         self._asked_last = bot
-        busy = self._is_busy(bot)
+        busy, lapses = self._is_busy(bot), self._lapses
         outcome = self.call(where, lambda platform: do(platform, bot.owner, bot.id), bot)
-        assert outcome.error or outcome.died or not busy, f"{call}, and {bot.name} was being worked on"
+        lapsed = self._lapses > lapses
+        assert outcome.error or outcome.died or lapsed or not busy, f"{call}, and {bot.name} was being worked on"
         others = bot.version != version
         bot.version += 1
         if outcome.refused and not others:
@@ -205,6 +207,7 @@ class People:
         bot = next((each for each in self.bots if each.id and each.id == instance_id), self._asked_last)
         what, late = what.removeprefix("late "), what.startswith("late ")
         if late:
+            self._lapses += 1
             self.world.clock.advance(CLAIM_SECONDS)
         if what == "sync":
             self.call(where, lambda platform: platform.reconciler.sync())
