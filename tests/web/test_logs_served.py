@@ -21,7 +21,7 @@ pytestmark = pytest.mark.system
 GOOD = b'{"name": "test", "model": "gpt-5.2", "channel": "telegram"}'
 JSON = {"content_type": "application/json"}
 SECRET = "sk-very-secret"
-ENTRY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+ [\w.]+ \[[^\n]*\] |  \| ")
+ENTRY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00 [A-Z]+ [\w.]+ \[[^\n]*\] |  \| ")
 
 
 def trouble(served: Served) -> dict[str, str]:

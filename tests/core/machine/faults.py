@@ -254,10 +254,12 @@ class FaultyDatabase(Database):
             yield
 
     def _strike(self, where: Where, moment: Moment) -> None:
+        # The keeper of claims works in a thread of its own, whenever it likes: its calls cannot be counted. After the
+        # death of its process it must write nothing, but a thread that ends by an exception would end the test.
+        main = current_thread() is main_thread()
         if self._process.dead:
-            raise Died
-        # The keeper of claims works in a thread of its own, whenever it likes: its calls cannot be counted.
-        if self._process.opened and current_thread() is main_thread():
+            raise Died if main else DatabaseUnavailable
+        if self._process.opened and main:
             self._plan.strike(where, moment, self._world, self._process)
 
 
