@@ -17,6 +17,7 @@ import docker
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime.labels import INSTANCE_LABEL
 from tests.faults.proxy import FaultProxy
+from tests.networks import remove_networks
 from tests.platforms import GOOD
 from tests.web.serving import Answer, Served
 
@@ -54,6 +55,7 @@ class TroubledSite:
             assert eventually(self._is_empty, 60)
         finally:
             self.served.close()
+            remove_networks(self.client, self.served.installation)
             self.proxy.close()
             self.client.close()
             self._sockets.cleanup()
