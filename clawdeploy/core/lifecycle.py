@@ -226,9 +226,10 @@ class Lifecycle:
             said = tried_later(row, error.sentence, self._store.clock()) if recovering else {"detail": error.detail}
             self.recorder.fail(claim, row, reason, said)
             return
-        # That a bot is held back after crashes decides what comes next, and is no news of the engine.
-        told = row.retry_at is None
-        fields: dict[str, Any] = {"reason": reason, "detail": error.put_off().detail} if told else {}
+        fields: dict[str, Any] = {}
+        if row.retry_at is None:
+            # Otherwise it is held back after crashes, and that this is said decides what comes next.
+            fields = {"reason": reason, "detail": error.put_off().detail}
         if row.status in (Status.PENDING, Status.CREATING):
             # Nothing is going on until the engine lets us; what was last known of a bot before stays.
             fields["status"] = Status.ERROR

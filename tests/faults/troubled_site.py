@@ -53,9 +53,9 @@ class TroubledSite:
         try:
             self.proxy.mend()
             assert eventually(self._is_empty, 60)
+            remove_networks(self.client, self.served.installation)
         finally:
             self.served.close()
-            remove_networks(self.client, self.served.installation)
             self.proxy.close()
             self.client.close()
             self._sockets.cleanup()
