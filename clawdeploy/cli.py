@@ -129,7 +129,7 @@ def _announce(context: click.Context, user: str) -> None:
             # Said in one piece, after the log line of its making.
             with redirect_stdout(StringIO()) as link:
                 context.invoke(sign_in, user=user)
-            click.echo(f"  Sign in as {user!r} with this link, once, within 15 minutes:\n  {link.getvalue().strip()}")
+            click.echo(f"  Sign in as {user!r} with this link, once, within 10 minutes:\n  {link.getvalue().strip()}")
     except ClawDeployError as error:
         click.echo(f"The announcement is not complete: {sentence(error)}", err=True)
     finally:

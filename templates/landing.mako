@@ -141,7 +141,7 @@ open, and open another one <span class="nowrap">(<kbd>Ctrl</kbd> <kbd>Alt</kbd> 
 <li><h3>Open what comes out</h3>
 <p>One line appears, a link like this one:</p>
 <pre><code>${origin}/sign-in/k7Q2…</code></pre>
-<p>Copy it from the terminal into the address line of this browser and press Enter. It works once, for 15 minutes.</p></li>
+<p>Copy it from the terminal into the address line of this browser and press Enter. It works once, for 10 minutes.</p></li>
 </ol>
 <details>
 <summary>If it does not work</summary>
@@ -149,7 +149,7 @@ open, and open another one <span class="nowrap">(<kbd>Ctrl</kbd> <kbd>Alt</kbd> 
 <dt>“No such file or directory”</dt>
 <dd>The terminal is in another folder. Type <kbd>cd</kbd>, a space and the folder in which ClawDeploy is, press Enter, and try again.</dd>
 <dt>The link does not work any more</dt>
-<dd>It was opened before, or is older than 15 minutes. Make another one; you can make as many as you like.</dd>
+<dd>It was opened before, or is older than 10 minutes. Make another one; you can make as many as you like.</dd>
 <dt>You were signed in before</dt>
 <dd>Signing in ends by itself, sooner when it is not used. Without https it also works only in the network in which you opened the link: after a
 change, such as to a VPN, make another one.</dd>

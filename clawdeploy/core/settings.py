@@ -51,7 +51,8 @@ DATABASE_URL = Setting(
     database_url,
     "",
     "Database, `postgresql://user:password@host/name` or `sqlite:////path/file.db`. Without it a SQLite file in the "
-    "data folder is used. `DATABASE_URL` is read when this is not set.",
+    "data folder is used. `DATABASE_URL` is read when this is not set. A PostgreSQL server on "
+    "another machine is asked encrypted, and recognized, for sure only with `?sslmode=verify-full` at the end.",
     secret=True,
     fallback="DATABASE_URL",
 )

@@ -44,6 +44,8 @@ from clawdeploy.web.visitors import VisitorLimit
 
 App = falcon.App[Request, falcon.Response]
 
+STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+
 
 def create_app(platform: Platform, shared: Path | None = None) -> App:
     """Return the WSGI application that serves ``platform``; ``shared`` is where its process counts with others.
@@ -69,6 +71,7 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     app.resp_options.xml_error_serialization = False
     returns = platform.sign_in.returns
     ErrorAnswers(ErrorPages(platform, templates), SignInFailures(platform), returns=returns).install(app)
+    app.resp_options.static_media_types.update(STATIC_TYPES)
     app.add_static_route("/static", STATIC)
     for route in routes:
         app.add_route(route.template, route.resource)

@@ -175,9 +175,9 @@ def test_of_simultaneous_visitors_one_gets_in(platform: Platform) -> None:
     assert sessions(platform) == ["me"]
 
 
-def test_a_link_works_for_15_minutes(platform: Platform, browser: TestApp, clock: Clock) -> None:
+def test_a_link_works_for_10_minutes(platform: Platform, browser: TestApp, clock: Clock) -> None:
     in_time, too_late = link(platform), link(platform)
-    clock.now += timedelta(minutes=14, seconds=59)
+    clock.now += timedelta(minutes=9, seconds=59)
     browser.get(in_time, status=303)
     clock.now += timedelta(seconds=2)
     browser.get(too_late, status=410)

@@ -77,6 +77,11 @@ class TestStaticFiles:
             assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
             assert answer.content_type in ("text/css", "image/svg+xml", "image/png")
 
+    def test_files_of_text_say_how_it_is_written(self, site: Site) -> None:
+        types = {"style.css": "text/css", "app.js": "text/javascript", "vendor/htmx.min.js": "text/javascript"}
+        for name, expected in types.items():
+            assert site.anybody().get(f"/static/{name}").headers["Content-Type"] == f"{expected}; charset=utf-8"
+
     def test_without_the_version_they_are_asked_for_again(self, site: Site) -> None:
         answer = site.anybody().get("/static/style.css")
         assert answer.headers["Cache-Control"] == "no-cache"

@@ -153,7 +153,7 @@ def test_every_answer_of_every_route_is_hardened_and_has_an_id_of_its_own(site: 
             assert not [name for name in answer.headers if name.lower().startswith("access-control-")], what
             assert "Strict-Transport-Security" not in answer.headers, "this server is not reached by https"
             if answer.body:
-                assert answer.headers["Content-Type"] in {*TYPES, "text/css"}, what
+                assert answer.headers["Content-Type"] in {*TYPES, "text/css; charset=utf-8"}, what
             ids.add(answer.headers["X-Request-Id"])
     assert len(ids) == 3 * len(calls)
 

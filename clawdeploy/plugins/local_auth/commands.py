@@ -16,7 +16,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @as_json
 @click.pass_obj
 def sign_in(opener: Opener, user: str, as_json: bool) -> None:
-    """Print a link that signs a browser in as USER, once, within 15 minutes.
+    """Print a link that signs a browser in as USER, once, within 10 minutes.
 
     The link begins with CLAWDEPLOY_PUBLIC_ORIGIN, or else with http://CLAWDEPLOY_HOST:CLAWDEPLOY_PORT.
     """

@@ -33,7 +33,7 @@ from clawdeploy.plugins.local_auth.settings import (
 )
 
 LINK = "sign_in_link"
-LINK_LIFETIME = timedelta(minutes=15)
+LINK_LIFETIME = timedelta(minutes=10)
 SESSION = "session"
 ENDED = "You are signed out: the session of this browser has ended. Your bots are where you left them."
 ENDED_OR_ELSEWHERE = (
