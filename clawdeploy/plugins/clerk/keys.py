@@ -25,6 +25,7 @@ PAUSE_SECONDS = 60
 PAUSE_WITHOUT_KEYS = 5
 """Between two fetches while nobody can be let in at all."""
 WAIT_SECONDS = 2.0
+"""Counted from when the fetch began: a request that asks several times does not wait several times."""
 MOST_WAITING = 16
 """Half of the threads of a server process."""
 NEVER = float("-inf")
@@ -182,10 +183,11 @@ class PublishedKeys:
         """Wait a moment for a fetch, unless too many do so already."""
         with self._lock:
             flight = fetch()
-        if flight is None or not self._places.acquire(blocking=False):
+            patience = self._attempted_at + WAIT_SECONDS - self._clock()
+        if flight is None or patience <= 0 or not self._places.acquire(blocking=False):
             return
         try:
-            flight.result(WAIT_SECONDS)
+            flight.result(patience)
         except Late:
             return
         finally:

@@ -271,6 +271,19 @@ def test_who_is_first_waits_two_seconds_at_most() -> None:
     ended.set()
 
 
+def test_who_asks_several_times_waits_no_longer_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the visit of a page does, which looks at a handshake, at a cookie, and at the cookie once more."""
+    monkeypatch.setattr("clawdeploy.plugins.clerk.keys.WAIT_SECONDS", 0.5)
+    ended = threading.Event()
+    keys = PublishedKeys(lambda forced: {"x": KEY.public_key()} if not forced or ended.wait(30) else {})
+    known = keys.key("x")
+    began = time.monotonic()
+    for _ in range(3):
+        assert keys.replaced("x", known) is None
+    assert 0.4 < time.monotonic() - began < 0.9
+    ended.set()
+
+
 def test_at_most_half_of_the_threads_wait() -> None:
     assert MOST_WAITING <= THREADS // 2
 
