@@ -144,9 +144,12 @@ class Handshakes:
         if tokens:
             try:
                 session = session_of(tokens[-1], self._settings, self._keys, self._clock())
-            except BadToken:
-                return None
-            identity = identity_of(session, ambient=True)
+            except BadToken as bad:
+                # Who has to complete a session at Clerk is signed out until then; asking again would change nothing.
+                if bad.flaw is not Flaw.PENDING:
+                    return None
+            else:
+                identity = identity_of(session, ambient=True)
         leads_to = _without_own(visit.target) if in_address else ""
         return Reception(identity, leads_to, tuple(directive for _, _, directive in said))
 

@@ -48,6 +48,8 @@ class Browser:
     def visit(self, *cookies: str, path: str = "/dashboard", method: str = "GET", **headers: str) -> TestResponse:
         sent = {**PAGE, **({"Cookie": "; ".join(cookies)} if cookies else {})}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        # It would send what earlier answers have set.
+        self.app.reset()
         return self.app.request(
             path, method=method, headers={name: value for name, value in sent.items() if value}, status="*"
         )
@@ -318,6 +320,17 @@ def test_who_is_signed_out_at_clerk_is_signed_out_here(live: Browser) -> None:
     answer = live.visit(f"__clerk_handshake={LIVE.handshake(*directives)}", session(LIVE), "__client_uat=1")
     assert (answer.status_int, answer.headers["Location"]) == (303, "/?next=%2Fdashboard")
     assert cookies_of(answer) == directives
+
+
+def test_who_has_to_complete_a_session_is_signed_out_and_not_asked_again(live: Browser, trial: Browser) -> None:
+    live_says = [f"{session(LIVE, sts='pending')}; Path=/", "__client_uat=1; Path=/"]
+    answer = live.visit(f"__clerk_handshake={LIVE.handshake(*live_says)}", session(LIVE, age=600), "__client_uat=1")
+    assert (answer.status_int, answer.headers["Location"]) == (303, "/?next=%2Fdashboard")
+    assert cookies_of(answer) == live_says
+    trial_says = [f"{session(TRIAL, sts='pending')}; Path=/", "__client_uat=1; Path=/"]
+    answer = trial.visit(DEV, path=f"/dashboard?__clerk_handshake={TRIAL.handshake(*trial_says)}")
+    assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard")
+    assert cookies_of(answer) == trial_says
 
 
 @pytest.mark.parametrize(
