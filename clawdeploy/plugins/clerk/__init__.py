@@ -66,7 +66,7 @@ def startup(platform: Platform) -> None:
 def _sessions(settings: ClerkSettings, folder: Path) -> AuthProvider:
     # What checks signatures is loaded only where Clerk is used.
     from clawdeploy.plugins.clerk.examination import examined
-    from clawdeploy.plugins.clerk.handshake import Handshakes
+    from clawdeploy.plugins.clerk.handshake import OWN_PARAMETERS, Handshakes
     from clawdeploy.plugins.clerk.identities import ClerkSessions
     from clawdeploy.plugins.clerk.keys import GivenKey, PublishedKeys
     from clawdeploy.plugins.clerk.pages import scripts, sources
@@ -79,6 +79,7 @@ def _sessions(settings: ClerkSettings, folder: Path) -> AuthProvider:
         sources=sources(settings),
         receive=Handshakes(settings, keys).receive,
         returns=True,
+        parameters=OWN_PARAMETERS,
         check=lambda: examined(settings),
         prepare=keys.prepare,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
-from clawdeploy.core.contracts import Identity, Reception, Visit
+from clawdeploy.core.contracts import Identity, Reception, Visit, without_parameters
 from clawdeploy.plugins.clerk.cookies import (
     CLIENT_UAT,
     DEV_BROWSER,
@@ -188,9 +188,6 @@ def _parameters(target: str) -> Iterator[tuple[str, str]]:
 
 
 def _without_own(target: str) -> str:
-    """Return path and query without what Clerk has put there; the rest stays as it is, letter by letter."""
-    path, _, query = target.partition("?")
+    """Return path and query without what Clerk has put there."""
     # With two slashes it would be another server.
-    path = f"/{path.lstrip('/')}"
-    kept = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in OWN_PARAMETERS]
-    return f"{path}?{'&'.join(kept)}" if any(kept) else path
+    return without_parameters(f"/{target.lstrip('/')}", OWN_PARAMETERS)

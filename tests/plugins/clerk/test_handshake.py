@@ -304,6 +304,17 @@ def test_a_live_handshake_in_the_address_is_nothing(live: Browser) -> None:
     assert cookies_of(answer) == []
 
 
+@pytest.mark.parametrize("name", ["__clerk_handshake", "__clerk%5Fhandshake", "__clerk_db_jwt", "__clerk_help"])
+def test_what_clerk_has_put_into_an_address_is_not_led_on_to(live: Browser, trial: Browser, name: str) -> None:
+    for browser, counted in ((live, ()), (trial, (DEV, "__clerk_redirect_count=3"))):
+        for method in ("GET", "HEAD"):
+            answer = browser.visit(*counted, method=method, path=f"/dashboard?q=a%20b&{name}=x.y.z&page=2")
+            assert (answer.status_int, answer.headers["Location"]) == (
+                303,
+                "/?next=%2Fdashboard%3Fq%3Da%2520b%26page%3D2",
+            )
+
+
 def test_a_trial_handshake_comes_back_in_the_address(trial: Browser) -> None:
     directives = [f"{session(TRIAL)}; Path=/", "__client_uat=1; Path=/", "__clerk_db_jwt=dvb_3; Path=/"]
     for path in ("/dashboard", "//dashboard"):
