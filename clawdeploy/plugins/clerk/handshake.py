@@ -8,7 +8,7 @@ that led here (that keeps several domains in step), and no session token is put 
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
@@ -119,7 +119,7 @@ class Handshakes:
             "__clerk_hs_reason": reason,
             "format": "token",
         }
-        browser = dict(_parameters(visit.target)).get(DEV_BROWSER) or cookies.dev_browser
+        browser = _first(_parameters(visit.target), DEV_BROWSER) or cookies.dev_browser
         if not settings.key.live and browser:
             asked[DEV_BROWSER] = browser
         count = f"{REDIRECT_COUNT}={cookies.redirects + 1}; Path=/; SameSite=Lax; HttpOnly; Max-Age={COUNTED_SECONDS}"
@@ -133,7 +133,7 @@ class Handshakes:
         A development instance sends it in the address, which is then opened anew without it. One for production uses a
         cookie, because whoever could choose an address could sign somebody else in as themselves.
         """
-        in_address = "" if self._settings.key.live else dict(query).get(HANDSHAKE, "")
+        in_address = "" if self._settings.key.live else _first(query, HANDSHAKE)
         said = self._said(in_address or cookies.handshake)
         if said is None:
             return None
@@ -185,6 +185,10 @@ def _parameters(target: str) -> Iterator[tuple[str, str]]:
     for part in target.partition("?")[2].split("&"):
         name, _, value = part.partition("=")
         yield unquote_plus(name), unquote_plus(value)
+
+
+def _first(parameters: Iterable[tuple[str, str]], name: str) -> str:
+    return next((value for each, value in parameters if each == name), "")
 
 
 def _without_own(target: str) -> str:

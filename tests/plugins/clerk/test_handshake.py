@@ -158,6 +158,8 @@ def test_a_trial_needs_to_know_the_browser(trial: Browser) -> None:
     asked = trial.handshake(answer)
     assert (asked["__clerk_hs_reason"], asked["__clerk_db_jwt"]) == ("dev-browser-sync", "dvb_2")
     assert asked["redirect_url"] == f"{TRIAL.origin}/dashboard?q=x"
+    answer = trial.visit(DEV, path="/dashboard?__clerk_db_jwt=dvb_3&__clerk_db_jwt=dvb_4")
+    assert trial.handshake(answer)["__clerk_db_jwt"] == "dvb_3", "the first counts"
 
 
 def test_a_live_instance_has_no_such_parameter(live: Browser) -> None:
@@ -317,6 +319,8 @@ def test_what_clerk_has_put_into_an_address_is_not_led_on_to(live: Browser, tria
 
 def test_a_trial_handshake_comes_back_in_the_address(trial: Browser) -> None:
     directives = [f"{session(TRIAL)}; Path=/", "__client_uat=1; Path=/", "__clerk_db_jwt=dvb_3; Path=/"]
+    twice = f"__clerk_handshake=x.y.z&__clerk_handshake={TRIAL.handshake(*directives)}"
+    assert trial.handshake(trial.visit(path=f"/dashboard?{twice}")), "the first counts"
     for path in ("/dashboard", "//dashboard"):
         answer = trial.visit(path=f"{path}?q=x&__clerk_handshake={TRIAL.handshake(*directives)}&__clerk_help=1")
         assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard?q=x"), "no other server's"
