@@ -73,7 +73,7 @@ def _sessions(settings: ClerkSettings, folder: Path) -> AuthProvider:
     from clawdeploy.plugins.clerk.shared_keys import SharedKeys
 
     shared = SharedKeys(settings.frontend_api, folder)
-    keys = GivenKey(settings.jwt_key) if settings.jwt_key else PublishedKeys(shared.fetch)
+    keys = GivenKey(settings.jwt_key) if settings.jwt_key else PublishedKeys(shared.fetch, kept=shared.kept())
     sign_in = ClerkSignIn(
         scripts=scripts(settings),
         sources=sources(settings),

@@ -42,6 +42,10 @@ class SharedKeys:
         except OSError:
             return fetch(self._origin)
 
+    def kept(self) -> tuple[Mapping[str, RSAPublicKey], float]:
+        """Return the keys that whatever process has fetched last, and how many seconds ago."""
+        return _last(self._read(), self._clock())
+
     def _fetch_alone(self, forced: bool) -> dict[str, RSAPublicKey]:
         now, known = self._clock(), self._read()
         last = known.get("forced_at" if forced else "attempted_at", float("-inf"))
@@ -50,7 +54,7 @@ class SharedKeys:
             keys = {} if known.get("failed") else dict(usable(known.get("document")))
             if keys:
                 return keys
-            raise self._failure("another process has just tried in vain", known, now)
+            raise FetchFailed("another process has just tried in vain", *_last(known, now))
         forced_at = now if forced else known.get("forced_at", 0.0)
         noted = {"origin": self._origin, "attempted_at": now, "forced_at": forced_at}
         try:
@@ -58,17 +62,11 @@ class SharedKeys:
         except FetchFailed as failure:
             kept = {name: known[name] for name in ("document", "fetched_at") if name in known}
             self._write({**noted, **kept, "failed": True})
-            raise self._failure(str(failure), known, now) from None
+            raise FetchFailed(str(failure), *_last(known, now)) from None
         self._write(
             {**noted, "failed": False, "fetched_at": now, "document": {"keys": [_jwk(*each) for each in keys.items()]}}
         )
         return keys
-
-    def _failure(self, why: str, known: Mapping[str, Any], now: float) -> FetchFailed:
-        fetched_at = known.get("fetched_at")
-        if not isinstance(fetched_at, int | float) or fetched_at > now:
-            return FetchFailed(why)
-        return FetchFailed(why, dict(usable(known.get("document"))), now - fetched_at)
 
     def _read(self) -> Mapping[str, Any]:
         """Return what the last process has noted about this origin, nothing when that cannot be read."""
@@ -86,6 +84,13 @@ class SharedKeys:
         with suppress(OSError):
             new.write_text(json.dumps(noted))
             new.replace(self._folder / FILE)
+
+
+def _last(known: Mapping[str, Any], now: float) -> tuple[Mapping[str, RSAPublicKey], float]:
+    fetched_at = known.get("fetched_at")
+    if not isinstance(fetched_at, int | float) or fetched_at > now:
+        return {}, 0.0
+    return dict(usable(known.get("document"))), now - fetched_at
 
 
 def _jwk(kid: str, key: RSAPublicKey) -> dict[str, Any]:

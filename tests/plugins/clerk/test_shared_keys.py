@@ -107,6 +107,22 @@ def test_who_starts_in_an_outage_goes_on_with_what_others_had(
     assert len(api.fetches) in (2, 3)
 
 
+@pytest.mark.parametrize(("hours", "known"), [(0, True), (23, True), (25, False), (-1, False)])
+def test_what_was_fetched_before_is_there_from_the_start(
+    api: FrontendApi, tmp_path: Path, clock: Clock, hours: int, known: bool
+) -> None:
+    SharedKeys(api.origin, tmp_path, clock).fetch(False)
+    api.mood = "hangs"
+    clock.now += hours * 3600
+    shared = SharedKeys(api.origin, tmp_path, clock)
+    keys = PublishedKeys(lambda _: {}, clock, shared.kept())
+    if known:
+        assert keys.key("ins_1").public_numbers() == FIRST.public_key().public_numbers()
+    else:
+        with pytest.raises(SignInUnavailable):
+            keys.key("ins_1")
+
+
 def test_a_time_to_come_is_no_time(api: FrontendApi, tmp_path: Path, clock: Clock) -> None:
     SharedKeys(api.origin, tmp_path, clock).fetch(False)
     api.mood = "fails"
