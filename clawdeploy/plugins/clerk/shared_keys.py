@@ -33,8 +33,11 @@ class SharedKeys:
         """Return the keys by their ``kid``, as new as need be. Raises ``FetchFailed``.
 
         ``forced`` asks for keys that are newer than the last forced ones; without it those of a minute ago will do.
-        Waits while another process fetches. Where no file can be kept, every process fetches for itself.
+        Waits while another process fetches, unless what stands there is new enough. Where no file can be kept, every
+        process fetches for itself.
         """
+        if keys := self._new_enough(self._read(), forced, PAUSE_SECONDS):
+            return keys
         try:
             with (self._folder / LOCK).open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -48,12 +51,10 @@ class SharedKeys:
 
     def _fetch_alone(self, forced: bool) -> dict[str, RSAPublicKey]:
         now, known = self._clock(), self._read()
-        last = known.get("forced_at" if forced else "attempted_at", float("-inf"))
         pause = PAUSE_WITHOUT_KEYS if known.get("failed") and not forced else PAUSE_SECONDS
-        if 0 <= now - last < pause:
-            keys = {} if known.get("failed") else dict(usable(known.get("document")))
-            if keys:
-                return keys
+        if (found := self._new_enough(known, forced, pause)) is not None:
+            if found:
+                return found
             raise FetchFailed("another process has just tried in vain", *_last(known, now))
         forced_at = now if forced else known.get("forced_at", 0.0)
         noted = {"origin": self._origin, "attempted_at": now, "forced_at": forced_at}
@@ -67,6 +68,13 @@ class SharedKeys:
             {**noted, "failed": False, "fetched_at": now, "document": {"keys": [_jwk(*each) for each in keys.items()]}}
         )
         return keys
+
+    def _new_enough(self, known: Mapping[str, Any], forced: bool, pause: float) -> dict[str, RSAPublicKey] | None:
+        """Return what the last attempt brought, nothing when it failed, ``None`` when it is time for another."""
+        last = known.get("forced_at" if forced else "attempted_at", float("-inf"))
+        if not 0 <= self._clock() - last < pause:
+            return None
+        return {} if known.get("failed") else dict(usable(known.get("document")))
 
     def _read(self) -> Mapping[str, Any]:
         """Return what the last process has noted about this origin, nothing when that cannot be read."""
