@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
 from clawdeploy.core.contracts import Identity, Reception, Visit, without_parameters
+from clawdeploy.core.errors import SignInUnavailable
 from clawdeploy.plugins.clerk.cookies import (
     CLIENT_UAT,
     DEV_BROWSER,
@@ -78,7 +79,15 @@ class Handshakes:
         bearer = bearer_of(visit.credentials)
         if bearer is not None:
             return self._judge(visit, bearer, cookies) if has_form(bearer) else None
-        return self._completed(visit, query, cookies) or self._decided(visit, query, cookies)
+        try:
+            completed = self._completed(visit, query, cookies)
+        except SignInUnavailable:
+            # It may be the handshake of another application on this domain, with a key that nobody here knows.
+            decided = self._decided(visit, query, cookies)
+            if decided is None:
+                raise
+            return decided
+        return completed or self._decided(visit, query, cookies)
 
     def _decided(self, visit: Visit, query: list[tuple[str, str]], cookies: ClerkCookies) -> Reception | None:
         """Decide by what the cookies say of each other, before a token is looked at."""

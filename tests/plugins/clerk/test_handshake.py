@@ -17,7 +17,7 @@ from clawdeploy.plugins.local_auth.commands import sign_in
 from clawdeploy.web.app import create_app
 from tests.platforms import GOOD
 from tests.plugins.clerk.frontend_api import ABSENT, Instance, public_pem
-from tests.plugins.clerk.surroundings import platform_with
+from tests.plugins.clerk.surroundings import platform_with, serving
 from tests.plugins.surroundings import OpenedAlready
 
 LIVE = Instance()
@@ -413,6 +413,21 @@ def test_no_key_is_no_sign_out(tmp_path: Path) -> None:
             answer = app.get(path, headers={**headers, **cookies}, status=503)
             assert answer.headers["Retry-After"] == "10"
         assert answer.json["code"] == "sign_in_unavailable"
+
+
+def test_a_handshake_with_an_unknown_key_keeps_nobody_out_while_the_service_is_away(tmp_path: Path) -> None:
+    """As that of another application on the same domain, whose cookie comes here too."""
+    instance = Instance(origin="http://127.0.0.1:8080")
+    anothers = f"__clerk_handshake={STRANGER.sign({'handshake': []}, header={'kid': 'ins_9'}, algorithm='RS256')}"
+    good, stale = (f"{session(instance, age=age)}; __client_uat=1" for age in (0, 600))
+    with serving(instance) as api, platform_with(tmp_path, api.settings()) as platform:
+        app = TestApp(create_app(platform))
+        app.get("/dashboard", headers={**PAGE, "Cookie": good}, status=200)
+        api.mood = "fails"
+        for cookies, status in ((f"{anothers}; {good}", 200), (f"{anothers}; {stale}", 307), (anothers, 503)):
+            answer = app.get("/dashboard", headers={**PAGE, "Cookie": cookies}, status="*")
+            assert answer.status_int == status, cookies
+            app.reset()
 
 
 # -- instead of local sign-in ----------------------------------------------------------------------------------------
