@@ -7,6 +7,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+HOST_NAME = re.compile(r"[a-z0-9._-]+")
+
 
 def text(value: str) -> str:
     """Take the text as it is."""
@@ -100,6 +102,8 @@ def origin(value: str) -> str:
         raise ValueError("it must look like https://bots.example.org, without a path")
     if parts.username or parts.password:
         raise ValueError("it must not hold a user name or a password")
+    if ":" not in parts.hostname and not HOST_NAME.fullmatch(parts.hostname):
+        raise ValueError("the host must consist of letters, digits, dots and hyphens, as browsers write it (xn--...)")
     usual = {"http": 80, "https": 443}[parts.scheme]
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")

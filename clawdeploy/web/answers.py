@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import falcon
 
 from clawdeploy.core.context import request_id
+from clawdeploy.core.contracts import SignIn, without_parameters
 from clawdeploy.core.errors import InvalidCredentials, NotSignedIn
 from clawdeploy.web.error_pages import ErrorPages
 from clawdeploy.web.errors import Problem, problem_of
@@ -22,11 +23,10 @@ NOTHING: Mapping[str, Any] = {}
 class ErrorAnswers:
     """Answers every error that leaves a responder or a middleware, in the one shape."""
 
-    def __init__(self, pages: ErrorPages, failures: SignInFailures, *, returns: bool = False) -> None:
-        """``returns`` says that the sign-in leads people on to the page that they asked for."""
+    def __init__(self, pages: ErrorPages, failures: SignInFailures, sign_in: SignIn) -> None:
         self._pages = pages
-        self._returns = returns
         self._failures = failures
+        self._sign_in = sign_in
 
     def install(self, app: falcon.App[Any, Any]) -> None:
         """Take over from the framework's own error handlers."""
@@ -47,8 +47,9 @@ class ErrorAnswers:
 
     def _way_in(self, req: Request) -> str:
         # A form that was sent cannot be opened again, and with two slashes a path would be another server.
-        again = self._returns and req.method in SAFE_METHODS and not req.target.startswith(("//", "/\\"))
-        return f"/?{urlencode({'next': req.target})}" if again else "/"
+        again = self._sign_in.returns and req.method in SAFE_METHODS and not req.target.startswith(("//", "/\\"))
+        target = without_parameters(req.target, self._sign_in.parameters)
+        return f"/?{urlencode({'next': target})}" if again else "/"
 
 
 def give(resp: falcon.Response, problem: Problem, further: Mapping[str, Any] = NOTHING) -> None:

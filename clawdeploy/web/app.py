@@ -69,8 +69,7 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.xml_error_serialization = False
-    returns = platform.sign_in.returns
-    ErrorAnswers(ErrorPages(platform, templates), SignInFailures(platform), returns=returns).install(app)
+    ErrorAnswers(ErrorPages(platform, templates), SignInFailures(platform), platform.sign_in).install(app)
     app.resp_options.static_media_types.update(STATIC_TYPES)
     app.add_static_route("/static", STATIC)
     for route in routes:

@@ -132,6 +132,23 @@ def test_who_was_signed_out_at_clerk_comes_to_the_landing_page(clerk: ClerkSite,
     expect(ann.page.get_by_role("button", name="Continue with Google")).to_be_visible()
 
 
+def test_who_has_to_do_something_at_clerk_first_is_led_there(
+    clerk: ClerkSite, ann: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as until_done:
+        until_done.setattr(clerk.api, "status", "pending")
+        set_cookie(ann, "__session", clerk.api.instance.token(age=600))
+        before = len([each for each in clerk.api.asked if "handshake" in each])
+        ann.open("/dashboard/account")
+        assert ann.page.url == f"{clerk.site.origin}/?next=%2Fdashboard%2Faccount"
+        assert len([each for each in clerk.api.asked if "handshake" in each]) == before + 1
+        expect(ann.page.get_by_role("button", name="Continue with Google")).to_be_visible()
+    clerk.api.person = ann.user
+    ann.page.get_by_role("button", name="Continue with Google").click()
+    has_loaded(ann)
+    assert ann.page.url == f"{clerk.site.origin}/dashboard/account"
+
+
 def test_the_pages_own_requests_go_on_with_a_fresh_token(clerk: ClerkSite, ann: Visitor) -> None:
     bot = clerk.site.create(ann.user, name="Helper")
     ann.open("/dashboard")

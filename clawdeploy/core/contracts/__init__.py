@@ -22,7 +22,7 @@ from clawdeploy.core.contracts.platform import Access, Opener, Platform, Route
 from clawdeploy.core.contracts.question import Question
 from clawdeploy.core.contracts.runtime import EngineInfo, Holding, Room, Runtime
 from clawdeploy.core.contracts.secret import Secret
-from clawdeploy.core.contracts.sign_in import Reception, Script, SignIn, Visit
+from clawdeploy.core.contracts.sign_in import Reception, Script, SignIn, Visit, without_parameters
 
 __all__ = [
     "MISSING",
@@ -67,4 +67,5 @@ __all__ = [
     "Wish",
     "call_of",
     "documented",
+    "without_parameters",
 ]

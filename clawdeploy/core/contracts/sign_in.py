@@ -1,7 +1,8 @@
 """How people sign in with a browser, besides what they show to be recognized by."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
 
 from clawdeploy.core.contracts.auth import Credentials, Identity
 
@@ -55,9 +56,10 @@ class SignIn:
 
     ``receive`` is asked when a protected page is visited, before all providers, and may leave it to them with ``None``.
     ``returns`` says that whoever has to sign in is led on to the page that was asked for: its path is the parameter
-    ``next`` of the landing page's address. ``ended`` says to a browser that is signed out, by what it sent, why it may
-    be so, in a sentence or two, and nothing to one that was never signed in. ``check`` looks, for ``clawdeploy
-    doctor``, whether what it rests on is there; it returns a sentence, or raises ``SignInUnavailable`` or
+    ``next`` of the landing page's address, without the query's ``parameters``: those that the sign-in itself adds to
+    addresses of pages, and that mean nothing later. ``ended`` says to a browser that is signed out, by what it sent,
+    why it may be so, in a sentence or two, and nothing to one that was never signed in. ``check`` looks, for
+    ``clawdeploy doctor``, whether what it rests on is there; it returns a sentence, or raises ``SignInUnavailable`` or
     ``ConfigurationError``.
     """
 
@@ -67,5 +69,13 @@ class SignIn:
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     receive: Callable[[Visit], Reception | None] | None = None
     returns: bool = False
+    parameters: Set[str] = frozenset()
     ended: Callable[[Credentials], str] | None = None
     check: Callable[[], str] | None = None
+
+
+def without_parameters(target: str, names: Set[str]) -> str:
+    """Return path and query without these parameters; the rest stays as it is, letter by letter."""
+    path, _, query = target.partition("?")
+    kept = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in names]
+    return f"{path}?{'&'.join(kept)}" if any(kept) else path

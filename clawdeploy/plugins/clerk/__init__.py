@@ -66,19 +66,20 @@ def startup(platform: Platform) -> None:
 def _sessions(settings: ClerkSettings, folder: Path) -> AuthProvider:
     # What checks signatures is loaded only where Clerk is used.
     from clawdeploy.plugins.clerk.examination import examined
-    from clawdeploy.plugins.clerk.handshake import Handshakes
+    from clawdeploy.plugins.clerk.handshake import OWN_PARAMETERS, Handshakes
     from clawdeploy.plugins.clerk.identities import ClerkSessions
     from clawdeploy.plugins.clerk.keys import GivenKey, PublishedKeys
     from clawdeploy.plugins.clerk.pages import scripts, sources
     from clawdeploy.plugins.clerk.shared_keys import SharedKeys
 
     shared = SharedKeys(settings.frontend_api, folder)
-    keys = GivenKey(settings.jwt_key) if settings.jwt_key else PublishedKeys(shared.fetch)
+    keys = GivenKey(settings.jwt_key) if settings.jwt_key else PublishedKeys(shared.fetch, kept=shared.kept())
     sign_in = ClerkSignIn(
         scripts=scripts(settings),
         sources=sources(settings),
         receive=Handshakes(settings, keys).receive,
         returns=True,
+        parameters=OWN_PARAMETERS,
         check=lambda: examined(settings),
         prepare=keys.prepare,
     )

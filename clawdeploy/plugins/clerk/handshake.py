@@ -8,11 +8,12 @@ that led here (that keeps several domains in step), and no session token is put 
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
-from clawdeploy.core.contracts import Identity, Reception, Visit
+from clawdeploy.core.contracts import Identity, Reception, Visit, without_parameters
+from clawdeploy.core.errors import SignInUnavailable
 from clawdeploy.plugins.clerk.cookies import (
     CLIENT_UAT,
     DEV_BROWSER,
@@ -78,7 +79,15 @@ class Handshakes:
         bearer = bearer_of(visit.credentials)
         if bearer is not None:
             return self._judge(visit, bearer, cookies) if has_form(bearer) else None
-        return self._completed(visit, query, cookies) or self._decided(visit, query, cookies)
+        try:
+            completed = self._completed(visit, query, cookies)
+        except SignInUnavailable:
+            # It may be the handshake of another application on this domain, with a key that nobody here knows.
+            decided = self._decided(visit, query, cookies)
+            if decided is None:
+                raise
+            return decided
+        return completed or self._decided(visit, query, cookies)
 
     def _decided(self, visit: Visit, query: list[tuple[str, str]], cookies: ClerkCookies) -> Reception | None:
         """Decide by what the cookies say of each other, before a token is looked at."""
@@ -119,7 +128,7 @@ class Handshakes:
             "__clerk_hs_reason": reason,
             "format": "token",
         }
-        browser = dict(_parameters(visit.target)).get(DEV_BROWSER) or cookies.dev_browser
+        browser = _first(_parameters(visit.target), DEV_BROWSER) or cookies.dev_browser
         if not settings.key.live and browser:
             asked[DEV_BROWSER] = browser
         count = f"{REDIRECT_COUNT}={cookies.redirects + 1}; Path=/; SameSite=Lax; HttpOnly; Max-Age={COUNTED_SECONDS}"
@@ -133,7 +142,7 @@ class Handshakes:
         A development instance sends it in the address, which is then opened anew without it. One for production uses a
         cookie, because whoever could choose an address could sign somebody else in as themselves.
         """
-        in_address = "" if self._settings.key.live else dict(query).get(HANDSHAKE, "")
+        in_address = "" if self._settings.key.live else _first(query, HANDSHAKE)
         said = self._said(in_address or cookies.handshake)
         if said is None:
             return None
@@ -144,9 +153,12 @@ class Handshakes:
         if tokens:
             try:
                 session = session_of(tokens[-1], self._settings, self._keys, self._clock())
-            except BadToken:
-                return None
-            identity = identity_of(session, ambient=True)
+            except BadToken as bad:
+                # Who has to complete a session at Clerk is signed out until then; asking again would change nothing.
+                if bad.flaw is not Flaw.PENDING:
+                    return None
+            else:
+                identity = identity_of(session, ambient=True)
         leads_to = _without_own(visit.target) if in_address else ""
         return Reception(identity, leads_to, tuple(directive for _, _, directive in said))
 
@@ -184,10 +196,11 @@ def _parameters(target: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(name), unquote_plus(value)
 
 
+def _first(parameters: Iterable[tuple[str, str]], name: str) -> str:
+    return next((value for each, value in parameters if each == name), "")
+
+
 def _without_own(target: str) -> str:
-    """Return path and query without what Clerk has put there; the rest stays as it is, letter by letter."""
-    path, _, query = target.partition("?")
+    """Return path and query without what Clerk has put there."""
     # With two slashes it would be another server.
-    path = f"/{path.lstrip('/')}"
-    kept = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in OWN_PARAMETERS]
-    return f"{path}?{'&'.join(kept)}" if any(kept) else path
+    return without_parameters(f"/{target.lstrip('/')}", OWN_PARAMETERS)

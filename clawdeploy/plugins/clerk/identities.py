@@ -1,5 +1,6 @@
 """Whom Clerk knows: from the token of a program, or from the cookie of a browser, to an identity."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 
@@ -11,6 +12,8 @@ from clawdeploy.plugins.clerk.settings import ClerkSettings
 from clawdeploy.plugins.clerk.tokens import BadToken, Flaw, Session, has_form, session_of
 
 NAME = "clerk"
+BEARER = re.compile(r"[ \t]*bearer(?![\w!#$%&'*+.^`|~-])(.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
+"""The scheme, as a whole word, and what stands after it."""
 
 
 class ClerkSessions:
@@ -67,9 +70,12 @@ class ClerkSessions:
 
 
 def bearer_of(credentials: Credentials) -> str | None:
-    """Return the value of ``Authorization: Bearer``, ``None`` when there is none."""
-    scheme, *value = credentials.headers.get("authorization", "").split(maxsplit=1) or [""]
-    return "".join(value).strip() if scheme.lower() == "bearer" else None
+    """Return the value of ``Authorization: Bearer``, ``None`` when there is none.
+
+    Only blanks and tabs are left out around it: what else some take for white space makes it a bad one.
+    """
+    found = BEARER.fullmatch(credentials.headers.get("authorization", ""))
+    return found[1].strip(" \t") if found else None
 
 
 def identity_of(session: Session, *, ambient: bool) -> Identity:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from threading import BoundedSemaphore, Lock, Thread
+from types import MappingProxyType
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -25,6 +26,7 @@ PAUSE_SECONDS = 60
 PAUSE_WITHOUT_KEYS = 5
 """Between two fetches while nobody can be let in at all."""
 WAIT_SECONDS = 2.0
+"""Counted from when the fetch began: a request that asks several times does not wait several times."""
 MOST_WAITING = 16
 """Half of the threads of a server process."""
 NEVER = float("-inf")
@@ -71,17 +73,22 @@ class PublishedKeys:
     """Keys as a Frontend API publishes them.
 
     ``fetch`` returns them by name, or raises ``FetchFailed``; it is told whether a token was refused for want of them.
+    ``kept`` are those that were fetched before, and how many seconds ago: a server that starts while the Frontend API
+    does not answer lets people in at once.
     """
 
     def __init__(
-        self, fetch: Callable[[bool], Mapping[str, RSAPublicKey]], clock: Callable[[], float] = time.monotonic
+        self,
+        fetch: Callable[[bool], Mapping[str, RSAPublicKey]],
+        clock: Callable[[], float] = time.monotonic,
+        kept: tuple[Mapping[str, RSAPublicKey], float] = (MappingProxyType({}), 0.0),
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         # Held for looking and noting, never while anything is waited for.
         self._lock = Lock()
-        self._keys: Mapping[str, RSAPublicKey] = {}
-        self._fetched_at = NEVER
+        self._keys, age = kept
+        self._fetched_at = clock() - age
         self._attempted_at = NEVER
         self._forced_at = NEVER
         self._failed = False
@@ -115,9 +122,11 @@ class PublishedKeys:
         return found if self._differs(found, key) else None
 
     def prepare(self) -> None:
-        """Fetch the keys, so that the first person does not wait for them."""
+        """Fetch the keys if they are not new, so that the first person does not wait for them."""
         with self._lock:
-            if not self._usable():
+            if self._usable():
+                self._renew_if_due()
+            else:
                 self._begin()
 
     def _now(self, kid: str | None) -> RSAPublicKey | None:
@@ -182,10 +191,11 @@ class PublishedKeys:
         """Wait a moment for a fetch, unless too many do so already."""
         with self._lock:
             flight = fetch()
-        if flight is None or not self._places.acquire(blocking=False):
+            patience = self._attempted_at + WAIT_SECONDS - self._clock()
+        if flight is None or patience <= 0 or not self._places.acquire(blocking=False):
             return
         try:
-            flight.result(WAIT_SECONDS)
+            flight.result(patience)
         except Late:
             return
         finally:

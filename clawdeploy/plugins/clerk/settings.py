@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -175,11 +176,13 @@ def _check_parties(parties: tuple[str, ...]) -> None:
         try:
             usual = origin(party)
         except ValueError as error:
-            raise ConfigurationError(f"{name} holds {party[:100]!r}, which is no origin: {error}") from None
-        if usual != party or "*" in party:
+            raise ConfigurationError(
+                f"{name} holds {party[:100]!r}, which is no origin: {error}. There is no sign for all of them."
+            ) from None
+        if usual != party:
             raise ConfigurationError(
                 f"{name} holds {party[:100]!r}, but browsers write an origin without a path, in small letters, and "
-                f"without the usual port{'' if '*' in party else f': {usual}'}. There is no sign for all of them."
+                f"without the usual port: {usual}."
             )
 
 
@@ -204,4 +207,7 @@ def _check_production(config: Config, key: PublishableKey) -> None:
 
 def _is_loopback(origin: str) -> bool:
     host = urlsplit(origin).hostname or ""
-    return host == "localhost" or host.startswith("127.") or host == "::1"
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -33,8 +33,11 @@ class SharedKeys:
         """Return the keys by their ``kid``, as new as need be. Raises ``FetchFailed``.
 
         ``forced`` asks for keys that are newer than the last forced ones; without it those of a minute ago will do.
-        Waits while another process fetches. Where no file can be kept, every process fetches for itself.
+        Waits while another process fetches, unless what stands there is new enough. Where no file can be kept, every
+        process fetches for itself.
         """
+        if keys := self._new_enough(self._read(), forced, PAUSE_SECONDS):
+            return keys
         try:
             with (self._folder / LOCK).open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -42,15 +45,17 @@ class SharedKeys:
         except OSError:
             return fetch(self._origin)
 
+    def kept(self) -> tuple[Mapping[str, RSAPublicKey], float]:
+        """Return the keys that whatever process has fetched last, and how many seconds ago."""
+        return _last(self._read(), self._clock())
+
     def _fetch_alone(self, forced: bool) -> dict[str, RSAPublicKey]:
         now, known = self._clock(), self._read()
-        last = known.get("forced_at" if forced else "attempted_at", float("-inf"))
         pause = PAUSE_WITHOUT_KEYS if known.get("failed") and not forced else PAUSE_SECONDS
-        if 0 <= now - last < pause:
-            keys = {} if known.get("failed") else dict(usable(known.get("document")))
-            if keys:
-                return keys
-            raise self._failure("another process has just tried in vain", known, now)
+        if (found := self._new_enough(known, forced, pause)) is not None:
+            if found:
+                return found
+            raise FetchFailed("another process has just tried in vain", *_last(known, now))
         forced_at = now if forced else known.get("forced_at", 0.0)
         noted = {"origin": self._origin, "attempted_at": now, "forced_at": forced_at}
         try:
@@ -58,17 +63,18 @@ class SharedKeys:
         except FetchFailed as failure:
             kept = {name: known[name] for name in ("document", "fetched_at") if name in known}
             self._write({**noted, **kept, "failed": True})
-            raise self._failure(str(failure), known, now) from None
+            raise FetchFailed(str(failure), *_last(known, now)) from None
         self._write(
             {**noted, "failed": False, "fetched_at": now, "document": {"keys": [_jwk(*each) for each in keys.items()]}}
         )
         return keys
 
-    def _failure(self, why: str, known: Mapping[str, Any], now: float) -> FetchFailed:
-        fetched_at = known.get("fetched_at")
-        if not isinstance(fetched_at, int | float) or fetched_at > now:
-            return FetchFailed(why)
-        return FetchFailed(why, dict(usable(known.get("document"))), now - fetched_at)
+    def _new_enough(self, known: Mapping[str, Any], forced: bool, pause: float) -> dict[str, RSAPublicKey] | None:
+        """Return what the last attempt brought, nothing when it failed, ``None`` when it is time for another."""
+        last = known.get("forced_at" if forced else "attempted_at", float("-inf"))
+        if not 0 <= self._clock() - last < pause:
+            return None
+        return {} if known.get("failed") else dict(usable(known.get("document")))
 
     def _read(self) -> Mapping[str, Any]:
         """Return what the last process has noted about this origin, nothing when that cannot be read."""
@@ -86,6 +92,13 @@ class SharedKeys:
         with suppress(OSError):
             new.write_text(json.dumps(noted))
             new.replace(self._folder / FILE)
+
+
+def _last(known: Mapping[str, Any], now: float) -> tuple[Mapping[str, RSAPublicKey], float]:
+    fetched_at = known.get("fetched_at")
+    if not isinstance(fetched_at, int | float) or fetched_at > now:
+        return {}, 0.0
+    return dict(usable(known.get("document"))), now - fetched_at
 
 
 def _jwk(kid: str, key: RSAPublicKey) -> dict[str, Any]:

@@ -101,7 +101,9 @@ async function welcome(place) {
     const why = "Signing in does not work right now: Clerk, which does it, cannot be reached, or this browser blocks it.";
     return say(place, why, "Try again", location.pathname + location.search);
   }
-  if (!clerk.user) {
+  // Clerk knows who it is, and wants something else first: its component says what.
+  const isPending = clerk.session?.status === "pending";
+  if (!clerk.user || isPending) {
     const then = next || "/dashboard";
     place.replaceChildren();
     // Whoever is new signs up on the way.

@@ -128,7 +128,12 @@ def signed_claims(token: str, keys: Keys, most: int = MOST_BYTES) -> Mapping[str
 
 
 def is_of_another_class(token: str) -> bool:
-    """Say whether a token that nobody has checked says that it is none of a session: a fresh one is no help then."""
+    """Say whether a token that nobody has checked says that it is none of a session: a fresh one is no help then.
+
+    What has not even the form of a token says nothing.
+    """
+    if not has_form(token):
+        return False
     try:
         header = _object(_decoded(token.partition(".")[0]))
     except BadToken:
@@ -156,9 +161,9 @@ def _signed(token: str, kid: str | None, keys: Keys) -> bytes:
 
 
 def _decoded(part: str) -> bytes:
-    """Decode base64url in the one way in which it can be written: a token must not have two spellings.
+    """Decode a part of what has the form of a token in the one way in which it can be written.
 
-    The last letter of a part tells less than six bits; the others have to be zero.
+    A token must not have two spellings. The last letter of a part tells less than six bits; the others have to be zero.
     """
     over = len(part) % 4
     _must(over == 0 or (over == 2 and part[-1] in LAST_OF_TWO) or (over == 3 and part[-1] in LAST_OF_THREE))

@@ -19,9 +19,9 @@
     }
     document.cookie = "__clerk_db_jwt=dvb_1; Path=/; SameSite=Lax";
   }
-  function know(id) {
+  function know({ user: id, status }) {
     Clerk.user = id ? { id } : null;
-    Clerk.session = id ? session : null;
+    Clerk.session = id ? Object.assign(session, { status }) : null;
     for (const listener of listeners) listener({ user: Clerk.user, session: Clerk.session });
   }
   const session = {
@@ -37,9 +37,9 @@
     session: null,
     async load({ ui }) {
       if (!ui?.ClerkUI) throw new Error("Clerk was not loaded with Ui components");
-      const { user } = await call("GET", "/v1/client");
-      know(user);
-      if (user && !window.clerkShimKeepsStale) await session.getToken({ skipCache: true });
+      const known = await call("GET", "/v1/client");
+      know(known);
+      if (known.user && !window.clerkShimKeepsStale) await session.getToken({ skipCache: true });
       Clerk.loaded = true;
     },
     addListener(listener) {
@@ -55,7 +55,7 @@
       document.head.append(style);
       button.className = "cl-button";
       button.addEventListener("click", async () => {
-        know((await call("POST", "/v1/client/sign_ins")).user);
+        know(await call("POST", "/v1/client/sign_ins"));
         await session.getToken({ skipCache: true });
         location.assign(forceRedirectUrl);
       });
@@ -72,7 +72,7 @@
       await call("POST", "/v1/client/sessions/remove");
       keep(null, "");
       location.assign(redirectUrl);
-      know(null);
+      know({ user: null });
     },
   };
   window.Clerk = Clerk;

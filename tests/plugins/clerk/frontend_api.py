@@ -138,6 +138,8 @@ class FrontendApi:
         self.asked: list[str] = []
         self.person = "user_ann"
         """Who signs in next."""
+        self.status = "active"
+        """That of all sessions: who has to do something at Clerk first has one that is "pending"."""
         self.clients: dict[str, str] = {}
         """Who is signed in, by the cookie of the browser."""
         self._released = threading.Event()
@@ -190,7 +192,7 @@ def _handler_of(api: FrontendApi) -> type[BaseHTTPRequestHandler]:
                 ui = b"window.__internal_ClerkUICtor = class ClerkUI {};"
                 answer(self, 200, ui, Content_Type="text/javascript", Access_Control_Allow_Origin="*")
             elif path == "/v1/client":
-                _say(self, {"user": api.user_of(self)})
+                _say(self, {"user": api.user_of(self), "status": api.status})
             else:
                 answer(self, 404, b"")
 
@@ -201,13 +203,14 @@ def _handler_of(api: FrontendApi) -> type[BaseHTTPRequestHandler]:
             if self.path == "/v1/client/sign_ins":
                 name = secrets.token_hex(8)
                 api.clients[name] = api.person
-                _say(self, {"user": api.person}, Set_Cookie=f"__client={name}; Path=/; HttpOnly; SameSite=Lax")
+                said = {"user": api.person, "status": api.status}
+                _say(self, said, Set_Cookie=f"__client={name}; Path=/; HttpOnly; SameSite=Lax")
             elif self.path == "/v1/client/sessions/remove":
                 api.clients.pop(_cookie(self, "__client"), None)
                 _say(self, {"user": None})
             elif self.path == "/v1/client/sessions/tokens":
                 user = api.user_of(self)
-                _say(self, {"jwt": api.instance.token(sub=user, azp=origin) if user else None})
+                _say(self, {"jwt": api.instance.token(sub=user, azp=origin, sts=api.status) if user else None})
             else:
                 answer(self, 404, b"")
 
@@ -273,7 +276,7 @@ def _shake_hands(handler: BaseHTTPRequestHandler, api: FrontendApi, query: Mappi
     parts = urlsplit(back)
     azp = f"{parts.scheme}://{parts.netloc}"
     directives = (
-        f"__session={api.instance.token(sub=user, iat=now, azp=azp)}; Path=/; SameSite=Lax"
+        f"__session={api.instance.token(sub=user, iat=now, azp=azp, sts=api.status)}; Path=/; SameSite=Lax"
         if user
         else f"__session={GONE}",
         f"__client_uat={now if user else 0}; Path=/; SameSite=Lax",

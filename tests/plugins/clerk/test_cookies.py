@@ -128,6 +128,13 @@ def test_the_header_comes_first(scheme: str) -> None:
         "Bearer a.b.c,Bearer d.e.f",
         "Bearer a.b.c",
         "Bearer cd_abc",
+        f"Bearer\xa0{CLERK.token()}",
+        f"Bearer \x85{CLERK.token()}",
+        f"Bearer {CLERK.token()}\xa0",
+        f"Bearer: {CLERK.token()}",
+        f'Bearer "{CLERK.token()}"',
+        f"Bearer {CLERK.token()} x",
+        f" Bearer {CLERK.token()}\n",
         f"Bearer {CLERK.token(age=600)}",
     ],
 )
@@ -140,6 +147,6 @@ def test_with_a_bad_header_the_cookie_is_not_looked_at(value: str) -> None:
     assert found is None
 
 
-@pytest.mark.parametrize("value", ["Basic YW5uOng=", "Token x"])
+@pytest.mark.parametrize("value", ["Basic YW5uOng=", "Token x", "Bearers x", "Bearer-x y", ""])
 def test_a_header_of_another_kind_is_no_bearer(value: str) -> None:
     assert whose(CLERK, {"authorization": value}, plain=CLERK.token()) == "user_ann"

@@ -17,7 +17,7 @@ from clawdeploy.plugins.local_auth.commands import sign_in
 from clawdeploy.web.app import create_app
 from tests.platforms import GOOD
 from tests.plugins.clerk.frontend_api import ABSENT, Instance, public_pem
-from tests.plugins.clerk.surroundings import platform_with
+from tests.plugins.clerk.surroundings import platform_with, serving
 from tests.plugins.surroundings import OpenedAlready
 
 LIVE = Instance()
@@ -48,6 +48,8 @@ class Browser:
     def visit(self, *cookies: str, path: str = "/dashboard", method: str = "GET", **headers: str) -> TestResponse:
         sent = {**PAGE, **({"Cookie": "; ".join(cookies)} if cookies else {})}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        # It would send what earlier answers have set.
+        self.app.reset()
         return self.app.request(
             path, method=method, headers={name: value for name, value in sent.items() if value}, status="*"
         )
@@ -102,6 +104,9 @@ OUT = "signed out"
         ("from the future", ["{future}", "__client_uat=1"], "session-token-iat-in-the-future"),
         ("older than the sign-in", ["{session}", f"__client_uat={NOW + 90000}"], "session-token-iat-before-client-uat"),
         ("damaged", ["__session=x", "__client_uat=1"], OUT),
+        ("another program's", ["__session=a!bc", "__client_uat=1"], OUT),
+        ("another program's in three parts", ["__session=a!bc.x.y", "__client_uat=1"], OUT),
+        ("another program's in no ASCII", ["__session=\u00e9\u00e9\u00e9\u00e9.x.y", "__client_uat=1"], OUT),
         ("a template's", ["{template}", "__client_uat=1"], OUT),
         ("a template's from before the sign-in", ["{template}", f"__client_uat={NOW + 3600}"], OUT),
         ("a machine's from before the sign-in", ["{machine}", f"__client_uat={NOW + 3600}"], OUT),
@@ -153,6 +158,8 @@ def test_a_trial_needs_to_know_the_browser(trial: Browser) -> None:
     asked = trial.handshake(answer)
     assert (asked["__clerk_hs_reason"], asked["__clerk_db_jwt"]) == ("dev-browser-sync", "dvb_2")
     assert asked["redirect_url"] == f"{TRIAL.origin}/dashboard?q=x"
+    answer = trial.visit(DEV, path="/dashboard?__clerk_db_jwt=dvb_3&__clerk_db_jwt=dvb_4")
+    assert trial.handshake(answer)["__clerk_db_jwt"] == "dvb_3", "the first counts"
 
 
 def test_a_live_instance_has_no_such_parameter(live: Browser) -> None:
@@ -299,8 +306,21 @@ def test_a_live_handshake_in_the_address_is_nothing(live: Browser) -> None:
     assert cookies_of(answer) == []
 
 
+@pytest.mark.parametrize("name", ["__clerk_handshake", "__clerk%5Fhandshake", "__clerk_db_jwt", "__clerk_help"])
+def test_what_clerk_has_put_into_an_address_is_not_led_on_to(live: Browser, trial: Browser, name: str) -> None:
+    for browser, counted in ((live, ()), (trial, (DEV, "__clerk_redirect_count=3"))):
+        for method in ("GET", "HEAD"):
+            answer = browser.visit(*counted, method=method, path=f"/dashboard?q=a%20b&{name}=x.y.z&page=2")
+            assert (answer.status_int, answer.headers["Location"]) == (
+                303,
+                "/?next=%2Fdashboard%3Fq%3Da%2520b%26page%3D2",
+            )
+
+
 def test_a_trial_handshake_comes_back_in_the_address(trial: Browser) -> None:
     directives = [f"{session(TRIAL)}; Path=/", "__client_uat=1; Path=/", "__clerk_db_jwt=dvb_3; Path=/"]
+    twice = f"__clerk_handshake=x.y.z&__clerk_handshake={TRIAL.handshake(*directives)}"
+    assert trial.handshake(trial.visit(path=f"/dashboard?{twice}")), "the first counts"
     for path in ("/dashboard", "//dashboard"):
         answer = trial.visit(path=f"{path}?q=x&__clerk_handshake={TRIAL.handshake(*directives)}&__clerk_help=1")
         assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard?q=x"), "no other server's"
@@ -315,6 +335,17 @@ def test_who_is_signed_out_at_clerk_is_signed_out_here(live: Browser) -> None:
     answer = live.visit(f"__clerk_handshake={LIVE.handshake(*directives)}", session(LIVE), "__client_uat=1")
     assert (answer.status_int, answer.headers["Location"]) == (303, "/?next=%2Fdashboard")
     assert cookies_of(answer) == directives
+
+
+def test_who_has_to_complete_a_session_is_signed_out_and_not_asked_again(live: Browser, trial: Browser) -> None:
+    live_says = [f"{session(LIVE, sts='pending')}; Path=/", "__client_uat=1; Path=/"]
+    answer = live.visit(f"__clerk_handshake={LIVE.handshake(*live_says)}", session(LIVE, age=600), "__client_uat=1")
+    assert (answer.status_int, answer.headers["Location"]) == (303, "/?next=%2Fdashboard")
+    assert cookies_of(answer) == live_says
+    trial_says = [f"{session(TRIAL, sts='pending')}; Path=/", "__client_uat=1; Path=/"]
+    answer = trial.visit(DEV, path=f"/dashboard?__clerk_handshake={TRIAL.handshake(*trial_says)}")
+    assert (answer.status_int, answer.headers["Location"]) == (307, "/dashboard")
+    assert cookies_of(answer) == trial_says
 
 
 @pytest.mark.parametrize(
@@ -382,6 +413,21 @@ def test_no_key_is_no_sign_out(tmp_path: Path) -> None:
             answer = app.get(path, headers={**headers, **cookies}, status=503)
             assert answer.headers["Retry-After"] == "10"
         assert answer.json["code"] == "sign_in_unavailable"
+
+
+def test_a_handshake_with_an_unknown_key_keeps_nobody_out_while_the_service_is_away(tmp_path: Path) -> None:
+    """As that of another application on the same domain, whose cookie comes here too."""
+    instance = Instance(origin="http://127.0.0.1:8080")
+    anothers = f"__clerk_handshake={STRANGER.sign({'handshake': []}, header={'kid': 'ins_9'}, algorithm='RS256')}"
+    good, stale = (f"{session(instance, age=age)}; __client_uat=1" for age in (0, 600))
+    with serving(instance) as api, platform_with(tmp_path, api.settings()) as platform:
+        app = TestApp(create_app(platform))
+        app.get("/dashboard", headers={**PAGE, "Cookie": good}, status=200)
+        api.mood = "fails"
+        for cookies, status in ((f"{anothers}; {good}", 200), (f"{anothers}; {stale}", 307), (anothers, 503)):
+            answer = app.get("/dashboard", headers={**PAGE, "Cookie": cookies}, status="*")
+            assert answer.status_int == status, cookies
+            app.reset()
 
 
 # -- instead of local sign-in ----------------------------------------------------------------------------------------

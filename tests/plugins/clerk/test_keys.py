@@ -1,5 +1,6 @@
 """The keys are kept, renewed behind everybody's back, and nobody waits long: on a real server that misbehaves."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from clawdeploy.core.contracts import Credentials, SignIn
 from clawdeploy.core.errors import InvalidCredentials, SignInUnavailable
+from clawdeploy.core.settings import DATA_DIR
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.clerk.identities import ClerkSessions
 from clawdeploy.plugins.clerk.jwks import FetchFailed, fetch
 from clawdeploy.plugins.clerk.keys import MOST_WAITING, PublishedKeys
+from clawdeploy.plugins.clerk.shared_keys import FILE
 from clawdeploy.web.server import THREADS
 from tests.plugins.clerk.frontend_api import FrontendApi, Instance, Mood, jwk, new_key
 from tests.plugins.clerk.surroundings import given, platform_with, serving
@@ -271,6 +274,19 @@ def test_who_is_first_waits_two_seconds_at_most() -> None:
     ended.set()
 
 
+def test_who_asks_several_times_waits_no_longer_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the visit of a page does, which looks at a handshake, at a cookie, and at the cookie once more."""
+    monkeypatch.setattr("clawdeploy.plugins.clerk.keys.WAIT_SECONDS", 0.5)
+    ended = threading.Event()
+    keys = PublishedKeys(lambda forced: {"x": KEY.public_key()} if not forced or ended.wait(30) else {})
+    known = keys.key("x")
+    began = time.monotonic()
+    for _ in range(3):
+        assert keys.replaced("x", known) is None
+    assert 0.4 < time.monotonic() - began < 0.9
+    ended.set()
+
+
 def test_at_most_half_of_the_threads_wait() -> None:
     assert MOST_WAITING <= THREADS // 2
 
@@ -288,6 +304,24 @@ def test_they_are_fetched_before_anybody_comes(api: FrontendApi, tmp_path: Path)
         assert eventually(lambda: len(api.fetches) == 1, within=10)
         assert platform.authenticate(Credentials({"authorization": f"Bearer {api.instance.token()}"}, {}))
         assert len(api.fetches) == 1
+
+
+@pytest.mark.parametrize(("age", "fetches"), [(0, 1), (301, 2)])
+def test_who_starts_while_the_service_hangs_waits_for_nothing(
+    api: FrontendApi, tmp_path: Path, age: int, fetches: int
+) -> None:
+    with platform_with(tmp_path, api.settings()) as platform:
+        assert platform.authenticate(Credentials({"authorization": f"Bearer {api.instance.token()}"}, {}))
+    file = platform.config[DATA_DIR] / FILE
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps({name: noted[name] - age if name.endswith("_at") else noted[name] for name in noted}))
+    api.mood = "hangs"
+    with platform_with(tmp_path, api.settings()) as platform:
+        platform.host.startup(platform)
+        began = time.monotonic()
+        assert platform.authenticate(Credentials({"authorization": f"Bearer {api.instance.token()}"}, {}))
+        assert time.monotonic() - began < 1.0
+        assert eventually(lambda: len(api.fetches) == fetches, within=10), "what is not new is renewed"
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_on_a_developers_machine_nearly_everything_goes() -> None:
 ODD_PARTIES = """
     * https://*.example.org null bots.example.org https://bots.example.org/ https://bots.example.org/app
     https://Bots.example.org https://bots.example.org:443 https://bots.example.org?x ftp://bots.example.org
-    https://ann@bots.example.org https://bots.example.org#x https://
+    https://ann@bots.example.org https://bots.example.org#x https:// https://bots.example.org\\x https://böts.example.org
 """
 
 
@@ -152,6 +152,14 @@ def test_there_has_to_be_a_party() -> None:
 def test_production_refuses(instance: Instance, changes: dict[str, str], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         given(instance, **{**HTTPS, **changes})
+
+
+@pytest.mark.parametrize("origin", ["http://127.example.org", "http://localhost.example.org", "http://192.0.2.7"])
+def test_a_live_instance_is_for_https_or_for_this_machine(origin: str) -> None:
+    with pytest.raises(ConfigurationError, match="must begin with https://"):
+        given(CLERK, CLAWDEPLOY_PUBLIC_ORIGIN=origin, CLERK_AUTHORIZED_PARTIES=origin)
+    for here in ("http://127.0.0.2:8080", "http://[::1]:8080", "http://localhost:8080"):
+        assert given(CLERK, CLAWDEPLOY_PUBLIC_ORIGIN=here, CLERK_AUTHORIZED_PARTIES=here)
 
 
 @pytest.mark.parametrize("host", ["localhost", "clerk", "[::1]", "::1", "[2001:db8::1]:443", "localhost:80", "clerk."])

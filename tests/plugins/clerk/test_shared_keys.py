@@ -1,8 +1,10 @@
 """Processes of one server share what they fetch, by way of a file: two processes are two objects here."""
 
+import fcntl
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from clawdeploy.core.errors import SignInUnavailable
 from clawdeploy.plugins.clerk.jwks import FetchFailed
 from clawdeploy.plugins.clerk.keys import PublishedKeys
-from clawdeploy.plugins.clerk.shared_keys import FILE, SharedKeys
+from clawdeploy.plugins.clerk.shared_keys import FILE, LOCK, SharedKeys
 from tests.plugins.clerk.frontend_api import FrontendApi, Instance, new_key
 from tests.plugins.clerk.surroundings import serving
 
@@ -107,6 +109,22 @@ def test_who_starts_in_an_outage_goes_on_with_what_others_had(
     assert len(api.fetches) in (2, 3)
 
 
+@pytest.mark.parametrize(("hours", "known"), [(0, True), (23, True), (25, False), (-1, False)])
+def test_what_was_fetched_before_is_there_from_the_start(
+    api: FrontendApi, tmp_path: Path, clock: Clock, hours: int, known: bool
+) -> None:
+    SharedKeys(api.origin, tmp_path, clock).fetch(False)
+    api.mood = "hangs"
+    clock.now += hours * 3600
+    shared = SharedKeys(api.origin, tmp_path, clock)
+    keys = PublishedKeys(lambda _: {}, clock, shared.kept())
+    if known:
+        assert keys.key("ins_1").public_numbers() == FIRST.public_key().public_numbers()
+    else:
+        with pytest.raises(SignInUnavailable):
+            keys.key("ins_1")
+
+
 def test_a_time_to_come_is_no_time(api: FrontendApi, tmp_path: Path, clock: Clock) -> None:
     SharedKeys(api.origin, tmp_path, clock).fetch(False)
     api.mood = "fails"
@@ -129,6 +147,17 @@ def test_many_at_once_fetch_once(api: FrontendApi, tmp_path: Path, clock: Clock)
         thread.join()
     assert found == [["ins_1"]] * 8
     assert len(api.fetches) == 1
+
+
+def test_what_is_new_enough_is_read_while_another_process_fetches(
+    processes: tuple[SharedKeys, SharedKeys], api: FrontendApi, tmp_path: Path
+) -> None:
+    processes[0].fetch(True)
+    api.mood = "hangs"
+    with (tmp_path / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        read = ThreadPoolExecutor(1).submit(lambda: [list(processes[1].fetch(forced)) for forced in (False, True)])
+        assert read.result(timeout=5) == [["ins_1"], ["ins_1"]]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", "[" * 5000, '{"origin": "https://clerk.example.org"}'])

@@ -6,16 +6,21 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import falcon
 import pytest
 from webtest import TestApp, TestResponse
 
 from clawdeploy.core.contracts import Instance as Bot
+from clawdeploy.core.contracts import Secret
+from clawdeploy.core.errors import InvalidCredentials
 from clawdeploy.core.events import CredentialRevoked
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
+from clawdeploy.plugins.clerk.webhook import Webhook
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.web.app import create_app
 from tests.platforms import GOOD, memory_platform
@@ -181,6 +186,21 @@ def test_a_signature_may_come_with_those_of_older_secrets(place: Place) -> None:
 @pytest.mark.parametrize("age", [-298, 298])
 def test_clocks_may_differ_by_five_minutes(place: Place, age: int) -> None:
     assert place.send(age=age).status_int == 204
+
+
+def raised_again(req: falcon.Request, resp: falcon.Response, error: Exception, params: Any) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(("age", "good"), [(300, True), (301, False), (-300, True), (-301, False)])
+def test_they_are_five_minutes_in_whole_seconds(untouched: Place, age: int, good: bool) -> None:
+    app = falcon.App()
+    app.add_error_handler(InvalidCredentials, raised_again)
+    app.add_route("/", Webhook(untouched.platform, Secret(SECRET), lambda: 1_800_000_000.9))
+    body, moment = b"{}", str(1_800_000_000 - age)
+    headers = signed(body, svix_timestamp=moment, svix_signature=signature(body, "msg_1", moment))
+    with nullcontext() if good else pytest.raises(InvalidCredentials):
+        TestApp(app).post("/", body, headers=headers, status=204)
 
 
 @pytest.mark.parametrize(
