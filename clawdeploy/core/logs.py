@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clawdeploy.core.context import address, instance, request_id, user
-from clawdeploy.core.redaction import RedactingHandler
+from clawdeploy.core.redaction import RedactingHandler, redacted
 
 LONGEST_MESSAGE = 4_000
 LONGEST_TRACE = 100
@@ -42,7 +42,8 @@ def printable(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return text from anywhere as a line may hold it: on one line, without secrets, and not too long."""
-    known = text[: 2 * LONGEST_MESSAGE]
+    # Before it is cut, and before a JSON entry quotes it: what is left of a secret then is not recognized any more.
+    known = redacted(text[: 2 * LONGEST_MESSAGE])
     for secret in SECRETS:
         known = secret.sub(r"\1***", known)
     known = printable(known)

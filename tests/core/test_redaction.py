@@ -22,7 +22,7 @@ from clawdeploy.core.contracts import ContainerSpec, ContainerState, Observation
 from clawdeploy.core.errors import ConfigurationError, InvalidInput, PluginError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
-from clawdeploy.core.logs import configure_command_logging, configure_logging
+from clawdeploy.core.logs import LONGEST_MESSAGE, configure_command_logging, configure_logging
 from clawdeploy.core.models import tables
 from clawdeploy.core.redaction import RedactingHandler, redacted, remember
 from clawdeploy.core.settings import CORE_SETTINGS
@@ -32,6 +32,8 @@ from tests.core.surroundings import OWNER, Surroundings, made
 from tests.platforms import GOOD
 
 API_KEY = 'sk-Canary+/="quoted"-0123456789'
+ODD = "sk-Canary\\'and\"<more>-0123456789"
+"""Everything in it that some quotation marks need to be written otherwise for."""
 BOT_TOKEN = "123456789:AAHCanaryCanaryCanaryCanaryCanaryCan"
 SECRETS = (API_KEY, BOT_TOKEN)
 
@@ -89,15 +91,25 @@ def assert_hidden(*texts: object) -> None:
         lambda value: base64.urlsafe_b64encode(f"?>{value}".encode()).decode()[3:],
         lambda value: str(value.encode()),
         escape,
+        quote,
+        lambda value: json.dumps(json.dumps(value)),
+        lambda value: json.dumps(repr(value)),
+        lambda value: repr(json.dumps(value)),
+        lambda value: repr({"said": value, "by": "'"}),
+        lambda value: repr(f'{{"key": "{value}"}}')[10:-3],
+        lambda value: repr(ValueError(repr(value)))[11:-1],
     ],
 )
-def test_a_secret_is_found_however_it_is_written(written: Callable[[str], str]) -> None:
-    text = f"before {written(API_KEY)} after {written(API_KEY)}."
+@pytest.mark.parametrize("secret", [API_KEY, ODD], ids=["plain", "odd"])
+def test_a_secret_is_found_however_it_is_written(written: Callable[[str], str], secret: str) -> None:
+    text = f"before {written(secret)} after {written(secret)}."
     assert redacted(text) == text
-    Secret(API_KEY)
+    Secret(secret)
     told = redacted(text)
     assert told.count("***") == 2
-    assert written(API_KEY).strip("b'\"")[2:-4] not in told
+    assert written(secret).strip("b'\"")[2:-4] not in told
+    assert "0123456789" not in told
+    assert "0123456789" not in redaction.masked(text, [secret])
     assert told.startswith("before ")
     assert told.endswith(".")
 
@@ -186,6 +198,31 @@ def test_arguments_of_log_entries_and_other_loggers_show_none(log: io.StringIO) 
     logging.getLogger("gunicorn.error").error("Bad request: %s", quote(API_KEY, safe=""))
     assert log.getvalue().count("***") == 3
     assert_hidden(log.getvalue())
+
+
+def test_what_quotes_a_secret_shows_none(log: io.StringIO) -> None:
+    """Neither text nor JSON, which quotes it once more."""
+    Secret(ODD)
+    for said in (ODD, repr(ODD), json.dumps(ODD), repr(json.dumps(ODD)), repr(ValueError(repr(ODD)))):
+        logging.getLogger("some.library").warning("posting %s to %r", said, {"key": ODD, "quoted": said})
+    try:
+        raise ValueError({"key": ODD})
+    except ValueError:
+        logging.getLogger("some.library").exception("it failed")
+    assert "***" in log.getvalue()
+    for piece in ("sk-Canary", "and\\", "<more>", "0123456789"):
+        assert piece not in log.getvalue()
+
+
+@pytest.mark.parametrize("before", [LONGEST_MESSAGE - 9, LONGEST_MESSAGE - 20, 2 * LONGEST_MESSAGE - 20])
+def test_where_a_long_entry_is_cut_there_is_no_piece_of_one(log: io.StringIO, before: int) -> None:
+    Secret(ODD)
+    long = "x" * before + ODD + "y" * LONGEST_MESSAGE
+    try:
+        raise ValueError(long)
+    except ValueError:
+        logging.getLogger("some.library").exception("posting %s", long)
+    assert "sk-Canary" not in log.getvalue()
 
 
 def test_a_thread_that_ends_unexpectedly_tells_the_log_and_shows_none(
