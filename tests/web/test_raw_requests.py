@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from clawdeploy.web.middleware import SECURITY_HEADERS
 from tests.web.serving import Served
 
 pytestmark = pytest.mark.system
@@ -111,6 +112,14 @@ def test_what_two_servers_could_read_differently_is_refused(shared: Served, what
     assert all(400 <= status < 500 for status in got)
     assert got or what in DELUGES
     assert shared.call("GET", "/api/instances").body == b'{"instances": []}'
+
+
+def test_such_an_answer_is_as_hardened_as_all_others(shared: Served) -> None:
+    answer = shared.answer(get(b"/api/health", b"X: a\0b"))
+    assert answer.problem()["code"] == "malformed_request"
+    others = shared.call("GET", "/api/nothing")
+    for name in SECURITY_HEADERS:
+        assert answer.headers[name] == others.headers[name], name
 
 
 DELUGES = ("10,000 headers", "headers without end", "an endless extension of a chunk", "endless trailers")
