@@ -16,9 +16,9 @@ from html import escape
 from threading import Lock
 from urllib.parse import quote, unquote, urlsplit
 
+from clawdeploy.core.alike import SHORTEST, Alike
+
 SHOWN = "***"
-SHORTEST = 8
-"""How long a value has to be, and how long the beginnings are by which they are found."""
 SURELY_NO_WORD = 16
 """How long one has to be that could be a word: a password `postgresql` must not black out half of the log."""
 MOST = 5_000
@@ -32,7 +32,7 @@ BACKSLASH = "\\"
 QUOTING = re.compile(r"\\*[\"']|\\+")
 
 _known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-_forms: dict[str, dict[str, None]] = {}
+_forms: dict[str, Alike] = {}
 """The ways in which they are written, by how these begin; keys of one service begin alike, so there may be many."""
 _lock = Lock()
 
@@ -49,7 +49,7 @@ def remember(value: str) -> None:
         unquoted = {form.replace(BACKSLASH, "") for form in _written(value)}
         forms = _known[value] = tuple({form for form in unquoted if len(form) >= SHORTEST})
         for form in forms:
-            _forms.setdefault(form[:SHORTEST], {})[form] = None
+            _forms[form[:SHORTEST]] = _forms.get(form[:SHORTEST], Alike()).including(form)
         while len(_known) > MOST:
             _forget(*_known.popitem(last=False)[1])
 
@@ -67,7 +67,7 @@ def remember_setting(text: str) -> None:
 def redacted(text: str) -> str:
     """Return a text with each known secret in it replaced, however it is written there.
 
-    That takes 0.1 ms for 200 characters, and 4 ms when 5,000 known secrets begin as something in the text does.
+    That takes less than 0.1 ms for 200 characters, also when 5,000 known secrets begin as something in the text does.
     """
     unquoted = text.replace(BACKSLASH, "")
     found = list(_found(unquoted))
@@ -135,22 +135,22 @@ def _found(text: str) -> Iterator[tuple[int, int]]:
     begin = end = -1
     uncut = len(text.rstrip(CUT_OFF))
     for at in range(len(text) - SHORTEST + 1):
-        # Copied in one step, because other threads may add to it.
-        for form in tuple(_forms.get(text[at : at + SHORTEST], ())):
-            cut_off = uncut - at >= SHORTEST and form.startswith(text[at:uncut])
-            if cut_off or text.startswith(form, at):
-                if at > end:
-                    if end > 0:
-                        yield begin, end
-                    begin = at
-                end = max(end, min(at + len(form), len(text)))
+        alike = _forms.get(text[at : at + SHORTEST])
+        length = alike.length(text, at, uncut) if alike else 0
+        if length:
+            if at > end:
+                if end > 0:
+                    yield begin, end
+                begin = at
+            end = max(end, at + length)
     if end > 0:
         yield begin, end
 
 
 def _forget(*forms: str) -> None:
     for form in forms:
-        alike = _forms.get(form[:SHORTEST], {})
-        alike.pop(form, None)
-        if not alike:
+        left = _forms.get(form[:SHORTEST], Alike()).without(form)
+        if len(left):
+            _forms[form[:SHORTEST]] = left
+        else:
             _forms.pop(form[:SHORTEST], None)
