@@ -25,7 +25,7 @@ from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.logs import LONGEST_MESSAGE, configure_command_logging, configure_logging
 from clawdeploy.core.models import tables
-from clawdeploy.core.redaction import RedactingHandler, redacted, remember
+from clawdeploy.core.redaction import BACKSLASH, RedactingHandler, redacted, remember
 from clawdeploy.core.settings import CORE_SETTINGS
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.telegram import Telegram
@@ -134,6 +134,17 @@ def test_some_values_alone_are_taken_out_of_a_long_text() -> None:
     told = redaction.masked(text, [API_KEY, "sk-1"])
     assert time.monotonic() - began < 1
     assert told == '*** Another-secret-1234 "***" *** sk-1\n' * 1000
+
+
+@pytest.mark.parametrize("piece", ['"', BACKSLASH, BACKSLASH + '"', "a" + BACKSLASH, ODD, "aaaaaaaa"])
+def test_no_log_and_no_secret_keep_the_search_busy(piece: str) -> None:
+    """Both are a bot's owner's to choose."""
+    text = (piece * 2**20)[: 2**20]
+    secrets = [piece * 200 + "x", '"' * 4000 + "x", "a" + BACKSLASH * 4000 + "x", BACKSLASH * 9 + "x", "aaaaaaaa", ODD]
+    began = time.monotonic()
+    told = redaction.masked(text, secrets)
+    assert time.monotonic() - began < 2
+    assert ("***" in told) == (piece in (ODD, "aaaaaaaa", "a" + BACKSLASH))
 
 
 def test_secrets_that_overlap_touch_or_begin_alike_leave_nothing() -> None:
