@@ -120,7 +120,8 @@ def _without(text: str, unquoted: str, places: Iterable[tuple[int, int]]) -> str
         kept = [at for at, character in enumerate(text) if character != BACKSLASH]
     pieces, at = [], 0
     for begin, end in found:
-        pieces += [text[at : kept[begin]], SHOWN]
+        # With the backslashes before it, of which the last may have belonged to its first character.
+        pieces += [text[at : kept[begin - 1] + 1 if begin else 0], SHOWN]
         at = kept[end - 1] + 1
     return "".join([*pieces, text[at:]])
 

@@ -127,6 +127,15 @@ def test_a_secret_within_something_that_was_encoded_as_a_whole_is_found(before: 
         assert len(told) <= 3 + 4 + 8, "the rest are bits of its neighbours, and of one of its own characters each"
 
 
+def test_what_was_quoted_stays_readable_for_programs() -> None:
+    value = '"Canary"-\\0123456789\\'
+    remember(value)
+    whole = json.dumps({"one": value, "two": f"C:{BACKSLASH}{value}{BACKSLASH}{value}.", "three": value * 2})
+    for told in (redacted(whole), redaction.masked(whole, [value])):
+        assert "0123456789" not in told
+        assert set(json.loads(told)) == {"one", "two", "three"}
+
+
 def test_some_values_alone_are_taken_out_of_a_long_text() -> None:
     remember("Another-secret-1234")
     text = f"{API_KEY} Another-secret-1234 {json.dumps(API_KEY)} {API_KEY.encode().hex()} sk-1\n" * 1000
