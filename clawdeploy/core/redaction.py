@@ -7,7 +7,6 @@ is no licence to be careless: what nobody has called a secret, nothing here can 
 
 import base64
 import json
-import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -69,14 +68,6 @@ def redacted(text: str) -> str:
     """
     unquoted = text.replace(BACKSLASH, "")
     return _without(text, unquoted, _merged(_found(unquoted)))
-
-
-class RedactingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # no generic class when it runs
-    """Writes log entries without secrets, whatever formats them, with their tracebacks."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return what is written for a record."""
-        return redacted(super().format(record))
 
 
 def masked(text: str, values: Iterable[str]) -> str:

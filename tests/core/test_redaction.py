@@ -19,13 +19,14 @@ from clawdeploy.core.activity import ActivityLog, evidence
 from clawdeploy.core.alike import SHORTEST
 from clawdeploy.core.clock import utc_now
 from clawdeploy.core.config import Config
+from clawdeploy.core.context import address
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Observation, Secret
 from clawdeploy.core.errors import ConfigurationError, InvalidInput, PluginError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.logs import LONGEST_MESSAGE, configure_command_logging, configure_logging
 from clawdeploy.core.models import tables
-from clawdeploy.core.redaction import BACKSLASH, RedactingHandler, redacted, remember
+from clawdeploy.core.redaction import BACKSLASH, redacted, remember
 from clawdeploy.core.settings import CORE_SETTINGS
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.telegram import Telegram
@@ -54,7 +55,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     try:
         configure_logging(request.param)
         (handler,) = logging.root.handlers
-        assert isinstance(handler, RedactingHandler)
+        assert isinstance(handler, logging.StreamHandler)
         handler.setStream(written)
         yield written
     finally:
@@ -256,6 +257,24 @@ def test_where_a_long_entry_is_cut_there_is_no_piece_of_one(log: io.StringIO, be
     assert "sk-Canary" not in log.getvalue()
 
 
+@pytest.mark.parametrize(
+    "value", ['"message":', '"level":', "127.0.0.1", "2026-11-2", "some.library", "requestId", "WARNING:"]
+)
+def test_nobody_blacks_out_what_is_ours_in_every_line(log: io.StringIO, value: str) -> None:
+    """By calling it a secret of theirs: when it was, who it was and from where."""
+    logger = logging.getLogger("some.library")
+    record = logger.makeRecord(logger.name, logging.WARNING, __file__, 1, "posting it", (), None)
+    before = address.set("127.0.0.1")
+    try:
+        logger.handle(record)
+        line = log.getvalue()
+        Secret(value)
+        logger.handle(record)
+    finally:
+        address.reset(before)
+    assert log.getvalue() == 2 * line
+
+
 def test_a_thread_that_ends_unexpectedly_tells_the_log_and_shows_none(
     log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,7 +296,6 @@ def test_warnings_of_commands_show_none(capsys: pytest.CaptureFixture[str]) -> N
     try:
         configure_command_logging("text")
         logging.getLogger("some.library").warning("posting %s", Secret(API_KEY).reveal())
-        assert isinstance(logging.root.handlers[0], RedactingHandler)
     finally:
         logging.root.handlers[:] = before
     assert capsys.readouterr().err == "WARNING: posting ***\n"
@@ -345,6 +363,16 @@ def test_what_a_channel_repeats_is_not_told(surroundings: Surroundings) -> None:
     with pytest.raises(InvalidInput) as refused:
         platform.instances.create(OWNER, {**GOOD, "channel": "repeating", "botToken": BOT_TOKEN})
     assert refused.value.errors == {"botToken": ["'***' is not good enough."]}
+
+
+def test_nothing_that_is_refused_is_noted(surroundings: Surroundings) -> None:
+    """Or one request would have a process forget all secrets that it knows, or fill its memory."""
+    platform = surroundings.open()
+    many = {f"field{number}": f"Not-a-secret-{number}" for number in range(100)}
+    for body in ({"credentials": many}, {"credentials": {"botToken": "x1" * 5000}}, {"apiKey": "x1" * 5000}):
+        with pytest.raises(InvalidInput):
+            platform.instances.create(OWNER, {**GOOD, **body})
+    assert not any(value.startswith(("Not-a-secret", "x1")) for value in redaction._known)
 
 
 class Failing:
