@@ -39,8 +39,7 @@ class FetchFailed(Exception):
 def fetch(origin: str) -> dict[str, RSAPublicKey]:
     """Return the keys that are published at an origin, by their ``kid``; at least one.
 
-    Takes ``CONNECT_SECONDS`` for each address of the host that does not answer, and ``READ_SECONDS``, at most, besides
-    looking the host up. Raises ``FetchFailed``.
+    Takes ``CONNECT_SECONDS`` and ``READ_SECONDS`` at most, besides looking the host up. Raises ``FetchFailed``.
     """
     try:
         document = json.loads(_download(origin))
