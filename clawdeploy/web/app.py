@@ -61,7 +61,7 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     openapi.describe(platform, [route for route in routes if is_for_programs(route.template) or route not in own])
     access: dict[str, Access] = {route.template: route.access for route in routes}
     middleware: list[Any] = [StaticCaching(), SecurityHeaders(platform.config[PUBLIC_ORIGIN]), RequestLog(platform)]
-    middleware += [PlainAddresses(), StaticReading(), VisitorLimit(platform, access), Guard(platform, access)]
+    middleware += [VisitorLimit(platform, access), PlainAddresses(), StaticReading(), Guard(platform, access)]
     middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform), Questions(templates)]
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
