@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from html import escape
+from string import digits
 from threading import Lock
 from urllib.parse import quote, unquote, urlsplit
 
@@ -35,9 +36,17 @@ _lock = Lock()
 
 
 def remember(value: str) -> None:
-    """Note a secret, unless it is so short or so plain that it stands in many texts by chance."""
-    may_be_a_word = value.isdigit() or (value.isalpha() and value.islower())
-    if len(value) < (SURELY_NO_WORD if may_be_a_word else SHORTEST):
+    """Note a secret that somebody has given us, unless it is so short or so plain that it may be a word of ours.
+
+    No key or token is as short as that without a digit; but "botToken" is the name of a field, and whoever called it
+    their secret would take it out of what all others are told.
+    """
+    if len(value) >= SURELY_NO_WORD or not (value.isdigit() or set(value).isdisjoint(digits)):
+        _note(value)
+
+
+def _note(value: str) -> None:
+    if len(value) < SHORTEST:
         return
     with _lock:
         if value in _known:
@@ -52,13 +61,17 @@ def remember(value: str) -> None:
 
 
 def remember_setting(text: str) -> None:
-    """Note what is secret in the text of a setting: all of it, each of several, and the password in a URL."""
+    """Note what is secret in the text of a setting: all of it, each of several, and the password in a URL.
+
+    Only a password such as "postgresql" is left, which stands in many texts by chance.
+    """
     password = ""
     # What is no URL is refused elsewhere.
     with suppress(ValueError):
         password = urlsplit(text).password or ""
     for value in {text, *(part.strip() for part in text.split(",")), password, unquote(password)}:
-        remember(value)
+        if len(value) >= SURELY_NO_WORD or not (value.isdigit() or (value.isalpha() and value.islower())):
+            _note(value)
 
 
 def redacted(text: str) -> str:

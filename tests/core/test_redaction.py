@@ -185,10 +185,20 @@ def test_whoever_writes_what_many_secrets_begin_with_keeps_nobody_busy() -> None
     assert time.monotonic() - began < 0.5
 
 
-@pytest.mark.parametrize("word", ["sk-1", "postgres", "clawdeploy", "12345678", "Abc-123"])
+@pytest.mark.parametrize(
+    "word", ["sk-1", "postgres", "clawdeploy", "12345678", "Abc-123", "botToken", "required.", "Idempotency-Key"]
+)
 def test_what_stands_in_many_texts_by_chance_stays(word: str) -> None:
     remember(word)
     assert redacted(f"the {word} of it") == f"the {word} of it"
+
+
+def test_nobody_takes_the_name_of_a_field_out_of_what_others_are_told(surroundings: Surroundings) -> None:
+    platform = surroundings.open()
+    platform.instances.create("mallory", {**GOOD, "apiKey": "botToken"})
+    with pytest.raises(InvalidInput) as refused:
+        platform.instances.create(OWNER, {**GOOD, "botToken": "with spaces in it"})
+    assert set(refused.value.errors) == {"botToken"}
 
 
 def test_those_not_used_for_long_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,11 +409,12 @@ def test_secrets_of_the_settings_are_known() -> None:
         "CLAWDEPLOY_DATABASE_URL": f"postgresql://bots:{quote(password, safe='')}@127.0.0.1/bots",
         "CLAWDEPLOY_SECRET_KEYS": "Key-number-1,Key-number-2",
         "CLAWDEPLOY_SYNC_SECRET": "Sync-secret-1",
+        "CLAWDEPLOY_METRICS_SECRET": "Tr-ub_adour",
         "CLAWDEPLOY_PUBLIC_ORIGIN": "https://Bots1.example.org",
     }
     Config(CORE_SETTINGS, values)
     told = redacted(f"{values} {password} Key-number-2")
-    for secret in (password, quote(password, safe=""), "Key-number-1", "Key-number-2", "Sync-secret-1"):
+    for secret in (password, quote(password, safe=""), "Key-number-1", "Key-number-2", "Sync-secret-1", "Tr-ub_adour"):
         assert secret not in told
     assert "https://Bots1.example.org" in told
 
