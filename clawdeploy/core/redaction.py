@@ -22,6 +22,8 @@ SURELY_NO_WORD = 16
 """How long one has to be that could be a word: a password `postgresql` must not black out half of the log."""
 MOST = 5_000
 """How many are known at a time; those that were not used for the longest time go first."""
+MOST_CHARACTERS = 64 * 2**20
+"""How many characters there are of all ways in which they are written. A usual key has 2,000, the longest 70,000."""
 
 CUT_OFF = "….)\"'"
 """What may stand behind a text of which only the beginning was taken, and with it of a secret in it."""
@@ -29,7 +31,14 @@ CUT_OFF = "….)\"'"
 BACKSLASH = "\\"
 """Put before quotation marks and before itself, once more each time that a text is quoted, so it is looked past."""
 
-_known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+
+class _Known(OrderedDict[str, tuple[str, ...]]):
+    """Secrets, those used last at the end, with the ways in which they are written, and how long these are together."""
+
+    characters = 0
+
+
+_known = _Known()
 _forms: dict[str, Alike] = {}
 """The ways in which they are written, by how these begin; keys of one service begin alike, so there may be many."""
 _lock = Lock()
@@ -56,7 +65,8 @@ def _note(value: str) -> None:
         forms = _known[value] = tuple({form for form in unquoted if len(form) >= SHORTEST})
         for form in forms:
             _forms[form[:SHORTEST]] = _forms.get(form[:SHORTEST], Alike()).including(form)
-        while len(_known) > MOST:
+        _known.characters += sum(map(len, forms))
+        while len(_known) > MOST or _known.characters > MOST_CHARACTERS:
             _forget(*_known.popitem(last=False)[1])
 
 
@@ -163,6 +173,7 @@ def _found(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _forget(*forms: str) -> None:
+    _known.characters -= sum(map(len, forms))
     for form in forms:
         left = _forms.get(form[:SHORTEST], Alike()).without(form)
         if len(left):

@@ -212,6 +212,15 @@ def test_those_not_used_for_long_are_forgotten_first(monkeypatch: pytest.MonkeyP
     assert sum(map(len, redaction._forms.values())) == sum(map(len, redaction._known.values()))
 
 
+def test_long_ones_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "MOST_CHARACTERS", 300_000)
+    for number in range(50):
+        remember(f"{number:010}" + "aB+" * 1300)
+    assert 1 <= len(redaction._known) < 10
+    assert redaction._known.characters == sum(len(form) for forms in redaction._known.values() for form in forms)
+    assert redacted(f"{49:010}" + "aB+" * 1300) == "***"
+
+
 # -- logs ------------------------------------------------------------------------------------------------------------
 
 
