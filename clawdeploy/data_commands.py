@@ -84,6 +84,7 @@ def restore_command(opener: Opener, file: Path, passphrase_file: TextIO | None, 
     if restored.key_file:
         click.echo(f"The keys are in {restored.key_file}.")
     click.echo("Start the server, and see with `clawdeploy gc` what was made after the backup.")
+    click.echo("Tokens and sessions that were ended after it work again: see `token list` and `session list`.")
 
 
 @contextmanager
@@ -101,7 +102,12 @@ def _database(opener: Opener) -> Iterator[Database]:
 def _passphrase(file: TextIO | None, *, anew: bool) -> Secret:
     """Read the passphrase from a file, or ask for it, twice for a new one; it is never part of a command line."""
     if file is not None:
-        said = file.readline().removesuffix("\n")
+        try:
+            said = file.readline().removesuffix("\n")
+        except UnicodeDecodeError:
+            raise click.UsageError(
+                "The passphrase file holds no text: it has to be UTF-8. `openssl rand -base64 24` makes a passphrase."
+            ) from None
     elif sys.stdin is not None and sys.stdin.isatty():
         said = click.prompt("Passphrase", hide_input=True, confirmation_prompt=anew, err=True)
     else:

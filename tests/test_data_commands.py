@@ -86,6 +86,7 @@ def test_there_and_back_by_command(environment: dict[str, str], tmp_path: Path, 
     restored = invoke(elsewhere, "restore", file, "--passphrase-file", passphrase)
     assert (restored.exit_code, restored.stderr) == (0, "")
     assert "1 bots and 1 secrets." in restored.stdout
+    assert "Tokens and sessions that were ended after it work again" in restored.stdout
     assert f"The keys are in {tmp_path / 'elsewhere' / KEY_FILE}." in restored.stdout
     there = opened(elsewhere)
     assert there.instances.get("ann", instance_id).secrets_set == {"apiKey"}
@@ -200,6 +201,16 @@ def test_a_passphrase_that_is_easily_guessed_is_refused(
     called = invoke(environment, "backup", str(tmp_path / "backup"), "--passphrase-file", passphrase)
     assert called.exit_code == 2
     assert "at least 12 characters" in called.stderr
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_passphrase_that_is_no_text_is_refused(environment: dict[str, str], tmp_path: Path, passphrase: str) -> None:
+    invoke(environment, "migrate")
+    Path(passphrase).write_bytes(b"\xff\xfe" * 16)
+    for command in ("backup", "restore"):
+        called = invoke(environment, command, str(tmp_path / "backup"), "--passphrase-file", passphrase)
+        assert called.exit_code == 2
+        assert "it has to be UTF-8" in called.stderr
     assert not (tmp_path / "backup").exists()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from clawdeploy.core.contracts import Channel
+from clawdeploy.core.redaction import remember
 from clawdeploy.core.visible import is_visible, is_well_behaved
 
 MASK = "***"
@@ -188,6 +189,9 @@ def check_credentials(
 
 
 def _said_by(channel: Channel, given: Mapping[str, str]) -> dict[str, list[str]]:
+    for value in given.values():
+        # The channel may put one into its words.
+        remember(value)
     try:
         return {field: [sentence] for field, sentence in channel.check(given).items()}
     except Exception as error:

@@ -1,5 +1,8 @@
 """Log lines that nobody can forge: whatever comes from outside is escaped, and what is secret is left out.
 
+Only words that somebody chose are looked through for secrets, and nothing of ours around them: whoever calls a secret
+of theirs what stands in each line, such as the date, must not black it out.
+
 A line is text for people or one JSON object for programs. It has the time, the level, and as far as they are known the
 id of the request, the user, the instance and the network address.
 """
@@ -14,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clawdeploy.core.context import address, instance, request_id, user
-from clawdeploy.core.redaction import RedactingHandler
+from clawdeploy.core.redaction import redacted
 
 LONGEST_MESSAGE = 4_000
 LONGEST_TRACE = 100
@@ -42,7 +45,8 @@ def printable(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return text from anywhere as a line may hold it: on one line, without secrets, and not too long."""
-    known = text[: 2 * LONGEST_MESSAGE]
+    # Before it is cut, and before a JSON entry quotes it: what is left of a secret then is not recognized any more.
+    known = redacted(text[: 2 * LONGEST_MESSAGE])
     for secret in SECRETS:
         known = secret.sub(r"\1***", known)
     known = printable(known)
@@ -136,7 +140,7 @@ def configure_command_logging(log_format: str) -> None:
 
 
 def _send(formatter: logging.Formatter, level: int) -> None:
-    handler = RedactingHandler()
+    handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
 

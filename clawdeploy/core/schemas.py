@@ -97,12 +97,12 @@ class Schemas:
                 errors[BOT_TOKEN] = ["It is given twice. Leave it out of the credentials."]
             given.setdefault(BOT_TOKEN, bot_token)
         api_key = {API_KEY: loaded.pop("api_key")} if "api_key" in loaded else {}
-        # Made before the channel looks at them, which may put one into its words. What is no text is refused there.
-        texts = {field: value for field, value in (given | api_key).items() if isinstance(value, str | None)}
-        values = {field: None if value is None else Secret(value) for field, value in texts.items()}
         for field, sentences in check_credentials(given, channel, (stored | {BOT_TOKEN}) - {API_KEY}).items():
             errors.setdefault(field, sentences)
-        return values
+        # What is refused is no secret: a caller must not have a process note as many as fit into a body, and forget
+        # all that are.
+        kept = {} if errors else given | api_key
+        return {field: None if value is None else Secret(value) for field, value in kept.items()}
 
 
 def _load(schema: Schema, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -23,7 +23,7 @@ from clawdeploy.web.instances import (
 )
 from clawdeploy.web.limits import ChangeLimit, SignInFailures
 from clawdeploy.web.metrics import Counts, Metrics
-from clawdeploy.web.middleware import Guard, PlainAddresses, RequestLog, SecurityHeaders, StaticCaching
+from clawdeploy.web.middleware import Guard, PlainAddresses, RequestLog, SecurityHeaders, StaticCaching, StaticReading
 from clawdeploy.web.openapi import OpenApi
 from clawdeploy.web.pages.account import AccountCredentialEnd, AccountPage, AccountSectionEnd, AccountSectionPage
 from clawdeploy.web.pages.actions import Delete, Restart, Retry, Start, Stop
@@ -63,8 +63,8 @@ def create_app(platform: Platform, shared: Path | None = None) -> App:
     openapi.describe(platform, [route for route in routes if is_for_programs(route.template) or route not in own])
     access: dict[str, Access] = {route.template: route.access for route in routes}
     middleware: list[Any] = [StaticCaching(), SecurityHeaders(platform.config[PUBLIC_ORIGIN]), RequestLog(platform)]
-    middleware += [PlainAddresses(), VisitorLimit(platform, access), Guard(platform, access), ChangeLimit(platform)]
-    middleware += [QueryCheck(), IdempotencyKeys(platform), Questions(templates)]
+    middleware += [VisitorLimit(platform, access), PlainAddresses(), StaticReading(), Guard(platform, access)]
+    middleware += [ChangeLimit(platform), QueryCheck(), IdempotencyKeys(platform), Questions(templates)]
     app: App = falcon.App(middleware=middleware, request_type=Request)
     app.req_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})
     app.resp_options.media_handlers = Handlers({falcon.MEDIA_JSON: StrictJson()})

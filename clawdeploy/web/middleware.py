@@ -17,7 +17,7 @@ from clawdeploy.core.logs import told
 from clawdeploy.core.measurements import Measurement
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import METRICS_SECRET, PUBLIC_ORIGIN, SYNC_SECRET, TRUSTED_PROXIES
-from clawdeploy.web.origin import check_origin
+from clawdeploy.web.origin import SAFE_METHODS, check_origin
 from clawdeploy.web.peers import Peers
 from clawdeploy.web.queries import INSTANCE_ID
 from clawdeploy.web.request import Request
@@ -45,7 +45,7 @@ def content_security_policy(further: Mapping[str, tuple[str, ...]] = MappingProx
     return "; ".join(" ".join((name, *OWN_SOURCES.get(name, ()), *further.get(name, ()))) for name in names)
 
 
-ESCAPED = re.compile("%(?:2f|5c|00)", re.IGNORECASE)
+READ_DIFFERENTLY = re.compile("%(?:2f|5c|00)|#", re.IGNORECASE)
 A_HOST = re.compile(r"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 # Browsers that came by https once stay with it. Not for the hosts below ours, which may be somebody else's business.
@@ -78,14 +78,16 @@ class PlainAddresses:
     """Refuses requests that a proxy in front of us may have read differently, and let pass for that reason.
 
     A slash that is written as an escape is decoded before an address is looked up, so that ``/api%2fadmin`` would be
-    ``/api/admin`` here, and to a rule of the proxy something else. A request for two hosts, or for something that is
-    no host, is for nobody.
+    ``/api/admin`` here, and to a rule of the proxy something else. So would be ``//api/admin``, as the router takes
+    several slashes at the beginning for one, and ``/api/admin#``, as the server drops what stands behind that sign. A
+    request for two hosts, or for something that is no host, is for nobody.
     """
 
     def process_request(self, req: Request, resp: falcon.Response) -> None:
         """Raise 404 for such an address and 400 for such a host."""
         # What the server got, where it says so; the address that the framework knows is decoded already.
-        if ESCAPED.search(str(req.env.get("RAW_URI", "")).partition("?")[0]):
+        raw = str(req.env.get("RAW_URI", "")).partition("?")[0]
+        if req.path.startswith("//") or READ_DIFFERENTLY.search(raw):
             raise falcon.HTTPRouteNotFound
         host = req.get_header("Host")
         # Only the protocol of before 1997 has requests for no host.
@@ -162,6 +164,15 @@ class StaticCaching:
         if resource is None and succeeded and req.path.startswith("/static/"):
             keep = "public, max-age=31536000, immutable" if "v" in req.params else "no-cache"
             resp.set_header("Cache-Control", keep)
+
+
+class StaticReading:
+    """Static files are read and nothing else; the framework would give one in answer to any method."""
+
+    def process_request(self, req: Request, resp: falcon.Response) -> None:
+        """Raise ``HTTPMethodNotAllowed`` for a change."""
+        if req.path.startswith("/static/") and req.method not in SAFE_METHODS:
+            raise falcon.HTTPMethodNotAllowed(["GET", "HEAD"])
 
 
 class Guard:

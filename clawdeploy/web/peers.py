@@ -44,12 +44,15 @@ class Peers:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address; an IPv4 address that a socket for both kinds has written as IPv6 is one of IPv4."""
+    """Read an address; an IPv4 address that a socket for both kinds has written as IPv6 is one of IPv4.
+
+    A zone, ``%eth0``, is left out: it may be any text, of any length, and is not part of who somebody is.
+    """
     try:
         found = ip_address(text.strip())
     except ValueError:
         return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
+    return (found.ipv4_mapped or IPv6Address(int(found))) if isinstance(found, IPv6Address) else found
 
 
 def _bucket(address: IPv4Address | IPv6Address | None) -> str:

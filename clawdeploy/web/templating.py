@@ -32,8 +32,9 @@ class Templates:
         return str(self._lookup.get_template(name).render_unicode(static=self.static, date=date, **values))
 
     def render_live(self, name: str, **values: Any) -> str:
-        """Return only the part of a page that its script refreshes, the block ``live``."""
-        live = self._lookup.get_template(name).get_def("live")
+        """Return only the part of a page that its script refreshes, the block ``live``; all of a page without one."""
+        page = self._lookup.get_template(name)
+        live = page.get_def("live") if page.has_def("live") else page
         return str(live.render_unicode(static=self.static, date=date, **values))
 
     def static(self, name: str) -> str:

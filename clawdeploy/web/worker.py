@@ -28,6 +28,7 @@ from clawdeploy.web import errors
 from clawdeploy.web.boot import Boot
 from clawdeploy.web.connections import HEAD_SECONDS, Connection
 from clawdeploy.web.errors import INTERNAL, Problem
+from clawdeploy.web.middleware import SECURITY_HEADERS
 
 logger = logging.getLogger(__name__)
 
@@ -195,9 +196,13 @@ def _refusal(error: BaseException) -> Problem:
 
 def _raw_answer(problem: Problem) -> bytes:
     body = json.dumps(problem.body(request_id.get())).encode()
-    head = (
-        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
-        f"Connection: close\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
-        f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id.get()}\r\n\r\n"
-    )
-    return head.encode() + body
+    headers = {
+        "Connection": "close",
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        "X-Request-Id": request_id.get(),
+        **SECURITY_HEADERS,
+    }
+    lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

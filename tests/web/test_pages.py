@@ -96,6 +96,12 @@ class TestStaticFiles:
         assert answer.status_int == 404
         assert answer.headers["Cache-Control"] == "no-store"
 
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+    def test_they_are_only_read(self, site: Site, method: str) -> None:
+        answer = site.anybody().call(method, "/static/style.css?v=1", accept="application/json")
+        assert (answer.status_int, answer.headers["Allow"]) == (405, "GET, HEAD")
+        assert answer.headers["Cache-Control"] == "no-store"
+
     def test_the_style_works_in_the_dark_and_loads_nothing_from_elsewhere(self) -> None:
         style = (STATIC / "style.css").read_text()
         assert "prefers-color-scheme: dark" in style

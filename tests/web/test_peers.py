@@ -68,3 +68,9 @@ def test_our_own_proxies_are_believed(said: str | None, known_as: str) -> None:
 def test_a_proxy_on_ipv6_is_one_address_not_its_network() -> None:
     assert peer("2001:db8::1", "198.51.100.9", "2001:db8::1") == "198.51.100.9"
     assert peer("2001:db8::2", "198.51.100.9", "2001:db8::1") == "2001:db8::/64"
+
+
+def test_no_text_of_a_caller_is_part_of_an_address() -> None:
+    peers = Peers(networks("10.0.0.0/8,fe80::/10"))
+    said = {"X-Forwarded-For": "fe80::1%" + "A\x1b" * 1000}
+    assert peers.address(Request(create_environ(headers=said, remote_addr="10.0.0.1"))) == "fe80::1"

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from clawdeploy.web.middleware import SECURITY_HEADERS
 from tests.web.serving import Served
 
 pytestmark = pytest.mark.system
@@ -113,6 +114,14 @@ def test_what_two_servers_could_read_differently_is_refused(shared: Served, what
     assert shared.call("GET", "/api/instances").body == b'{"instances": []}'
 
 
+def test_such_an_answer_is_as_hardened_as_all_others(shared: Served) -> None:
+    answer = shared.answer(get(b"/api/health", b"X: a\0b"))
+    assert answer.problem()["code"] == "malformed_request"
+    others = shared.call("GET", "/api/nothing")
+    for name in SECURITY_HEADERS:
+        assert answer.headers[name] == others.headers[name], name
+
+
 DELUGES = ("10,000 headers", "headers without end", "an endless extension of a chunk", "endless trailers")
 """What goes on after the answer, which may be lost in it."""
 
@@ -143,7 +152,15 @@ ODD: dict[str, tuple[bytes, int]] = {
     "an escaped step up": (get(b"/static/%2e%2e/app.py"), 404),
     "escaped letters": (get(b"/api/%68ealth"), 200),
     "an escaped slash in a query": (get(b"/api/health?a=%2f"), 400),
-    "a fragment": (get(b"/api/health#x"), 200),
+    "a fragment": (get(b"/api/health#x"), 404),
+    "a fragment in a query": (get(b"/api/health?#x"), 200),
+    "two slashes": (get(b"//api/health"), 404),
+    "three slashes": (get(b"///api/health"), 404),
+    "two slashes in a whole address": (get(b"http://x//api/health"), 404),
+    "two slashes and a key": (
+        post(b"Connection: close", b"Idempotency-Key: a", b"Content-Length: 59", body=GOOD).replace(b"/api", b"//api"),
+        404,
+    ),
     "an old version": (b"GET /api/health HTTP/1.0\r\n\r\n", 200),
     "two hosts": (get(b"/api/health", b"Host: evil.example"), 400),
     "no host": (b"GET /api/health HTTP/1.1\r\nConnection: close\r\n\r\n", 400),

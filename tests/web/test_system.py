@@ -158,6 +158,22 @@ def test_every_answer_of_every_route_is_hardened_and_has_an_id_of_its_own(site: 
     assert len(ids) == 3 * len(calls)
 
 
+def test_whoever_asks_for_a_part_of_a_page_gets_an_answer_from_every_route(site: Site) -> None:
+    """Also of pages of which no script of ours wants a part, and of forms with something wrong."""
+    made = site.program().create()
+    for caller in (site.anybody(), site.program(), site.browser()):
+        for route in served(site):
+            path = route.address(instance_id=made["id"])
+            answer = caller.call(route.method, path, None, hx_request="true", sec_fetch_site="same-origin")
+            assert answer.status_int < 500, (route.method, path)
+
+
+def test_a_page_without_such_a_part_comes_whole(site: Site) -> None:
+    ann = site.browser()
+    for address in ("/dashboard/new", "/dashboard/account"):
+        assert ann.get(address, hx_request="true").text.count("<html") == 1
+
+
 def test_a_browser_that_came_by_https_stays_with_it(tmp_path: Path) -> None:
     site = Site(tmp_path, PUBLIC_ORIGIN="https://bots.example.org")
     for path in ("/", "/api/health", "/nothing", "/static/style.css"):

@@ -7,9 +7,19 @@ from clawdeploy.plugins.docker_runtime.failures import not_understood
 
 MOST_LINES = 10_000
 MOST_BYTES = 2**20
+PIECE_BYTES = 16 * 1024
+"""The engine keeps a longer line in pieces of that size, and counts each of them as a line."""
 
 _HEADER = struct.Struct(">BxxxL")
 """Before each piece: 1 for stdout or 2 for stderr, and the length of the piece."""
+
+
+def entries_for(tail: int) -> int:
+    """Return how many entries to ask the engine for, so that ``tail`` lines begin at their beginning.
+
+    A line that began in its middle could hold the rest of a secret, which nobody would recognize.
+    """
+    return tail + MOST_BYTES // PIECE_BYTES + 1
 
 
 def last_lines(chunks: Iterable[bytes], tail: int) -> str:

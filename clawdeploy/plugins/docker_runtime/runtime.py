@@ -24,7 +24,7 @@ from clawdeploy.plugins.docker_runtime.container_config import Owner, create_bod
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, PORT_IN_USE, EngineRefusal, not_understood
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
-from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, last_lines
+from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, entries_for, last_lines
 from clawdeploy.plugins.docker_runtime.observing import (
     ALIVE,
     began,
@@ -184,7 +184,7 @@ class DockerRuntime:
         if containers.find_ours(self._engine, self._installation, container_id) is None:
             raise NoContainer()
         lines = min(max(tail, 1), MOST_LINES)
-        params = {"stdout": "1", "stderr": "1", "tail": str(lines)}
+        params = {"stdout": "1", "stderr": "1", "tail": str(entries_for(lines))}
         if since is not None:
             params["since"] = f"{since.timestamp():.6f}"
         try:

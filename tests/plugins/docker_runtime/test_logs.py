@@ -104,6 +104,18 @@ def test_what_a_bot_writes_cannot_break_the_reading(stage: Stage, script: RunScr
 
 
 @pytest.mark.engine
+def test_lines_begin_at_their_beginning_however_long_they_are(stage: Stage, script: RunScript) -> None:
+    """The engine counts each 16 KiB of one as a line, and may cut a secret in two there."""
+    long = "head -c 16380 /dev/zero | tr '\\0' x; echo Secret-0123456789"
+    longer = "head -c 300000 /dev/zero | tr '\\0' y; echo"
+    _, container_id = stage.started(script(f"echo first; {long}; {longer}; {long}; exec sleep 600"))
+    lines = ["first", "x" * 16380 + "Secret-0123456789", "y" * 300_000, "x" * 16380 + "Secret-0123456789"]
+    assert eventually(lambda: stage.runtime.logs(container_id, 10).count("\n") == 4, within=10)
+    for tail in range(1, 6):
+        assert stage.runtime.logs(container_id, tail).splitlines() == lines[-tail:]
+
+
+@pytest.mark.engine
 def test_both_streams_of_a_container_are_read(stage: Stage, script: RunScript) -> None:
     _, container_id = stage.started(script("echo out; sleep 0.1; echo err >&2; sleep 0.1; echo out; exec sleep 600"))
     assert eventually(lambda: stage.runtime.logs(container_id, 10).count("\n") == 3, within=5)
