@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import InstanceDeleted, StatusChanged
@@ -42,7 +43,12 @@ def pause(memory: MemoryRuntime, instance_id: str) -> None:
     ],
 )
 def test_what_diverged_is_recorded_told_and_left_alone(
-    surroundings: Surroundings, platform: Platform, happening: Happening, status: str, reason: str
+    surroundings: Surroundings,
+    platform: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    happening: Happening,
+    status: str,
+    reason: str,
 ) -> None:
     instance_id = made(platform)
     surroundings.witness.events.clear()
@@ -55,7 +61,11 @@ def test_what_diverged_is_recorded_told_and_left_alone(
     (event,) = surroundings.witness.of(StatusChanged)
     assert (event.actor, event.after, event.reason) == ("sync", status, reason)
     before = surroundings.row(instance_id).__data__
-    assert platform.reconciler.sync() == []
+    with monkeypatch.context() as patched:
+        if seen.state is not ContainerState.RESTARTING:
+            # Two writes for each bot that an operator has stopped would make a sync of many take seconds.
+            patched.delattr(Claims, "resume")
+        assert platform.reconciler.sync() == []
     assert surroundings.row(instance_id).__data__ == before, "what did not change must not be written"
 
 
