@@ -28,6 +28,7 @@ from clawdeploy.core.line import Line
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
 from clawdeploy.core.recording import Recorder
+from clawdeploy.core.spans import CLOCKS_DIFFER
 from clawdeploy.core.steps import Action, next_step
 from clawdeploy.core.store import InstanceStore
 
@@ -193,8 +194,12 @@ class Lifecycle:
 
     def _wait(self, attempt: Attempt, row: Any) -> None:
         """Pause before looking again; a pause is not a step, so that a slow start may take its time."""
-        if row.operation_since is not None and self._store.clock() - row.operation_since > timedelta(hours=1):
+        now = self._store.clock()
+        if row.operation_since is not None and now - row.operation_since > timedelta(hours=1):
             raise RuntimeFailure("Docker has been busy with this container for more than an hour.")
+        if row.operation_since is not None and row.operation_since > now + CLOCKS_DIFFER:
+            # The clock was put back. The bot has its whole time, and not until that moment comes once more.
+            self._claims.save(attempt.claim, operation_since=now)
         if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
             self._phase(attempt.claim, row, "waiting_until_ready", status=Status.CREATING)
         attempt.steps -= 1

@@ -10,6 +10,7 @@ from clawdeploy.core.contracts import ContainerState, Observation, Operation, Ru
 from clawdeploy.core.crashes import LONGEST_PAUSE, is_loop, recent_crashes
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
+from clawdeploy.core.spans import CLOCKS_DIFFER
 from clawdeploy.core.steps import FAILED_OPERATIONS, Recorded, Situation
 
 logger = logging.getLogger(__name__)
@@ -60,14 +61,15 @@ class Observer:
         """Put together all that the next step of an instance depends on."""
         now = self._clock()
         running = seen.state is ContainerState.RUNNING
-        begun_anew = seen.started_at is not None and seen.started_at > row.status_since
+        begun_anew = seen.started_at is not None and row.status_since < seen.started_at <= now + CLOCKS_DIFFER
         if ready is None or begun_anew:
             ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
         crashes = recent_crashes(row, seen, now, before)
         probe = self._deployments.probe(row.blueprint)
-        # The later one: a container that a dead process started has its whole time, however long the pull before took.
-        since = max((at for at in (row.operation_since, seen.started_at) if at), default=None)
-        overdue = since is not None and now - since > timedelta(seconds=probe.deadline)
+        since = _waits_since(row, seen, now)
+        # Of a wait that has yet to begin, the clock was put back. An operation begins its wait anew then.
+        unknown = since is not None and since > now + CLOCKS_DIFFER and row.operation is None
+        overdue = unknown or (since is not None and now - since > timedelta(seconds=probe.deadline))
         return Situation(
             wish=Wish(row.wish),
             operation=Operation(row.operation) if row.operation else None,
@@ -91,6 +93,17 @@ def _recorded(row: Any, begun_anew: bool) -> Recorded:
         return Recorded.BACKING_OFF
     answered = row.status == Status.RUNNING or row.reason == "unhealthy"
     return Recorded.ANSWERED if answered and not begun_anew and row.operation is None else Recorded.OTHER
+
+
+def _waits_since(row: Any, seen: Observation, now: datetime) -> datetime | None:
+    """Return since when a bot has had time to answer; ``None`` when nothing says that it was started.
+
+    The later moment: a container that a dead process started has its whole time, however long the pull before took. But
+    one that has yet to come is by a clock that is ahead, such as that of an engine elsewhere, and says nothing.
+    """
+    known = [at for at in (row.operation_since, seen.started_at) if at]
+    past = [at for at in known if at <= now + CLOCKS_DIFFER]
+    return max(past, default=row.status_since) if known else None
 
 
 def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
