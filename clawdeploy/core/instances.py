@@ -1,6 +1,6 @@
 """The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.redaction import masked
 from clawdeploy.core.settings import BIND_ADDRESS, SYNC_SECONDS, WAIT_SECONDS, in_url, reachable
-from clawdeploy.core.store import Found, InstanceStore, Page
+from clawdeploy.core.store import Found, InstanceStore, Page, nothing
 
 MOST_LOG_LINES = 10_000
 FORM_CALL = "form"
@@ -125,10 +125,18 @@ class Instances:
         """
         instance = self._store.owned(owner, instance_id)
         changes = self._schemas.changes(body, instance)
-        claim = self._claim_status(instance, changes.wished_status)
-        if changes.columns or changes.secrets:
-            instance = self._store.change(owner, instance_id, changes.columns, changes.secrets)
-            fields = tuple(sorted([*changes.columns, *changes.secrets]))
+        fields = tuple(sorted([*changes.columns, *changes.secrets]))
+
+        def change(_: str) -> None:
+            nonlocal instance
+            if fields:
+                instance = self._store.change(owner, instance_id, changes.columns, changes.secrets)
+
+        # All of it is stored in one transaction, or nothing.
+        claim = self._claim_status(instance, changes.wished_status, change)
+        if claim is None:
+            change(instance_id)
+        if fields:
             self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
         return self._carry_out(claim, wait) if claim else instance
 
@@ -221,16 +229,17 @@ class Instances:
         claim = self._claims.take(owner, instance_id, wish, operation, with_container=True, note=note)
         return self._carry_out(claim, wait)
 
-    def _claim_status(self, instance: Instance, status: str | None) -> Claim | None:
+    def _claim_status(self, instance: Instance, status: str | None, note: Callable[[str], None]) -> Claim | None:
         if status is None:
             return None
         if status == "running":
-            return self._claim_run(instance)
-        return self._claims.take(instance.owner, instance.id, Wish.STOP, Operation.STOP, with_container=False)
+            return self._claim_run(instance, note)
+        wished = (instance.owner, instance.id, Wish.STOP, Operation.STOP)
+        return self._claims.take(*wished, with_container=False, note=note)
 
-    def _claim_run(self, instance: Instance) -> Claim:
+    def _claim_run(self, instance: Instance, note: Callable[[str], None] = nothing) -> Claim:
         operation = Operation.CREATE if instance.container_id is None else Operation.START
-        return self._claims.take(instance.owner, instance.id, Wish.RUN, operation, with_container=False)
+        return self._claims.take(instance.owner, instance.id, Wish.RUN, operation, with_container=False, note=note)
 
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:
         self._wait(claim, seconds)
