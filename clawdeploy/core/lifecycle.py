@@ -110,7 +110,7 @@ class Lifecycle:
             raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
         row = self._claims.row(attempt.claim)
         attempt.acts = False
-        seen, situation = self.observer.observed(row)
+        seen, situation = self.observer.observed(row, fresh=attempt.made)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
             self.recorder.settle(attempt.claim, row, step, situation)
@@ -165,6 +165,7 @@ class Lifecycle:
         except PortTaken as error:
             self._try_another_port(attempt, row, error)
             return
+        attempt.made = True
         self._phase(attempt.claim, row, "starting", container_id=container)
 
     def _start(self, attempt: Attempt, row: Any, container: str) -> None:

@@ -15,7 +15,7 @@ from clawdeploy.core.steps import FAILED_OPERATIONS, Recorded, Situation
 
 logger = logging.getLogger(__name__)
 
-BRING_UP = (Operation.START, Operation.RESTART)
+ASKED_TO_RUN = (Operation.CREATE, Operation.START, Operation.RESTART)
 BACKED_OFF = ("crash_loop", "out_of_memory")
 BY_HAND = ("stopped_outside", "paused_outside")
 
@@ -38,14 +38,15 @@ class Observer:
             raise RuntimeUnavailable(f"Docker cannot say how the container is. {error.detail}") from error
 
     def observed(
-        self, row: Any, *, ready: bool | None = None, before: Observation | None = None
+        self, row: Any, *, ready: bool | None = None, before: Observation | None = None, fresh: bool = False
     ) -> tuple[Observation, Situation]:
         """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago.
 
-        ``before`` is what was seen of it then, which may show a crash that the engine has mended since.
+        ``before`` is what was seen of it then, which may show a crash that the engine has mended since. ``fresh``: the
+        container was made just now, and is as it was asked for, whatever the blueprint would say this time.
         """
         seen = self.look(row.id)
-        return seen, self.situation(row, seen, ready=ready, before=before)
+        return seen, self.situation(row, seen, ready=ready, before=before, fresh=fresh)
 
     def probe(self, row: Any, seen: Observation) -> bool:
         """Ask an instance's running container whether it is ready."""
@@ -56,7 +57,13 @@ class Observer:
         return self._runtime.logs(container_id, tail)
 
     def situation(
-        self, row: Any, seen: Observation, *, ready: bool | None = None, before: Observation | None = None
+        self,
+        row: Any,
+        seen: Observation,
+        *,
+        ready: bool | None = None,
+        before: Observation | None = None,
+        fresh: bool = False,
     ) -> Situation:
         """Put together all that the next step of an instance depends on."""
         now = self._clock()
@@ -65,6 +72,7 @@ class Observer:
         if ready is None or begun_anew:
             ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
         crashes = recent_crashes(row, seen, now, before)
+        to_start = row.operation in ASKED_TO_RUN and not row.started and seen.state is not ContainerState.MISSING
         probe = self._deployments.probe(row.blueprint)
         since = _waits_since(row, seen, now)
         # Of a wait that has yet to begin, the clock was put back. An operation begins its wait anew then.
@@ -79,7 +87,7 @@ class Observer:
             started=row.started,
             ready=ready,
             overdue=overdue,
-            outdated=row.operation in BRING_UP and not row.started and self._deployments.outdated(row),
+            outdated=to_start and not fresh and self._deployments.outdated(row),
             looping=is_loop(row, seen, crashes),
             owed=_is_owed(row, seen, now),
             crashes=crashes,

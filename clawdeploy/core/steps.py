@@ -225,7 +225,7 @@ def _toward_started(situation: Situation) -> Step:
     if state is ContainerState.MISSING and situation.operation is Operation.RECOVER:
         # Somebody has removed it meanwhile: nobody asked for a new one.
         return Step(Action.SETTLE, Status.ERROR, "container_missing")
-    if situation.outdated and state is ContainerState.EXITED:
+    if situation.outdated and state in (ContainerState.EXITED, ContainerState.CREATED):
         return Step(Action.REMOVE)
     afresh = situation.operation is Operation.RESTART or situation.outdated
     if afresh and state in ALIVE:
