@@ -24,14 +24,18 @@ def recent_crashes(row: Any, seen: Observation, now: datetime, before: Observati
 
     The engine counts how often it has restarted a container since somebody started that; what it has counted since
     the row was last written has happened just now. Of these only the last can have been seen, now or, when it runs
-    again already, a moment ``before``.
+    again already, a moment ``before``; it is the only one of them when it ended a run that was longer than that, and
+    the others are of a time in which no server looked.
     """
     at = int(now.timestamp())
     # They lie ahead when the clock was put back.
     known = [crash for crash in map(_kept, row.crashes) if abs(at - crash.at) <= RECENTLY.total_seconds()]
     new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
-    if new:
-        new[-1] = next((_caused(each, at) for each in (seen, before) if each and _shows(each, seen)), new[-1])
+    last = next((each for each in (seen, before) if each and _shows(each, seen)), None)
+    if new and last is not None:
+        new[-1] = _caused(last, at)
+        if last.started_at is not None and now - last.started_at > RECENTLY:
+            del new[:-1]
     return tuple([*known, *new][-MOST_KEPT:])
 
 

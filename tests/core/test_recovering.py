@@ -197,6 +197,21 @@ def test_each_crash_keeps_its_own_cause(
     assert said.format(f"{memory} MB") in detail
 
 
+def test_crashes_of_long_ago_that_no_server_saw_make_no_loop(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 3, 3)
+    surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(hours=5)
+    platform.reconciler.look([instance_id], "engine")
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason, instance.operation) == ("error", "crashed", None)
+    assert surroundings.row(instance_id).restarts_seen == 3
+    surroundings.memory.loop(instance_id, 5, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert "3 times in the last 10 minutes" in platform.instances.get(OWNER, instance_id).detail
+
+
 def test_moments_that_were_kept_without_a_cause_still_count(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
