@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from clawdeploy.core import engine_health
+from clawdeploy.core import claims, engine_health
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
 from clawdeploy.core.errors import OperationInProgress, RuntimeFailure, RuntimeUnavailable
@@ -390,6 +390,31 @@ def test_stop_always_wins(surroundings: Surroundings, platform: Platform, clock:
     if call == "stop":
         assert platform.instances.get(OWNER, instance_id).status == Status.STOPPED
     assert state(surroundings, instance_id) is not ContainerState.RUNNING
+
+
+@pytest.mark.parametrize("call", ["stop", "delete"])
+def test_stop_does_not_wait_for_the_stop_of_one_that_is_held_back(
+    surroundings: Surroundings, platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setattr(claims, "RECOVERY_PATIENCE", timedelta(seconds=0.2))
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 3)
+    slow = SlowRuntime(surroundings.memory, calls=("stop",))
+    slowly = surroundings.open(slow, clock=clock)
+    slowly.reconciler.sync()
+    assert slow.entered.wait(10)
+    with pytest.raises(OperationInProgress):
+        platform.instances.restart(OWNER, instance_id)
+    getattr(platform.instances, call)(OWNER, instance_id)
+    slow.release()
+    clock.advance(minutes=10)
+    for _ in range(2):
+        slowly.reconciler.sync(patience=PATIENCE)
+    if call == "stop":
+        assert platform.instances.get(OWNER, instance_id).status == Status.STOPPED
+        assert state(surroundings, instance_id) is ContainerState.EXITED
+    else:
+        assert state(surroundings, instance_id) is ContainerState.MISSING
 
 
 def test_a_stop_waits_for_a_start_that_nobody_asked_for(
