@@ -63,9 +63,10 @@ def _kept(stored: Any) -> Crash:
 def is_loop(row: Any, seen: Observation, crashes: Sequence[Crash]) -> bool:
     """Say whether a bot crashes in a loop: within the operation that started it, only what came after counts.
 
-    One that has not crashed since its last start is in no loop any more, whatever else is wrong with it.
+    One that has not crashed since its last start is in no loop any more, whatever else is wrong with it. One that was
+    paused has not been started again, and the engine goes on counting.
     """
-    count = seen.restart_count if row.operation and row.started else len(crashes)
+    count = min(seen.restart_count, len(crashes)) if row.operation and row.started else len(crashes)
     return seen.restart_count > 0 and count >= CRASHES_THAT_MAKE_A_LOOP
 
 

@@ -212,6 +212,28 @@ def test_crashes_of_long_ago_that_no_server_saw_make_no_loop(
     assert "3 times in the last 10 minutes" in platform.instances.get(OWNER, instance_id).detail
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_what_was_paused_and_is_resumed_has_not_crashed_again(
+    surroundings: Surroundings, platform: Platform, ready: bool
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 4)
+    container = surroundings.memory.engine.containers[instance_id]
+    container.state = ContainerState.PAUSED
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "paused_outside"
+    known = len(platform.instances.activity(OWNER, instance_id))
+    surroundings.memory.ready = ready
+    assert platform.instances.start(OWNER, instance_id, wait=1).status == ("running" if ready else "creating")
+    told = platform.instances.activity(OWNER, instance_id)[:-known]
+    assert not any(one.reason in ("crashed", "crash_loop") for one in told)
+    surroundings.memory.ready = True
+    surroundings.reaches(instance_id, status="running", operation=None)
+    surroundings.memory.loop(instance_id, 5, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+
+
 def test_moments_that_were_kept_without_a_cause_still_count(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
