@@ -136,7 +136,7 @@ class Lifecycle:
         if action is Action.CREATE:
             self._create(attempt, row)
         elif action is Action.START:
-            self._start(attempt, row, seen)
+            self._start(attempt, row, container, seen)
         elif action is Action.STOP:
             if row.retry_at is None:
                 self._phase(attempt.claim, row, "stopping")
@@ -168,8 +168,7 @@ class Lifecycle:
         attempt.made = True
         self._phase(attempt.claim, row, "starting", container_id=container)
 
-    def _start(self, attempt: Attempt, row: Any, seen: Observation) -> None:
-        container = seen.container_id or ""
+    def _start(self, attempt: Attempt, row: Any, container: str, seen: Observation) -> None:
         self._phase(attempt.claim, row, "starting", status=Status.CREATING)
         try:
             guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
@@ -186,8 +185,7 @@ class Lifecycle:
         attempt.has_turn, now = False, self._store.clock()
         # An engine forgets how often it restarted a container when that is started, and not when it is resumed.
         counted = seen.restart_count if seen.state is ContainerState.PAUSED else 0
-        begun = {"started": True, "operation_since": now, "restarts_seen": counted}
-        self._phase(attempt.claim, row, "waiting_until_ready", **begun)
+        self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=counted)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
         """Step over a port that another program holds; every port of the range may be tried, within bounds."""
