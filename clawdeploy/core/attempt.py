@@ -12,6 +12,7 @@ class Attempt:
     """One run of the loop.
 
     ``acts``: since the claim was last found to hold. ``has_turn``: it is one of the creations at the engine.
+    ``made``: the container, which this run has made.
     """
 
     claim: Claim
@@ -20,4 +21,5 @@ class Attempt:
     pause: float = FIRST_PAUSE
     pulled: bool = False
     has_turn: bool = False
+    made: bool = False
     ports_taken: list[int] = field(default_factory=list)

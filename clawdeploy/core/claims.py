@@ -62,7 +62,7 @@ class Claims:
         Deleting again what could not be deleted yet is fine.
 
         Work that changes nothing about the container gives way: a sync that compares, and for another wish the wait
-        for a download or for a bot that is starting.
+        for a download or for a bot that is starting. So does the stop of a bot that is held back, to a stop or delete.
 
         Raises ``InstanceNotFound``, ``NoContainer`` (if one is needed) or ``OperationInProgress``.
         """
@@ -91,10 +91,11 @@ class Claims:
             fields.update(status=Status.DELETED, status_since=now)
         other_wish = (self._row.wish != wish) & self._row.reason.in_(ONLY_WATCHING)
         only_compared = self._row.operation.is_null()
+        held_back = (self._row.operation == Operation.RECOVER) & self._row.retry_at.is_null(False)
+        gives_way = only_compared | other_wish if wish is Wish.RUN else only_compared | other_wish | held_back
         here = (self._row.status != Status.DELETED) | (operation is Operation.DELETE)
         with self._store.database.transaction():
-            free = self._is_free(instance_id, now) | only_compared | other_wish
-            claim = self._claim(instance_id, owner, here & free, fields)
+            claim = self._claim(instance_id, owner, here & (self._is_free(instance_id, now) | gives_way), fields)
             if claim is not None:
                 self._store.activity.asked(instance_id, now, owner, operation)
                 note(instance_id)

@@ -24,14 +24,18 @@ def recent_crashes(row: Any, seen: Observation, now: datetime, before: Observati
 
     The engine counts how often it has restarted a container since somebody started that; what it has counted since
     the row was last written has happened just now. Of these only the last can have been seen, now or, when it runs
-    again already, a moment ``before``.
+    again already, a moment ``before``; it is the only one of them when it ended a run that was longer than that, and
+    the others are of a time in which no server looked.
     """
     at = int(now.timestamp())
     # They lie ahead when the clock was put back.
     known = [crash for crash in map(_kept, row.crashes) if abs(at - crash.at) <= RECENTLY.total_seconds()]
     new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
-    if new:
-        new[-1] = next((_caused(each, at) for each in (seen, before) if each and _shows(each, seen)), new[-1])
+    last = next((each for each in (seen, before) if each and _shows(each, seen)), None)
+    if new and last is not None:
+        new[-1] = _caused(last, at)
+        if last.started_at is not None and now - last.started_at > RECENTLY:
+            del new[:-1]
     return tuple([*known, *new][-MOST_KEPT:])
 
 
@@ -59,9 +63,10 @@ def _kept(stored: Any) -> Crash:
 def is_loop(row: Any, seen: Observation, crashes: Sequence[Crash]) -> bool:
     """Say whether a bot crashes in a loop: within the operation that started it, only what came after counts.
 
-    One that has not crashed since its last start is in no loop any more, whatever else is wrong with it.
+    One that has not crashed since its last start is in no loop any more, whatever else is wrong with it. One that was
+    paused has not been started again, and the engine goes on counting.
     """
-    count = seen.restart_count if row.operation and row.started else len(crashes)
+    count = min(seen.restart_count, len(crashes)) if row.operation and row.started else len(crashes)
     return seen.restart_count > 0 and count >= CRASHES_THAT_MAKE_A_LOOP
 
 

@@ -1,6 +1,6 @@
 """The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,8 +24,9 @@ from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.redaction import masked
 from clawdeploy.core.settings import BIND_ADDRESS, SYNC_SECONDS, WAIT_SECONDS, in_url, reachable
-from clawdeploy.core.store import Found, InstanceStore, Page
+from clawdeploy.core.store import Found, InstanceStore, Page, nothing
 
+WISHES: Mapping[str | None, Wish] = {"running": Wish.RUN, "stopped": Wish.STOP}
 MOST_LOG_LINES = 10_000
 FORM_CALL = "form"
 """The call that the keys of forms belong to, apart from those of the API."""
@@ -120,15 +121,23 @@ class Instances:
     def patch(self, owner: str, instance_id: str, body: Mapping[str, Any], *, wait: float | None = None) -> Instance:
         """Change fields of an instance, and start or stop it when its status is among them.
 
-        Raises ``InvalidInput``, ``OperationInProgress`` (nothing was changed then) or an ``EngineError`` (fields
-        are changed, and the start or stop is carried out later).
+        All of it is stored, or nothing. Raises ``InvalidInput``, ``OperationInProgress``, or an ``EngineError`` when a
+        start or stop is carried out later.
         """
         instance = self._store.owned(owner, instance_id)
         changes = self._schemas.changes(body, instance)
-        claim = self._claim_status(instance, changes.wished_status)
-        if changes.columns or changes.secrets:
-            instance = self._store.change(owner, instance_id, changes.columns, changes.secrets)
-            fields = tuple(sorted([*changes.columns, *changes.secrets]))
+        fields = tuple(sorted([*changes.columns, *changes.secrets]))
+
+        def change(_: str) -> None:
+            nonlocal instance
+            if fields:
+                instance = self._store.change(owner, instance_id, changes.columns, changes.secrets)
+
+        wish = WISHES.get(changes.wished_status)
+        claim = self._claim_wish(instance, wish, change) if wish else None
+        if claim is None:
+            change(instance_id)
+        if fields:
             self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
         return self._carry_out(claim, wait) if claim else instance
 
@@ -158,8 +167,7 @@ class Instances:
 
         Raises ``OperationInProgress``, or an ``EngineError`` when it is put off: a later sync does it.
         """
-        instance = self._store.owned(owner, instance_id)
-        return self._carry_out(self._claim_run(instance), wait)
+        return self._carry_out(self._claim_wish(self._store.owned(owner, instance_id), Wish.RUN), wait)
 
     def delete(self, owner: str, instance_id: str, *, wait: float | None = None) -> None:
         """Delete the instance with its container and data.
@@ -184,11 +192,10 @@ class Instances:
         return masked(lines.result(), self._secret_values(instance_id))
 
     def _secret_values(self, instance_id: str) -> Sequence[str]:
-        try:
+        # What cannot be read was not given to the bot either.
+        with suppress(WrongKey):
             return [secret.reveal() for secret in self._store.secrets(instance_id).values()]
-        except WrongKey:
-            # What cannot be read was not given to the bot either.
-            return []
+        return []
 
     def activity(self, owner: str, instance_id: str, limit: int = 50) -> Sequence[Activity]:
         """Return what has happened to an instance, newest first."""
@@ -217,20 +224,13 @@ class Instances:
     ) -> Instance:
         if once and once.made:
             return self._store.owned(owner, instance_id)
-        note = self._keys.noting(once)
-        claim = self._claims.take(owner, instance_id, wish, operation, with_container=True, note=note)
-        return self._carry_out(claim, wait)
+        asked = (owner, instance_id, wish, operation)
+        return self._carry_out(self._claims.take(*asked, with_container=True, note=self._keys.noting(once)), wait)
 
-    def _claim_status(self, instance: Instance, status: str | None) -> Claim | None:
-        if status is None:
-            return None
-        if status == "running":
-            return self._claim_run(instance)
-        return self._claims.take(instance.owner, instance.id, Wish.STOP, Operation.STOP, with_container=False)
-
-    def _claim_run(self, instance: Instance) -> Claim:
-        operation = Operation.CREATE if instance.container_id is None else Operation.START
-        return self._claims.take(instance.owner, instance.id, Wish.RUN, operation, with_container=False)
+    def _claim_wish(self, instance: Instance, wish: Wish, note: Callable[[str], None] = nothing) -> Claim:
+        to_run = Operation.CREATE if instance.container_id is None else Operation.START
+        operation = Operation.STOP if wish is Wish.STOP else to_run
+        return self._claims.take(instance.owner, instance.id, wish, operation, with_container=False, note=note)
 
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:
         self._wait(claim, seconds)

@@ -30,7 +30,8 @@ class Lease:
     def hold(self) -> bool:
         """Take the lease if it is free, or renew it; says whether this process has it."""
         now = self._clock()
-        if self._renew_at is not None and now < self._renew_at:
+        # Further ahead than it is ever put, the clock was put back: what is stored now lapses too late by as much.
+        if self._renew_at is not None and now < self._renew_at <= now + RENEWED_EVERY:
             return True
         self._renew_at = now + RENEWED_EVERY if self._taken(now) else None
         return self._renew_at is not None

@@ -28,6 +28,7 @@ from clawdeploy.core.line import Line
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import SENTENCES, explain
 from clawdeploy.core.recording import Recorder
+from clawdeploy.core.spans import CLOCKS_DIFFER
 from clawdeploy.core.steps import Action, next_step
 from clawdeploy.core.store import InstanceStore
 
@@ -109,7 +110,7 @@ class Lifecycle:
             raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
         row = self._claims.row(attempt.claim)
         attempt.acts = False
-        seen, situation = self.observer.observed(row)
+        seen, situation = self.observer.observed(row, fresh=attempt.made)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
             self.recorder.settle(attempt.claim, row, step, situation)
@@ -135,7 +136,7 @@ class Lifecycle:
         if action is Action.CREATE:
             self._create(attempt, row)
         elif action is Action.START:
-            self._start(attempt, row, container)
+            self._start(attempt, row, container, seen)
         elif action is Action.STOP:
             if row.retry_at is None:
                 self._phase(attempt.claim, row, "stopping")
@@ -164,9 +165,10 @@ class Lifecycle:
         except PortTaken as error:
             self._try_another_port(attempt, row, error)
             return
+        attempt.made = True
         self._phase(attempt.claim, row, "starting", container_id=container)
 
-    def _start(self, attempt: Attempt, row: Any, container: str) -> None:
+    def _start(self, attempt: Attempt, row: Any, container: str, seen: Observation) -> None:
         self._phase(attempt.claim, row, "starting", status=Status.CREATING)
         try:
             guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
@@ -181,7 +183,9 @@ class Lifecycle:
             self._try_another_port(attempt, row, error)
             return
         attempt.has_turn, now = False, self._store.clock()
-        self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=0)
+        # An engine forgets how often it restarted a container when that is started, and not when it is resumed.
+        counted = seen.restart_count if seen.state is ContainerState.PAUSED else 0
+        self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=counted)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
         """Step over a port that another program holds; every port of the range may be tried, within bounds."""
@@ -193,8 +197,12 @@ class Lifecycle:
 
     def _wait(self, attempt: Attempt, row: Any) -> None:
         """Pause before looking again; a pause is not a step, so that a slow start may take its time."""
-        if row.operation_since is not None and self._store.clock() - row.operation_since > timedelta(hours=1):
+        now = self._store.clock()
+        if row.operation_since is not None and now - row.operation_since > timedelta(hours=1):
             raise RuntimeFailure("Docker has been busy with this container for more than an hour.")
+        if row.operation_since is not None and row.operation_since > now + CLOCKS_DIFFER:
+            # The clock was put back. The bot has its whole time, and not until that moment comes once more.
+            self._claims.save(attempt.claim, operation_since=now)
         if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
             self._phase(attempt.claim, row, "waiting_until_ready", status=Status.CREATING)
         attempt.steps -= 1

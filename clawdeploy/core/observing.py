@@ -10,11 +10,12 @@ from clawdeploy.core.contracts import ContainerState, Observation, Operation, Ru
 from clawdeploy.core.crashes import LONGEST_PAUSE, is_loop, recent_crashes
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
+from clawdeploy.core.spans import CLOCKS_DIFFER
 from clawdeploy.core.steps import FAILED_OPERATIONS, Recorded, Situation
 
 logger = logging.getLogger(__name__)
 
-BRING_UP = (Operation.START, Operation.RESTART)
+ASKED_TO_RUN = (Operation.CREATE, Operation.START, Operation.RESTART)
 BACKED_OFF = ("crash_loop", "out_of_memory")
 BY_HAND = ("stopped_outside", "paused_outside")
 
@@ -37,14 +38,15 @@ class Observer:
             raise RuntimeUnavailable(f"Docker cannot say how the container is. {error.detail}") from error
 
     def observed(
-        self, row: Any, *, ready: bool | None = None, before: Observation | None = None
+        self, row: Any, *, ready: bool | None = None, before: Observation | None = None, fresh: bool = False
     ) -> tuple[Observation, Situation]:
         """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago.
 
-        ``before`` is what was seen of it then, which may show a crash that the engine has mended since.
+        ``before`` is what was seen of it then, which may show a crash that the engine has mended since. ``fresh``: the
+        container was made just now, and is as it was asked for, whatever the blueprint would say this time.
         """
         seen = self.look(row.id)
-        return seen, self.situation(row, seen, ready=ready, before=before)
+        return seen, self.situation(row, seen, ready=ready, before=before, fresh=fresh)
 
     def probe(self, row: Any, seen: Observation) -> bool:
         """Ask an instance's running container whether it is ready."""
@@ -55,19 +57,27 @@ class Observer:
         return self._runtime.logs(container_id, tail)
 
     def situation(
-        self, row: Any, seen: Observation, *, ready: bool | None = None, before: Observation | None = None
+        self,
+        row: Any,
+        seen: Observation,
+        *,
+        ready: bool | None = None,
+        before: Observation | None = None,
+        fresh: bool = False,
     ) -> Situation:
         """Put together all that the next step of an instance depends on."""
         now = self._clock()
         running = seen.state is ContainerState.RUNNING
-        begun_anew = seen.started_at is not None and seen.started_at > row.status_since
+        begun_anew = seen.started_at is not None and row.status_since < seen.started_at <= now + CLOCKS_DIFFER
         if ready is None or begun_anew:
             ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
         crashes = recent_crashes(row, seen, now, before)
+        to_start = row.operation in ASKED_TO_RUN and not row.started and seen.state is not ContainerState.MISSING
         probe = self._deployments.probe(row.blueprint)
-        # The later one: a container that a dead process started has its whole time, however long the pull before took.
-        since = max((at for at in (row.operation_since, seen.started_at) if at), default=None)
-        overdue = since is not None and now - since > timedelta(seconds=probe.deadline)
+        since = _waits_since(row, seen, now)
+        # Of a wait that has yet to begin, the clock was put back. An operation begins its wait anew then.
+        unknown = since is not None and since > now + CLOCKS_DIFFER and row.operation is None
+        overdue = unknown or (since is not None and now - since > timedelta(seconds=probe.deadline))
         return Situation(
             wish=Wish(row.wish),
             operation=Operation(row.operation) if row.operation else None,
@@ -77,7 +87,7 @@ class Observer:
             started=row.started,
             ready=ready,
             overdue=overdue,
-            outdated=row.operation in BRING_UP and not row.started and self._deployments.outdated(row),
+            outdated=to_start and not fresh and self._deployments.outdated(row),
             looping=is_loop(row, seen, crashes),
             owed=_is_owed(row, seen, now),
             crashes=crashes,
@@ -91,6 +101,17 @@ def _recorded(row: Any, begun_anew: bool) -> Recorded:
         return Recorded.BACKING_OFF
     answered = row.status == Status.RUNNING or row.reason == "unhealthy"
     return Recorded.ANSWERED if answered and not begun_anew and row.operation is None else Recorded.OTHER
+
+
+def _waits_since(row: Any, seen: Observation, now: datetime) -> datetime | None:
+    """Return since when a bot has had time to answer; ``None`` when nothing says that it was started.
+
+    The later moment: a container that a dead process started has its whole time, however long the pull before took. But
+    one that has yet to come is by a clock that is ahead, such as that of an engine elsewhere, and says nothing.
+    """
+    known = [at for at in (row.operation_since, seen.started_at) if at]
+    past = [at for at in known if at <= now + CLOCKS_DIFFER]
+    return max(past, default=row.status_since) if known else None
 
 
 def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:

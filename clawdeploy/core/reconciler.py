@@ -161,9 +161,9 @@ class Reconciler:
             return dict(threads.map(probe, running))
 
     def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
-        failed = row.wish == Wish.RUN and row.status == Status.ERROR and row.retry_at is None
+        down = row.wish == Wish.RUN and row.status in (Status.ERROR, Status.STOPPED) and row.retry_at is None
         try:
-            if failed and seen.state is ContainerState.EXITED and not closely:
+            if down and seen.state is ContainerState.EXITED and not closely:
                 # The list does not say how it ended: that may have been once more since then, now by the engine.
                 seen = self._observer.look(row.id)
             step = verdict(self._observer.situation(row, seen, ready=ready))

@@ -5,7 +5,9 @@ from enum import StrEnum
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
 
-ENDED_WHEN_ASKED = (0, 137, 143)
+SIGKILL = 137
+"""The exit code of a process that was ended by force, as the kernel does when memory runs out."""
+ENDED_WHEN_ASKED = (0, SIGKILL, 143)
 """Exit codes of a process that ended because it was asked to: by itself, by SIGKILL, by SIGTERM."""
 
 FAILED_OPERATIONS = frozenset(("image_unavailable", "name_taken", "port_taken", "no_free_port", "runtime_failure"))
@@ -169,9 +171,11 @@ def _verdict_on_ended(situation: Situation) -> Step:
     seen = situation.observation
     if situation.wish is Wish.STOP:
         return Step(Action.SETTLE, Status.STOPPED)
-    if seen.out_of_memory:
+    asked = seen.state is ContainerState.CREATED or seen.exit_code in ENDED_WHEN_ASKED
+    # An engine says that memory ran out also of one that went on, when that had ended a process beside its main one.
+    if seen.out_of_memory and (seen.exit_code == SIGKILL or not asked):
         return Step(Action.SETTLE, Status.ERROR, "out_of_memory")
-    if seen.state is ContainerState.CREATED or seen.exit_code in ENDED_WHEN_ASKED:
+    if asked:
         return Step(Action.SETTLE, Status.STOPPED, "stopped_outside")
     return Step(Action.SETTLE, Status.ERROR, "crashed")
 
@@ -221,7 +225,7 @@ def _toward_started(situation: Situation) -> Step:
     if state is ContainerState.MISSING and situation.operation is Operation.RECOVER:
         # Somebody has removed it meanwhile: nobody asked for a new one.
         return Step(Action.SETTLE, Status.ERROR, "container_missing")
-    if situation.outdated and state is ContainerState.EXITED:
+    if situation.outdated and state in (ContainerState.EXITED, ContainerState.CREATED):
         return Step(Action.REMOVE)
     afresh = situation.operation is Operation.RESTART or situation.outdated
     if afresh and state in ALIVE:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.claim_keeper import LIFETIME
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Operation, Status
 from clawdeploy.core.errors import (
@@ -146,6 +147,28 @@ def test_a_patched_status_is_a_wish(platform: Platform) -> None:
     assert platform.instances.patch(OWNER, instance_id, {"status": "stopped"}).status == Status.STOPPED
     running = platform.instances.patch(OWNER, instance_id, {"status": "running"})
     assert (running.status, running.container_id) == (Status.RUNNING, stopped.container_id)
+
+
+@pytest.mark.parametrize("status", ["running", "stopped"])
+def test_a_patch_that_the_database_does_not_take_to_its_end_changes_nothing(
+    surroundings: Surroundings, platform: Platform, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    instance_id = made(platform)
+    surroundings.witness.events.clear()
+    before, told = surroundings.row(instance_id).__data__, surroundings.count("activity")
+    body = {"name": "new", "apiKey": "sk-new", "status": status}
+    with monkeypatch.context() as broken:
+
+        def fails(*_: object) -> None:
+            raise DatabaseUnavailable
+
+        broken.setattr(ActivityLog, "changed", fails)
+        with pytest.raises(DatabaseUnavailable):
+            platform.instances.patch(OWNER, instance_id, body)
+    assert (surroundings.row(instance_id).__data__, surroundings.count("activity")) == (before, told)
+    assert not surroundings.witness.events
+    changed = platform.instances.patch(OWNER, instance_id, body)
+    assert (changed.name, set(changed.secrets_set), changed.status.value) == ("new", {"apiKey"}, status)
 
 
 def test_a_patch_gives_the_bot_its_new_secret_before_the_start(surroundings: Surroundings) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from clawdeploy.core import engine_health
+from clawdeploy.core import claims, engine_health
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
 from clawdeploy.core.errors import OperationInProgress, RuntimeFailure, RuntimeUnavailable
@@ -197,6 +197,43 @@ def test_each_crash_keeps_its_own_cause(
     assert said.format(f"{memory} MB") in detail
 
 
+def test_crashes_of_long_ago_that_no_server_saw_make_no_loop(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 3, 3)
+    surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(hours=5)
+    platform.reconciler.look([instance_id], "engine")
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason, instance.operation) == ("error", "crashed", None)
+    assert surroundings.row(instance_id).restarts_seen == 3
+    surroundings.memory.loop(instance_id, 5, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert "3 times in the last 10 minutes" in platform.instances.get(OWNER, instance_id).detail
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_what_was_paused_and_is_resumed_has_not_crashed_again(
+    surroundings: Surroundings, platform: Platform, ready: bool
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 4)
+    container = surroundings.memory.engine.containers[instance_id]
+    container.state = ContainerState.PAUSED
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "paused_outside"
+    known = len(platform.instances.activity(OWNER, instance_id))
+    surroundings.memory.ready = ready
+    assert platform.instances.start(OWNER, instance_id, wait=1).status == ("running" if ready else "creating")
+    told = platform.instances.activity(OWNER, instance_id)[:-known]
+    assert not any(one.reason in ("crashed", "crash_loop") for one in told)
+    surroundings.memory.ready = True
+    surroundings.reaches(instance_id, status="running", operation=None)
+    surroundings.memory.loop(instance_id, 5, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+
+
 def test_moments_that_were_kept_without_a_cause_still_count(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
@@ -375,6 +412,31 @@ def test_stop_always_wins(surroundings: Surroundings, platform: Platform, clock:
     if call == "stop":
         assert platform.instances.get(OWNER, instance_id).status == Status.STOPPED
     assert state(surroundings, instance_id) is not ContainerState.RUNNING
+
+
+@pytest.mark.parametrize("call", ["stop", "delete"])
+def test_stop_does_not_wait_for_the_stop_of_one_that_is_held_back(
+    surroundings: Surroundings, platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setattr(claims, "RECOVERY_PATIENCE", timedelta(seconds=0.2))
+    instance_id = made(platform)
+    surroundings.memory.loop(instance_id, 3)
+    slow = SlowRuntime(surroundings.memory, calls=("stop",))
+    slowly = surroundings.open(slow, clock=clock)
+    slowly.reconciler.sync()
+    assert slow.entered.wait(10)
+    with pytest.raises(OperationInProgress):
+        platform.instances.restart(OWNER, instance_id)
+    getattr(platform.instances, call)(OWNER, instance_id)
+    slow.release()
+    clock.advance(minutes=10)
+    for _ in range(2):
+        slowly.reconciler.sync(patience=PATIENCE)
+    if call == "stop":
+        assert platform.instances.get(OWNER, instance_id).status == Status.STOPPED
+        assert state(surroundings, instance_id) is ContainerState.EXITED
+    else:
+        assert state(surroundings, instance_id) is ContainerState.MISSING
 
 
 def test_a_stop_waits_for_a_start_that_nobody_asked_for(

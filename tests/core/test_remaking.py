@@ -11,6 +11,7 @@ from clawdeploy.core.contracts import (
     Bot,
     ContainerSpec,
     Limits,
+    Operation,
     Probe,
     Secret,
     SecretFile,
@@ -23,6 +24,7 @@ from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Surroundings, made
+from tests.platforms import GOOD
 
 SPEC = ContainerSpec(("bot:1",), 80, Limits(2**20, 0.5, 10), environment={"A": "1", "B": "2"})
 
@@ -163,6 +165,25 @@ def test_what_the_engine_interrupts_is_finished_later(surroundings: Surroundings
     assert mounted(surroundings, bot) == {"/run/botToken": TELEGRAM_TOKEN}
 
 
+@pytest.mark.parametrize("change", [{"botToken": TELEGRAM_TOKEN}, {"name": "Renamed"}])
+def test_what_changes_before_the_first_start_reaches_the_bot(
+    surroundings: Surroundings, journal: Journal, change: dict[str, str]
+) -> None:
+    runtime = BrokenRuntime(journal, calls=("start",))
+    platform = surroundings.open(runtime, plugins={"plain": Plain()})
+    bot = platform.instances.create(OWNER, {**GOOD, "blueprint": "plain"})
+    assert (bot.operation, bot.reason) == (Operation.CREATE, "runtime_unavailable")
+    platform.instances.patch(OWNER, bot.id, change)
+    journal.done.clear()
+    runtime.mend()
+    platform.reconciler.sync(patience=10)
+    after = platform.instances.get(OWNER, bot.id)
+    assert (after.status, after.host_port) == (Status.RUNNING, bot.host_port)
+    assert journal.done == ["remove", "create", "start"]
+    assert len(mounted(surroundings, bot.id)) == ("botToken" in change)
+    assert surroundings.memory.engine.containers[bot.id].spec.environment == {"NAME": after.name}
+
+
 def test_a_blueprint_that_never_says_the_same_twice_ends(surroundings: Surroundings, journal: Journal) -> None:
     class Fickle(Plain):
         turn = 0
@@ -173,6 +194,7 @@ def test_a_blueprint_that_never_says_the_same_twice_ends(surroundings: Surroundi
 
     platform = surroundings.open(journal, plugins={"fickle": Fickle()})
     bot = made(platform, blueprint="plain")
+    assert journal.done == ["create", "start"]
     journal.done.clear()
     assert platform.instances.restart(OWNER, bot).status is Status.RUNNING
     assert journal.done == ["stop", "remove", "create", "start"]

@@ -97,6 +97,17 @@ def test_a_lease_is_not_written_at_each_look(surroundings: Surroundings, platfor
         assert surroundings.rows.lease.select().get().until == until
 
 
+def test_a_lease_lapses_in_time_after_the_clock_was_put_back(surroundings: Surroundings, platform: Platform) -> None:
+    clock = Clock()
+    one, two = lease(surroundings, clock), lease(surroundings, clock)
+    assert one.hold()
+    clock.advance(hours=-1)
+    assert one.hold(), "its holder renews it"
+    assert not two.hold()
+    clock.advance(seconds=lease_module.LIFETIME.total_seconds() + 0.1)
+    assert two.hold()
+
+
 def test_only_its_holder_gives_a_lease_back(surroundings: Surroundings, platform: Platform) -> None:
     clock = Clock()
     one, two = lease(surroundings, clock), lease(surroundings, clock)

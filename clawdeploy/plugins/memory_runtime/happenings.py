@@ -25,6 +25,8 @@ class Happenings:
             container = self._must_have(instance_id)
             container.state, container.exit_code = ContainerState.RESTARTING, exit_code
             container.restart_count, container.out_of_memory = restart_count, out_of_memory
+            # However long it had run before, none of these restarts is long ago.
+            container.started_at = None
             self.engine.tell(container)
 
     def mend(self, instance_id: str) -> None:
