@@ -19,7 +19,7 @@
     runs = instance.status == "running"
 %>
 <div id="live" class="live${' stale' if silent_since or is_old else ''}" hx-ext="morph" hx-get="${own}${'?activity=all' if everything else ''}" hx-trigger="refresh, changed from:body" hx-swap="morph:outerHTML" hx-sync="this:replace" data-changing="${int(changing)}"
- data-status="${instance.status.value}" data-container="${(instance.container_id or '')[:12]}" data-stale-secrets="${stale_secrets}">
+ data-status="${instance.status.value}" data-container="${(instance.container_id or '')[:12]}">
 ${engine.banner(silent_since, known_at, is_old, "bot")}
 <div class="state">
 <div class="page-head">
@@ -111,7 +111,7 @@ ${logs.section(instance, lines, own)}
 <div class="two settings">
 <section class="panel wide-panel" aria-labelledby="secrets">
 <h2 id="secrets">Secrets</h2>
-<p class="aside">They are stored encrypted and never shown again. What you change here reaches the bot when it starts the next time; its data stays.</p>
+<p class="aside">They are stored encrypted and never shown again. A bot that runs is restarted when you change one, so that the old one is gone; its data stays.</p>
 <ul class="secrets">
 % for secret in secrets:
 <li>
@@ -147,13 +147,6 @@ ${logs.section(instance, lines, own)}
 </li>
 % endfor
 </ul>
-% if stale_secrets:
-<form method="post" action="${own}/restart" class="stale-secrets">
-<input type="hidden" name="back" value="instance">
-<p><strong>${stale_secrets} changed since the bot started.</strong> It gets that at its next restart.</p>
-<button class="button" type="submit">Restart now</button>
-</form>
-% endif
 </section>
 <section class="panel wide-panel" aria-labelledby="rename">
 <h2 id="rename">Name</h2>

@@ -30,8 +30,10 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say whose coverage is measured, and put the tests in order."""
+    """Say whose coverage is measured and which are for ``scripts/prove``, and put the tests in order."""
     for item in items:
+        if item.get_closest_marker("exhaustive") and item.get_closest_marker("postgres"):
+            item.add_marker(pytest.mark.prove)
         if CORE in item.path.parents and not any(item.get_closest_marker(mark) for mark in NOT_MEASURED):
             item.add_marker(pytest.mark.measured)
     marked = {mark: {item.path for item in items if item.get_closest_marker(mark)} for mark in ("system", "engine")}

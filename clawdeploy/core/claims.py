@@ -56,8 +56,9 @@ class Claims:
         *,
         with_container: bool,
         note: Callable[[str], None] = nothing,
+        why: str = "",
     ) -> Claim:
-        """Write a wish and claim its operation; ``note`` gets the id in the transaction.
+        """Write a wish and claim its operation; ``note`` gets the id in the transaction, ``why`` is a sentence.
 
         Deleting again what could not be deleted yet is fine.
 
@@ -71,7 +72,7 @@ class Claims:
             require_container(instance)
         deadline = self._store.clock() + RECOVERY_PATIENCE
         while True:
-            claim = self._take(owner, instance_id, wish, operation, note)
+            claim = self._take(owner, instance_id, wish, operation, note, why)
             if claim is not None:
                 return claim
             instance = self._store.owned(owner, instance_id)
@@ -81,7 +82,7 @@ class Claims:
                 raise in_progress(instance, engine_is_silent=silent)
 
     def _take(
-        self, owner: str, instance_id: str, wish: Wish, operation: Operation, note: Callable[[str], None]
+        self, owner: str, instance_id: str, wish: Wish, operation: Operation, note: Callable[[str], None], why: str
     ) -> Claim | None:
         now = self._store.clock()
         phase = FIRST_PHASE[operation]
@@ -97,7 +98,7 @@ class Claims:
         with self._store.database.transaction():
             claim = self._claim(instance_id, owner, here & (self._is_free(instance_id, now) | gives_way), fields)
             if claim is not None:
-                self._store.activity.asked(instance_id, now, owner, operation)
+                self._store.activity.asked(instance_id, now, owner, operation, why)
                 note(instance_id)
         return claim
 
@@ -135,17 +136,17 @@ class Claims:
                     raise ClaimLost
         return row
 
-    def recover(self, claim: Claim, why: str) -> None:
-        """Begin to bring a bot back that ended by nobody's hand; ``why`` is a sentence. Raises ``ClaimLost``."""
+    def begin(self, claim: Claim, operation: Operation, why: str) -> None:
+        """Begin what a bot is owed that nobody works on; ``why`` is a sentence. Raises ``ClaimLost``."""
         now = self._store.clock()
-        phase = FIRST_PHASE[Operation.RECOVER]
+        phase = FIRST_PHASE[operation]
         with self._store.database.transaction():
             # First of all: an owner, to whom a comparison gives way, may have had the row deleted.
             if not self._row.update(updated_at=now).where(self._mine(claim)).execute():
                 raise ClaimLost
-            self._store.activity.asked(claim.instance_id, now, claim.actor, Operation.RECOVER, why)
+            self._store.activity.asked(claim.instance_id, now, claim.actor, operation, why)
             told = self._write(
-                claim, now, operation=Operation.RECOVER, operation_since=now, started=False, retry_at=None,
+                claim, now, operation=operation, operation_since=now, started=False, retry_at=None,
                 status=Status.CREATING, reason=phase, detail=explain(phase), claim=None, claim_until=None,
             )  # fmt: skip
         self._tell(told)

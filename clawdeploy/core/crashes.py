@@ -7,7 +7,7 @@ from typing import Any
 
 from clawdeploy.core.contracts import ContainerState, Observation, Status
 from clawdeploy.core.reasons import tried_again
-from clawdeploy.core.steps import Crash, Situation
+from clawdeploy.core.situation import Crash, Situation
 
 RECENTLY = timedelta(minutes=10)
 CRASHES_THAT_MAKE_A_LOOP = 3

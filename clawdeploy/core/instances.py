@@ -1,36 +1,40 @@
 """The use cases: what an owner can do with instances. Ownership and validation are here, HTTP is not."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.answers import dump_instance
-from clawdeploy.core.background import in_background
+from clawdeploy.core.bot_logs import BotLogs
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Activity, Instance, Operation, Status, Wish
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, InvalidInput, RuntimeUnavailable, WrongKey
+from clawdeploy.core.errors import (
+    DatabaseUnavailable,
+    InstanceNotFound,
+    InvalidInput,
+    OperationInProgress,
+    RuntimeUnavailable,
+)
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.idempotency import Once
 from clawdeploy.core.intake import Intake
 from clawdeploy.core.lifecycle import Lifecycle
+from clawdeploy.core.outcomes import Outcomes
 from clawdeploy.core.patience import Patience
-from clawdeploy.core.phases import require_container
+from clawdeploy.core.phases import WITH_OTHER_SECRETS
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.progress import Progress, progress
-from clawdeploy.core.redaction import masked
 from clawdeploy.core.settings import BIND_ADDRESS, SYNC_SECONDS, WAIT_SECONDS, in_url, reachable
 from clawdeploy.core.store import Found, InstanceStore, Page, nothing
 
 WISHES: Mapping[str | None, Wish] = {"running": Wish.RUN, "stopped": Wish.STOP}
-MOST_LOG_LINES = 10_000
 FORM_CALL = "form"
 """The call that the keys of forms belong to, apart from those of the API."""
-LOGS_SECONDS = 4.0
 SYNC_TAKES_AT_MOST = timedelta(seconds=20)
 
 
@@ -55,11 +59,11 @@ class Instances:
         self._store = store
         self._claims = claims
         self._intake = intake
-        self._lifecycle = lifecycle
         self._schemas = intake.schemas
         self._host = host
         self._keys = store.idempotency
-        self._patience = patience
+        self._outcomes = Outcomes(lifecycle, patience, config[WAIT_SECONDS])
+        self._logs = BotLogs(store, lifecycle.observer, patience)
 
     def list(self, owner: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
         """Return the owner's instances, newest first; raises ``InvalidInput`` for a cursor that is not ours."""
@@ -91,7 +95,7 @@ class Instances:
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
             with suppress(RuntimeUnavailable):
-                self._wait(claim, wait)
+                self._outcomes.wait(claim, wait)
             return self._store.owned(owner, instance.id)
         except DatabaseUnavailable:
             return instance  # Told that it failed they would make another one, and to ask again takes long.
@@ -121,25 +125,30 @@ class Instances:
     def patch(self, owner: str, instance_id: str, body: Mapping[str, Any], *, wait: float | None = None) -> Instance:
         """Change fields of an instance, and start or stop it when its status is among them.
 
-        All of it is stored, or nothing. Raises ``InvalidInput``, ``OperationInProgress``, or an ``EngineError`` when a
-        start or stop is carried out later.
+        A bot that runs is restarted when a secret is another one now; what it works on is finished first. All of it is
+        stored, or nothing. Raises ``InvalidInput``, ``OperationInProgress``, or an ``EngineError`` when a start or stop
+        that was asked for is carried out later.
         """
         instance = self._store.owned(owner, instance_id)
         changes = self._schemas.changes(body, instance)
-        fields = tuple(sorted([*changes.columns, *changes.secrets]))
+        secrets = self._store.differing(instance_id, changes.secrets)
+        fields = tuple(sorted([*changes.columns, *secrets]))
 
         def change(_: str) -> None:
             nonlocal instance
             if fields:
-                instance = self._store.change(owner, instance_id, changes.columns, changes.secrets)
+                instance = self._store.change(owner, instance_id, changes.columns, secrets)
 
         wish = WISHES.get(changes.wished_status)
-        claim = self._claim_wish(instance, wish, change) if wish else None
+        claim = self._claim_wish(instance, wish, change) if wish else self._claim_restart(instance, secrets, change)
         if claim is None:
             change(instance_id)
         if fields:
             self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
-        return self._carry_out(claim, wait) if claim else instance
+        # What was asked for is stored, also while the engine is away.
+        with nullcontext() if wish else suppress(RuntimeUnavailable):
+            return self._carry_out(claim, wait) if claim else instance
+        return self._store.owned(owner, instance_id)
 
     def start(self, owner: str, instance_id: str, *, wait: float | None = None, once: Once | None = None) -> Instance:
         """Start the container.
@@ -176,26 +185,14 @@ class Instances:
         not let us remove it now: a later sync does, and deleting it again tries at once.
         """
         claim = self._claims.take(owner, instance_id, Wish.DELETE, Operation.DELETE, with_container=False)
-        self._wait(claim, wait)
+        self._outcomes.wait(claim, wait)
 
     def logs(self, owner: str, instance_id: str, tail: int) -> str:
         """Return the last ``tail`` lines of the container's log, within a few seconds, without the bot's own secrets.
 
         Raises ``NoContainer`` or an ``EngineError``.
         """
-        instance = self._store.owned(owner, instance_id)
-        require_container(instance)
-        container = instance.container_id or ""
-        lines = in_background(lambda: self._lifecycle.observer.logs(container, min(tail, MOST_LOG_LINES)))
-        if not self._patience.wait(lines, LOGS_SECONDS):
-            raise RuntimeUnavailable("Docker takes long to read the log. Try again in a moment.")
-        return masked(lines.result(), self._secret_values(instance_id))
-
-    def _secret_values(self, instance_id: str) -> Sequence[str]:
-        # What cannot be read was not given to the bot either.
-        with suppress(WrongKey):
-            return [secret.reveal() for secret in self._store.secrets(instance_id).values()]
-        return []
+        return self._logs.read(self._store.owned(owner, instance_id), tail)
 
     def activity(self, owner: str, instance_id: str, limit: int = 50) -> Sequence[Activity]:
         """Return what has happened to an instance, newest first."""
@@ -232,19 +229,17 @@ class Instances:
         operation = Operation.STOP if wish is Wish.STOP else to_run
         return self._claims.take(instance.owner, instance.id, wish, operation, with_container=False, note=note)
 
+    def _claim_restart(
+        self, instance: Instance, secrets: Mapping[str, Any], note: Callable[[str], None]
+    ) -> Claim | None:
+        if not secrets or instance.status is not Status.RUNNING:
+            return None
+        # Whatever is going on sees to it, or the next sync does.
+        with suppress(OperationInProgress):
+            asked = (instance.owner, instance.id, Wish.RUN, Operation.RESTART)
+            return self._claims.take(*asked, with_container=True, note=note, why=WITH_OTHER_SECRETS)
+        return None
+
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:
-        self._wait(claim, seconds)
+        self._outcomes.wait(claim, seconds)
         return self._store.owned(claim.actor, claim.instance_id)
-
-    def _wait(self, claim: Claim, most: float | None) -> None:
-        """Work in the background and wait for the outcome, but not for ever: a slow pull goes on without us.
-
-        Raises what the work does, and ``RuntimeUnavailable`` when the engine turns out not to answer.
-        """
-        outcome = self._lifecycle.begin(claim)
-        try:
-            done = self._patience.wait(outcome, self._config[WAIT_SECONDS] if most is None else most)
-        except RuntimeUnavailable as silence:
-            raise silence.put_off() from None
-        if done:
-            outcome.result()

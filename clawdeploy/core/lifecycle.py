@@ -14,7 +14,6 @@ from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
-from clawdeploy.core.crashes import tried_later
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import (
     EngineError,
@@ -22,11 +21,10 @@ from clawdeploy.core.errors import (
     ImageUnavailable,
     PortTaken,
     RuntimeFailure,
-    RuntimeUnavailable,
 )
 from clawdeploy.core.line import Line
 from clawdeploy.core.observing import Observer, guarded
-from clawdeploy.core.reasons import SENTENCES, explain
+from clawdeploy.core.reasons import explain
 from clawdeploy.core.recording import Recorder
 from clawdeploy.core.spans import CLOCKS_DIFFER
 from clawdeploy.core.steps import Action, next_step
@@ -97,7 +95,7 @@ class Lifecycle:
                     self._claims.release(attempt.claim)
                     return
         except EngineError as error:
-            self._give_up(attempt.claim, error)
+            self.recorder.give_up(attempt.claim, error)
 
     def _make_good(self, claim: Claim) -> None:
         """Undo a change that came too late: this process froze in the middle of it, and others finished the work."""
@@ -110,6 +108,10 @@ class Lifecycle:
             raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
         row = self._claims.row(attempt.claim)
         attempt.acts = False
+        if row.operation is None:
+            # Somebody else has finished it just before this claim, and what it is owed since then is begun by a sync.
+            self._claims.release(attempt.claim)
+            return False
         seen, situation = self.observer.observed(row, fresh=attempt.made)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
@@ -139,7 +141,7 @@ class Lifecycle:
             self._start(attempt, row, container, seen)
         elif action is Action.STOP:
             if row.retry_at is None:
-                self._phase(attempt.claim, row, "stopping")
+                self._phase(attempt.claim, row, "stopping", started=False)
             guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
         else:
             self._phase(attempt.claim, row, "removing" if row.wish == Wish.DELETE else "creating_container")
@@ -149,6 +151,8 @@ class Lifecycle:
         if row.host_port is None:
             self._claims.move_port(attempt.claim, self._ports, ())
             return
+        if row.secrets_unread:
+            self._claims.save(attempt.claim, secrets_unread=False)
         spec = self._deployments.spec(row)
         identity = self._deployments.made_from(spec)
         self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=identity)
@@ -169,7 +173,8 @@ class Lifecycle:
         self._phase(attempt.claim, row, "starting", container_id=container)
 
     def _start(self, attempt: Attempt, row: Any, container: str, seen: Observation) -> None:
-        self._phase(attempt.claim, row, "starting", status=Status.CREATING)
+        # Before the secrets are read: one that is changed from now on is still to be read.
+        self._phase(attempt.claim, row, "starting", status=Status.CREATING, secrets_unread=False)
         try:
             guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
         except (PortTaken, RuntimeFailure) as error:
@@ -221,30 +226,3 @@ class Lifecycle:
         fields |= {"reason": reason, "detail": explain(reason)}
         if any(getattr(row, name) != value for name, value in fields.items()):
             self._claims.save(claim, **fields)
-
-    def _give_up(self, claim: Claim, error: EngineError) -> None:
-        """End an operation that the engine did not let us finish, or leave it to the next sync."""
-        row = self._claims.row(claim)
-        if row.operation is None:
-            self._claims.release(claim)
-            return
-        reason = error.code if error.code in SENTENCES else RuntimeFailure.code
-        if row.wish == Wish.RUN and not isinstance(error, RuntimeUnavailable):
-            recovering = row.operation == Operation.RECOVER
-            said = tried_later(row, error.sentence, self._store.clock()) if recovering else {"detail": error.detail}
-            self.recorder.fail(claim, row, reason, said)
-            return
-        fields: dict[str, Any] = {}
-        if row.retry_at is None:
-            # Otherwise it is held back after crashes, and that this is said decides what comes next.
-            fields = {"reason": reason, "detail": error.put_off().detail}
-        if row.status in (Status.PENDING, Status.CREATING):
-            # Nothing is going on until the engine lets us; what was last known of a bot before stays.
-            fields["status"] = Status.ERROR
-        if any(getattr(row, name) != value for name, value in fields.items()):
-            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.for_log)
-            self._claims.save(claim, **fields, claim=None, claim_until=None)
-        else:
-            self._claims.release(claim)
-        if not claim.resumed:
-            raise error.put_off() from error

@@ -36,6 +36,7 @@ class InstanceRow(peewee.Model):
     container was made from. ``retry_at`` is when a bot that failed is brought back, ``failures`` how often that was
     in vain; ``crashes`` and ``restarts_seen`` are explained in ``core/crashes.py``. ``unanswered_since`` is until when
     a bot that did not answer at the last look is known to have answered; at the next such look it is unhealthy.
+    ``secrets_unread``: a secret was changed since the container was given its secrets, which is when it is started.
     """
 
     id = peewee.TextField(primary_key=True)
@@ -62,6 +63,7 @@ class InstanceRow(peewee.Model):
     crashes = JsonField(default=list)
     restarts_seen = peewee.IntegerField(default=0)
     unanswered_since = UtcField(null=True)
+    secrets_unread = peewee.BooleanField(default=False)
     config = JsonField(default=dict)
     region = peewee.TextField(null=True)
     instance_type = peewee.TextField(null=True)

@@ -10,8 +10,9 @@ from clawdeploy.core.contracts import ContainerState, Observation, Operation, Ru
 from clawdeploy.core.crashes import LONGEST_PAUSE, is_loop, recent_crashes
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
+from clawdeploy.core.situation import Recorded, Situation
 from clawdeploy.core.spans import CLOCKS_DIFFER
-from clawdeploy.core.steps import FAILED_OPERATIONS, Recorded, Situation
+from clawdeploy.core.steps import FAILED_OPERATIONS
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Observer:
         """Look at one instance's container now; ``ready`` spares the probe of one that was probed a moment ago.
 
         ``before`` is what was seen of it then, which may show a crash that the engine has mended since. ``fresh``: the
-        container was made just now, and is as it was asked for, whatever the blueprint would say this time.
+        container was made just now, and is as it was asked for, whatever the blueprint would say this time; but for a
+        secret that was changed since then.
         """
         seen = self.look(row.id)
         return seen, self.situation(row, seen, ready=ready, before=before, fresh=fresh)
@@ -87,10 +89,11 @@ class Observer:
             started=row.started,
             ready=ready,
             overdue=overdue,
-            outdated=to_start and not fresh and self._deployments.outdated(row),
+            outdated=to_start and (row.secrets_unread or not fresh) and self._deployments.outdated(row),
             looping=is_loop(row, seen, crashes),
             owed=_is_owed(row, seen, now),
             crashes=crashes,
+            unread=row.secrets_unread,
         )
 
 

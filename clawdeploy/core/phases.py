@@ -17,6 +17,9 @@ FIRST_PHASE = {
 }
 """What is going on from the moment of a claim, so that what was so before it is not taken for it."""
 
+WITH_OTHER_SECRETS = "One of its secrets was changed."
+"""Why a bot is restarted that nobody asked to restart."""
+
 
 def require_container(instance: Instance) -> None:
     """Raise ``NoContainer`` for an instance that never got a container, with what is known about why."""

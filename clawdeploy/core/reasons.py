@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from clawdeploy.core.contracts import Observation
-from clawdeploy.core.steps import Crash
+from clawdeploy.core.situation import Crash
 
 SENTENCES = {
     "": "",

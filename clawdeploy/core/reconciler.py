@@ -16,13 +16,15 @@ from typing import Any
 from clawdeploy.core.background import USUAL, Crew, Pace
 from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
-from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Runtime, Status, Wish
+from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Operation, Runtime, Status, Wish
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.measurements import Measurement, SyncEnded, unmeasured
 from clawdeploy.core.observing import guarded
-from clawdeploy.core.steps import Action, Situation, Step, verdict
+from clawdeploy.core.phases import WITH_OTHER_SECRETS
+from clawdeploy.core.situation import Situation
+from clawdeploy.core.steps import Action, Step, verdict
 from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -198,8 +200,8 @@ class Reconciler:
                     ready, before = None, None
                 _, situation = self._observer.observed(row, ready=ready, before=before)
                 step = verdict(situation)
-                if step.action is Action.RECOVER:
-                    step = self._recover(claim, situation)
+                if step.action in (Action.RECOVER, Action.RESTART):
+                    step = self._begin(claim, step, situation)
                     begun.append(self._resume(row.id, SYNC_ACTOR))
                 elif step.action is Action.BACK_OFF:
                     self._lifecycle.recorder.back_off(claim, row, step, situation)
@@ -215,10 +217,11 @@ class Reconciler:
             return []
         return self._change(row, step)
 
-    def _recover(self, claim: Claim, situation: Situation) -> Step:
-        # Whoever told that it has ended: it is the server that brings it back.
-        self._claims.recover(replace(claim, actor=SYNC_ACTOR), _why(situation.observation))
-        return Step(Action.RECOVER, Status.CREATING, "starting")
+    def _begin(self, claim: Claim, step: Step, situation: Situation) -> Step:
+        why = WITH_OTHER_SECRETS if step.action is Action.RESTART else _why(situation.observation)
+        # Whoever told how it is: it is the server that brings it back, or starts it afresh.
+        self._claims.begin(replace(claim, actor=SYNC_ACTOR), Operation(step.action), why)
+        return Step(step.action, Status.CREATING, "starting")
 
     @staticmethod
     def _change(row: Any, step: Step) -> list[Change]:

@@ -1,5 +1,6 @@
 """Writing down what was found: how an instance is, or that one is held back for a while."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -10,11 +11,16 @@ from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row, newly_counted, tried_later, uncounted
+from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.measurements import Measurement, OperationEnded, unmeasured
-from clawdeploy.core.reasons import Note, explain, mended
-from clawdeploy.core.steps import CRASHED, Action, Situation, Step
+from clawdeploy.core.reasons import SENTENCES, Note, explain, mended
+from clawdeploy.core.situation import Situation
+from clawdeploy.core.steps import CRASHED, Action, Step
 
+logger = logging.getLogger(__name__)
+
+OLD_SECRETS = "It may still run with the secrets that it had before."
 MOST_NOTED = 10
 """How many crashes of ten minutes are noted one by one; a bot that never ends to crash must not drive out all else."""
 
@@ -60,6 +66,34 @@ class Recorder:
         """Record that an operation failed and give the claim back; ``detail`` are the fields that say more."""
         self._claims.finish(claim, status=Status.ERROR, reason=reason, **detail)
         self._measured(claim, row, Status.ERROR, reason)
+
+    def give_up(self, claim: Claim, error: EngineError) -> None:
+        """End an operation that the engine did not let us finish, or leave it to the next sync."""
+        row = self._claims.row(claim)
+        if row.operation is None:
+            self._claims.release(claim)
+            return
+        reason = error.code if error.code in SENTENCES else RuntimeFailure.code
+        if row.wish == Wish.RUN and not isinstance(error, RuntimeUnavailable):
+            again = row.operation == Operation.RECOVER or row.secrets_unread
+            sentence = f"{error.sentence} {OLD_SECRETS}" if row.secrets_unread else error.sentence
+            said = tried_later(row, sentence, self._clock()) if again else {"detail": error.detail}
+            self.fail(claim, row, reason, said)
+            return
+        fields: dict[str, Any] = {}
+        if row.retry_at is None:
+            # Otherwise it is held back after crashes, and that this is said decides what comes next.
+            fields = {"reason": reason, "detail": error.put_off().detail}
+        if row.status in (Status.PENDING, Status.CREATING):
+            # Nothing is going on until the engine lets us; what was last known of a bot before stays.
+            fields["status"] = Status.ERROR
+        if any(getattr(row, name) != value for name, value in fields.items()):
+            logger.warning("Instance %s: %s of %s is put off: %s", row.id, row.operation, row.owner, error.for_log)
+            self._claims.save(claim, **fields, claim=None, claim_until=None)
+        else:
+            self._claims.release(claim)
+        if not claim.resumed:
+            raise error.put_off() from error
 
     def forget(self, claim: Claim, row: Any) -> None:
         """Delete the row of a bot of which nothing is left."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
+from clawdeploy.core.contracts import ContainerState, Operation, Status, Wish
+from clawdeploy.core.situation import Recorded, Situation
 
 SIGKILL = 137
 """The exit code of a process that was ended by force, as the kernel does when memory runs out."""
@@ -32,32 +33,7 @@ class Action(StrEnum):
     KEEP = "keep"
     BACK_OFF = "back_off"
     RECOVER = "recover"
-
-
-class Recorded(StrEnum):
-    """What the row says that matters for the next step.
-
-    ``FAILED``: an operation could not bring the container up. ``BACKING_OFF``: it crashed in a loop, and is brought
-    back after a pause. ``ANSWERED``: it has passed its probe since it was last started.
-    """
-
-    OTHER = "other"
-    FAILED = "failed"
-    BACKING_OFF = "backing_off"
-    ANSWERED = "answered"
-
-
-@dataclass(frozen=True)
-class Crash:
-    """One time that a bot ended by itself, and its engine started it again.
-
-    ``at`` is in whole seconds since 1970. Of one that nobody saw, ``exit_code`` is ``None`` and nothing is known of
-    its cause.
-    """
-
-    at: int
-    exit_code: int | None = None
-    out_of_memory: bool = False
+    RESTART = "restart"
 
 
 @dataclass(frozen=True)
@@ -65,38 +41,12 @@ class Step:
     """The next thing to do.
 
     ``SETTLE`` carries the status and reason to record, and ``BACK_OFF`` what to record before the container is
-    stopped for a while; ``KEEP`` records nothing new. ``RECOVER`` begins an operation of that name.
+    stopped for a while; ``KEEP`` records nothing new. ``RECOVER`` and ``RESTART`` begin operations of these names.
     """
 
     action: Action
     status: Status | None = None
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Situation:
-    """All that the next step depends on.
-
-    ``operation`` is unfinished work, ``None`` for an instance that has settled and is only compared.
-    ``made``: the instance has had a container. ``started``: the engine acknowledged the start within this
-    operation. ``ready``: the probe passed. ``overdue``: it is past its deadline for that. ``outdated``: the
-    container was made from something else than what is asked for now. ``looping``: it crashes again and again.
-    ``owed``: should it have ended, it was by nobody's hand and the time to bring it back has come. ``crashes`` are the
-    times that it ended by itself lately, the oldest first: of a loop they say the cause.
-    """
-
-    wish: Wish
-    operation: Operation | None
-    observation: Observation
-    recorded: Recorded = Recorded.OTHER
-    made: bool = False
-    started: bool = False
-    ready: bool = False
-    overdue: bool = False
-    outdated: bool = False
-    looping: bool = False
-    owed: bool = False
-    crashes: tuple[Crash, ...] = ()
 
 
 def next_step(situation: Situation) -> Step:
@@ -114,13 +64,18 @@ def verdict(situation: Situation) -> Step:
     """Return what to record of an instance that nobody is working on.
 
     Or what a bot that should run is owed: ``RECOVER`` when it ended by nobody's hand, ``BACK_OFF`` when it crashes
-    in a loop. The container is never changed against somebody's hand.
+    in a loop; ``RESTART`` when it may still use a secret that was replaced, perhaps because that had become known. The
+    container is never changed against somebody's hand.
     """
     seen = situation.observation
     if situation.wish is Wish.DELETE or seen.state is ContainerState.REMOVING:
         return Step(Action.KEEP)
     if situation.owed and situation.wish is Wish.RUN and seen.state is ContainerState.EXITED:
         return Step(Action.RECOVER)
+    if situation.unread and situation.wish is Wish.RUN and _uses_secrets(situation):
+        # One that the engine did not let us stop is tried again after a pause.
+        waits = situation.recorded is Recorded.FAILED and not situation.owed
+        return Step(Action.KEEP if waits else Action.RESTART)
     if situation.recorded is Recorded.FAILED and seen.state not in ALIVE:
         return Step(Action.KEEP)
     if seen.state is ContainerState.MISSING and not situation.made:
@@ -136,6 +91,12 @@ def verdict(situation: Situation) -> Step:
     if seen.state is ContainerState.RUNNING:
         return _verdict_on_running(situation)
     return _verdict_on_ended(situation)
+
+
+def _uses_secrets(situation: Situation) -> bool:
+    """Say whether a bot runs or is about to. One that is paused is so by somebody's hand, and does when it goes on."""
+    held_back = situation.recorded is Recorded.BACKING_OFF and situation.observation.state is ContainerState.EXITED
+    return held_back or situation.observation.state in (ContainerState.RUNNING, ContainerState.RESTARTING)
 
 
 def _verdict_on_running(situation: Situation) -> Step:
@@ -201,8 +162,9 @@ def _toward_running(situation: Situation) -> Step:
     seen = situation.observation
     if situation.recorded is Recorded.BACKING_OFF:
         return Step(Action.STOP if seen.state in ALIVE else Action.KEEP)
-    # One that the engine has ended since then is to be started once more.
-    started = situation.started and not (seen.state is ContainerState.EXITED and seen.ended_with_engine)
+    # One that the engine has ended since then is to be started once more, and so is one with old secrets.
+    ended = seen.state is ContainerState.EXITED and seen.ended_with_engine
+    started = situation.started and not ended and not situation.unread
     if not started and not (seen.state is ContainerState.RUNNING and _may_go_on(situation)):
         return _toward_started(situation)
     if seen.state is ContainerState.RESTARTING and not situation.looping:
@@ -215,7 +177,7 @@ def _toward_running(situation: Situation) -> Step:
 
 def _may_go_on(situation: Situation) -> bool:
     """Say whether a running container is left to itself, or gets the fresh start that was asked for."""
-    if situation.operation is Operation.RESTART:
+    if situation.operation is Operation.RESTART or situation.unread:
         return False
     return situation.ready or not situation.looping
 
@@ -227,7 +189,7 @@ def _toward_started(situation: Situation) -> Step:
         return Step(Action.SETTLE, Status.ERROR, "container_missing")
     if situation.outdated and state in (ContainerState.EXITED, ContainerState.CREATED):
         return Step(Action.REMOVE)
-    afresh = situation.operation is Operation.RESTART or situation.outdated
+    afresh = situation.operation is Operation.RESTART or situation.outdated or situation.unread
     if afresh and state in ALIVE:
         return Step(Action.STOP)
     return {

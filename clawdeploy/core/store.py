@@ -14,7 +14,7 @@ from clawdeploy.core.activity import ActivityLog
 from clawdeploy.core.contracts import Activity, Instance, Secret, Status
 from clawdeploy.core.cursor import read_cursor, write_cursor
 from clawdeploy.core.database import Database
-from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort
+from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoFreePort, WrongKey
 from clawdeploy.core.idempotency import Idempotency
 from clawdeploy.core.models import Tables
 from clawdeploy.core.snapshots import Snapshots
@@ -151,11 +151,12 @@ class InstanceStore(SyncRows):
     def change(
         self, owner: str, instance_id: str, fields: Mapping[str, Any], values: Mapping[str, Secret | None]
     ) -> Instance:
-        """Change an instance's own fields and secrets (``None`` removes one); never its state."""
+        """Change an instance's own fields and secrets (``None`` removes one), which its container is yet to read."""
         with self.database.transaction():
             row = self._one(self._owned(owner), instance_id)
             now = self.clock()
-            if not self.row.update(**fields, updated_at=now).where(self.row.id == row.id).execute():
+            unread = {"secrets_unread": True} if values else {}
+            if not self.row.update(**fields, **unread, updated_at=now).where(self.row.id == row.id).execute():
                 raise InstanceNotFound
             self._write_secrets(row.id, values)
             self.activity.changed(row.id, now, owner, [*fields, *values])
@@ -166,6 +167,14 @@ class InstanceStore(SyncRows):
         with self.database.reading():
             rows = list(self._secret.select().where(self._secret.instance_id == instance_id))
         return {row.field: self._vault.open(instance_id, row.field, row.ciphertext) for row in rows}
+
+    def differing(self, instance_id: str, values: Mapping[str, Secret | None]) -> dict[str, Secret | None]:
+        """Return those of some new secrets (``None`` removes one) that are not stored already."""
+        try:
+            known = {field: secret.reveal() for field, secret in self.secrets(instance_id).items()} if values else {}
+        except WrongKey:
+            return dict(values)
+        return {each: value for each, value in values.items() if known.get(each) != (value and value.reveal())}
 
     def _owned(self, owner: str) -> Any:
         return self.row.select().where(self.row.owner == owner, self.row.status != Status.DELETED)

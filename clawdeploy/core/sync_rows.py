@@ -52,12 +52,12 @@ class SyncRows:
     def restless(self) -> list[str]:
         """Return the ids of settled instances that something is expected of soon.
 
-        They have yet to answer for the first time, the time to bring them back has come, or the engine has just failed
-        to do something: it may have done it all the same.
+        They have yet to answer for the first time, the time to bring them back has come, a secret of theirs has just
+        been changed, or the engine has just failed to do something: it may have done it all the same.
         """
         now = self.clock()
         lately = self.row.updated_at.between(now - UNSURE_FOR, now)
-        unsure = (self.row.reason == RuntimeFailure.code) & lately
+        unsure = ((self.row.reason == RuntimeFailure.code) | self.row.secrets_unread) & lately
         # As in ``core/observing.py``: also after the clock was put back.
         due = (self.row.retry_at <= now) | (self.row.retry_at > now + LONGEST_PAUSE)
         soon = self.row.status.in_((Status.PENDING, Status.CREATING)) | due | unsure

@@ -198,7 +198,7 @@ def test_everything_works_without_scripts(visit: Visit, site: LiveSite, user: st
     page.get_by_label("New API Key").fill(KEY)
     page.get_by_role("button", name="Save").filter(visible=True).click()
     expect(page.get_by_text("The secret of “Other” was replaced.")).to_be_visible()
-    page.get_by_role("button", name="Restart now").click()
+    page.get_by_role("button", name="Restart Other").click()
     expect(page.get_by_text("“Other” has restarted.")).to_be_visible()
     page.get_by_role("button", name="Stop Other").click()
     expect(page.get_by_text("“Other” has stopped.")).to_be_visible()

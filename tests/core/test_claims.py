@@ -377,4 +377,4 @@ def test_what_was_deleted_while_it_was_compared_is_not_brought_back(
     deleting = take(claims, instance_id, DELETE)
     claims.forget(deleting)
     with pytest.raises(ClaimLost):
-        claims.recover(comparing, "It ended.")
+        claims.begin(comparing, Operation.RECOVER, "It ended.")

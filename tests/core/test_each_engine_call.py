@@ -89,6 +89,10 @@ class Scene:
         self.clock.advance(seconds=10)
 
 
+def _runs(scene: Scene, instance_id: str) -> None:
+    pass
+
+
 def _stopped(scene: Scene, instance_id: str) -> None:
     scene.platform.instances.stop(OWNER, instance_id)
 
@@ -111,6 +115,10 @@ def _start(scene: Scene, instance_id: str) -> None:
     scene.platform.instances.start(OWNER, instance_id)
 
 
+def _replaced(scene: Scene, instance_id: str) -> None:
+    scene.platform.instances.patch(OWNER, instance_id, {"apiKey": "sk-2"})
+
+
 def _sync(scene: Scene, instance_id: str) -> None:
     scene.sync()
 
@@ -123,6 +131,8 @@ STORIES: dict[str, tuple[Do, Do]] = {
     "it is brought back": (_held_back_and_well, _sync),
     "it is brought back in vain": (Scene.is_held_back, _sync),
     "it ended with its engine": (_ended_with_engine, _sync),
+    "a secret is replaced": (_runs, _replaced),
+    "a secret is replaced in a loop": (_held_back_and_well, _replaced),
 }
 """How a bot that ran comes to be as it is, and what happens then while a call goes wrong."""
 
@@ -142,6 +152,8 @@ def test_whichever_call_goes_wrong(surroundings: Surroundings, story: str, effec
         made_fewer_calls = engine.calls < number
         engine.arm(0)
         _is_well(scene, instance_id, refused=EFFECTS[effect].error is RuntimeFailure, at=f"{story}, call {number}")
+        if scene.engine.memory.observe(instance_id).state is ContainerState.RUNNING:
+            assert not surroundings.row(instance_id).secrets_unread, f"{story}, call {number}"
         scene.platform.instances.delete(OWNER, instance_id)
         scene.platform.close()
         if made_fewer_calls:
@@ -156,7 +168,12 @@ def _is_well(scene: Scene, instance_id: str, *, refused: bool, at: str) -> None:
     shown = scene.platform.instances.get(OWNER, instance_id)
     said = (shown.status, shown.reason, shown.operation)
     if refused and said == (Status.ERROR, "runtime_failure", None):
-        return
+        if scene.engine.memory.observe(instance_id).state is not ContainerState.RUNNING:
+            return
+        # Still with the secrets that it had: that was not all.
+        scene.clock.advance(seconds=LONGEST_PAUSE)
+        scene.sync()
+        shown = scene.platform.instances.get(OWNER, instance_id)
     if scene.engine.sick:
         assert said == (Status.ERROR, "crash_loop", None), at
         assert scene.engine.memory.observe(instance_id).state is ContainerState.EXITED, at

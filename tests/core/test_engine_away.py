@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core import engine_health, instances
+from clawdeploy.core import bot_logs, engine_health
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.errors import PUT_OFF, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
@@ -230,7 +230,7 @@ def test_what_needs_the_engine_for_its_answer_is_refused_in_time(
 def test_an_engine_that_answers_and_does_not_tell_the_log_is_given_up(
     site: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instances, "LOGS_SECONDS", SOON)
+    monkeypatch.setattr(bot_logs, "PATIENCE_SECONDS", SOON)
     instance_id = made(site.open())
     runtime = SlowRuntime(site.memory, ["logs"])
     begun = time.monotonic()

@@ -8,7 +8,8 @@ from clawdeploy.core.contracts import ContainerState, Observation
 from clawdeploy.core.errors import ImageUnavailable, NameTaken, NoFreePort, PortTaken
 from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING
 from clawdeploy.core.reasons import SENTENCES, explain, mended
-from clawdeploy.core.steps import FAILED_OPERATIONS, Crash
+from clawdeploy.core.situation import Crash
+from clawdeploy.core.steps import FAILED_OPERATIONS
 
 AT = 1_800_000_000
 SHORT = Crash(AT, 137, out_of_memory=True)

@@ -1,13 +1,10 @@
 """What an owner changes reaches the bot at its next start, also when that takes another container."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from clawdeploy.core.contracts import (
-    Blueprint,
     Bot,
     ContainerSpec,
     Limits,
@@ -19,45 +16,11 @@ from clawdeploy.core.contracts import (
     Status,
 )
 from clawdeploy.core.errors import RuntimeUnavailable
-from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime
-from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
+from tests.core.plain_blueprint import SPEC, Journal, Plain, mounted
 from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Surroundings, made
 from tests.platforms import GOOD
-
-SPEC = ContainerSpec(("bot:1",), 80, Limits(2**20, 0.5, 10), environment={"A": "1", "B": "2"})
-
-
-class Plain:
-    """A blueprint that mounts a file for each secret and says the bot's name in its environment."""
-
-    name = "plain"
-    label = "Plain"
-    description = "It passes on what it is told."
-    images: tuple[str, ...] = ("bot:1",)
-    probe = Probe()
-    stop_timeout = 1.0
-
-    def container(self, bot: Bot) -> ContainerSpec:
-        files = tuple(SecretFile(f"/run/{name}", value) for name, value in sorted(bot.secrets.items()))
-        return replace(SPEC, images=self.images, secret_files=files, environment={"NAME": bot.name})
-
-    @hookimpl
-    def register_blueprints(self) -> Iterable[Blueprint]:
-        return [self]
-
-
-class Journal(WrappedRuntime):
-    """Remembers what was done to containers."""
-
-    def __init__(self, inner: Any) -> None:
-        super().__init__(inner)
-        self.done: list[str] = []
-
-    def before(self, call: str) -> None:
-        if call in ("create", "start", "stop", "remove", "discard"):
-            self.done.append(call)
 
 
 @pytest.fixture
@@ -77,47 +40,13 @@ def bot(platform: Platform, journal: Journal) -> str:
     return instance_id
 
 
-def mounted(surroundings: Surroundings, instance_id: str) -> dict[str, str]:
-    spec = surroundings.memory.engine.containers[instance_id].spec
-    return {file.path: file.content.reveal() for file in spec.secret_files}
-
-
-def test_a_restart_brings_a_secret_that_the_container_was_made_without(
-    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
-) -> None:
-    before = platform.instances.get(OWNER, bot)
-    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
-    assert journal.done == [], "a running bot is not disturbed"
-    after = platform.instances.restart(OWNER, bot)
-    assert (after.status, after.host_port) == (Status.RUNNING, before.host_port)
-    assert after.container_id != before.container_id
-    assert mounted(surroundings, bot) == {"/run/botToken": TELEGRAM_TOKEN}
-    assert journal.done == ["stop", "remove", "create", "start"], "its volumes are kept"
-
-
 @pytest.mark.parametrize("change", [{"botToken": TELEGRAM_TOKEN}, {"name": "Renamed"}])
-def test_so_does_a_start(platform: Platform, journal: Journal, bot: str, change: dict[str, str]) -> None:
+def test_a_start_brings_what_changed(platform: Platform, journal: Journal, bot: str, change: dict[str, str]) -> None:
     platform.instances.stop(OWNER, bot)
     platform.instances.patch(OWNER, bot, change)
     journal.done.clear()
     assert platform.instances.start(OWNER, bot).status is Status.RUNNING
     assert journal.done == ["remove", "create", "start"]
-
-
-def test_a_secret_that_is_replaced_needs_no_other_container(platform: Platform, journal: Journal) -> None:
-    bot = made(platform, blueprint="plain", apiKey="sk-1")
-    platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
-    journal.done.clear()
-    platform.instances.restart(OWNER, bot)
-    assert journal.done == ["stop", "start"], "each start writes the files anew"
-
-
-def test_a_container_is_made_anew_once(platform: Platform, journal: Journal, bot: str) -> None:
-    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
-    platform.instances.restart(OWNER, bot)
-    journal.done.clear()
-    platform.instances.restart(OWNER, bot)
-    assert journal.done == ["stop", "start"]
 
 
 def test_one_that_was_made_before_this_was_known_is_made_anew(
@@ -200,10 +129,12 @@ def test_a_blueprint_that_never_says_the_same_twice_ends(surroundings: Surroundi
     assert journal.done == ["stop", "remove", "create", "start"]
 
 
-def test_a_sync_never_makes_a_container_anew(platform: Platform, journal: Journal, bot: str) -> None:
-    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+def test_a_restart_brings_what_changed_and_a_sync_does_not(platform: Platform, journal: Journal, bot: str) -> None:
+    platform.instances.patch(OWNER, bot, {"name": "Renamed"})
     platform.reconciler.sync(patience=10)
     assert journal.done == []
+    assert platform.instances.restart(OWNER, bot).status is Status.RUNNING
+    assert journal.done == ["stop", "remove", "create", "start"]
 
 
 def file(path: str, content: str = "x") -> SecretFile:

@@ -10,7 +10,8 @@ import pytest
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
 from clawdeploy.core.crashes import CRASHES_THAT_MAKE_A_LOOP
 from clawdeploy.core.reasons import SENTENCES
-from clawdeploy.core.steps import ALIVE, FAILED_OPERATIONS, Action, Recorded, Situation, Step, next_step, verdict
+from clawdeploy.core.situation import Recorded, Situation
+from clawdeploy.core.steps import ALIVE, FAILED_OPERATIONS, Action, Step, next_step, verdict
 
 pytestmark = pytest.mark.exhaustive
 
@@ -21,7 +22,7 @@ ENDINGS = ((None, False), (0, False), (1, False), (137, False), (137, True))
 """Exit codes, one of each class: unknown, ended by itself, failed, killed; and a lack of memory."""
 ENDED = {S.EXITED, S.RESTARTING, S.DEAD}
 """The states in which the engine tells how a bot has ended."""
-FLAGS = ("made", "started", "ready", "overdue", "outdated", "looping", "owed")
+FLAGS = ("made", "started", "ready", "overdue", "outdated", "looping", "owed", "unread")
 """What is simply so or not."""
 MOST_STEPS = 8
 
@@ -93,7 +94,8 @@ def test_without_an_operation_no_container_is_touched(steps: Walk) -> None:
     for situation, step in steps:
         if situation.operation is None:
             assert step == verdict(situation)
-            assert step.action in (Action.SETTLE, Action.KEEP, Action.RECOVER, Action.BACK_OFF), situation
+            begins = (Action.RECOVER, Action.RESTART, Action.BACK_OFF)
+            assert step.action in (Action.SETTLE, Action.KEEP, *begins), situation
 
 
 def test_only_a_bot_that_should_run_is_brought_back_or_held_back(steps: Walk) -> None:
@@ -116,7 +118,23 @@ def test_what_backs_off_is_stopped_and_then_left_alone(steps: Walk) -> None:
         if situation.operation is not None:
             assert step.action is (Action.STOP if alive else Action.KEEP), situation
         elif situation.observation.state is S.EXITED:
-            assert step.action is (Action.RECOVER if situation.owed else Action.KEEP), situation
+            held = Action.RESTART if situation.unread else Action.KEEP
+            assert step.action is (Action.RECOVER if situation.owed else held), situation
+
+
+def test_only_a_bot_that_should_run_is_restarted_for_a_secret(steps: Walk) -> None:
+    for situation, step in steps:
+        if step.action is Action.RESTART:
+            assert (situation.wish, situation.operation, situation.unread) == (Wish.RUN, None, True), situation
+
+
+def test_no_bot_that_should_run_goes_on_with_old_secrets(steps: Walk) -> None:
+    restarts = {Action.RESTART, Action.STOP}
+    for situation, step in steps:
+        alive = situation.observation.state in (S.RUNNING, S.RESTARTING)
+        if situation.unread and alive and situation.wish is Wish.RUN:
+            refused = situation.recorded is Recorded.FAILED and situation.operation is None and not situation.owed
+            assert (step == Step(Action.KEEP)) if refused else (step.action in restarts), situation
 
 
 def test_an_operation_ends_with_an_outcome(steps: Walk) -> None:
@@ -207,12 +225,13 @@ def obedient(situation: Situation, action: Action) -> Situation:
     """Return the situation after an engine has done what it was asked to, and a waiting moment has passed."""
     seen = situation.observation
     if action is Action.CREATE:
-        return replace(situation, observation=Observation(S.CREATED, "c"), made=True, outdated=False)
+        return replace(situation, observation=Observation(S.CREATED, "c"), made=True, outdated=False, unread=False)
     if action is Action.START:
         seen = Observation(S.RUNNING, "c")
-        return replace(situation, observation=seen, started=True, ready=False, overdue=False, looping=False)
+        begun = replace(situation, observation=seen, started=True, unread=False)
+        return replace(begun, ready=False, overdue=False, looping=False)
     if action is Action.STOP:
-        return replace(situation, observation=Observation(S.EXITED, "c", exit_code=143), ready=False)
+        return replace(situation, observation=Observation(S.EXITED, "c", exit_code=143), started=False, ready=False)
     if action is Action.REMOVE or seen.state is S.REMOVING:
         return replace(situation, observation=Observation(S.MISSING), ready=False)
     if seen.state is S.RESTARTING:
@@ -306,7 +325,7 @@ def held_back(reason: str) -> Step:
     return Step(Action.BACK_OFF, ERROR, reason)
 
 
-GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed")
+GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed", "unread")
 
 
 def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:

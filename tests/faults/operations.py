@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.faults.ledger import Answer
 from tests.faults.scene import Scene, telegram_token
 
 CANARIES = 3
@@ -36,7 +37,9 @@ class Operation:
 
     def ask(self) -> None:
         """Send the request; whether an answer comes is not known."""
-        answer = self.scene.client.change(self.bot, self.verb)
+        self._note(self.scene.client.change(self.bot, self.verb))
+
+    def _note(self, answer: Answer | None) -> None:
         # That it did not work out is an outcome, which was told.
         self._acknowledged = answer is not None and answer.status == 200 and b'"status": "error"' not in answer.body
 
@@ -64,12 +67,6 @@ class Operation:
         answer = self.scene.client.change(self.bot, verb)
         assert answer is not None
         assert answer.status == 200, answer
-
-    def give(self, secrets: dict[str, str]) -> None:
-        """Give the bot secrets, which must not be found anywhere from now on."""
-        # Not all that there ever were: each makes looking for them longer.
-        self.scene.canaries[1:] = [*self.scene.canaries[-CANARIES:], *secrets.values()]
-        self.patch(secrets)
 
     def patch(self, fields: dict[str, Any]) -> None:
         """Change fields of the bot without a fault."""
@@ -149,15 +146,19 @@ class Delete(Operation):
         self.give_up()
 
 
-class Replace(Restart):
-    """A restart that brings another token: its file is written again, and the container stays."""
+class Replace(Operation):
+    """Another token, for which the bot is restarted: its file is written again, and the container stays."""
 
     name = "replace a secret"
 
     def prepare(self) -> None:
         super().prepare()
         self.secrets = {"botToken": telegram_token()}
-        self.give(self.secrets)
+
+    def ask(self) -> None:
+        # They must not be found anywhere from now on. Not all that there ever were: each makes looking for them longer.
+        self.scene.canaries[1:] = [*self.scene.canaries[-CANARIES:], *self.secrets.values()]
+        self._note(self.scene.client.call("PATCH", f"/api/instances/{self.bot}", self.secrets))
 
     def lost(self) -> Iterator[str]:
         yield from super().lost()
@@ -170,19 +171,14 @@ class Replace(Restart):
 
 
 class Remake(Replace):
-    """A restart that brings a secret of which there was none: the container is made anew."""
+    """A secret of which there was none, for which the container is made anew."""
 
     name = "add a secret"
 
     def prepare(self) -> None:
-        Operation.prepare(self)
-        present = self.scene.shown(self.bot)["apiKey"] is not None
-        if present:
-            # Without it the container is another one, too.
-            self.patch({"apiKey": None})
-            self.do("restart")
+        super().prepare()
+        self.patch({"apiKey": None})
         self.secrets = {"apiKey": f"sk-{secrets.token_hex(16)}"}
-        self.give(self.secrets)
 
 
 OPERATIONS: dict[str, type[Operation]] = {

@@ -1,6 +1,6 @@
 """What has happened to a bot, in sentences for its owner."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,6 @@ ASKED = {
     Operation.RECOVER: "started it again",
     Operation.DELETE: "asked for it to be deleted",
 }
-STARTS = (Operation.CREATE, Operation.START, Operation.RESTART, Operation.RECOVER)
 STATES = {Status.RUNNING: "It is running.", Status.STOPPED: "It stopped.", Status.ERROR: "It is in trouble."}
 PEOPLE = {"cli": "Somebody on the server's command line", "sync": "The server"}
 NOTICED = {
@@ -69,17 +68,6 @@ def told(activity: Activity, owner: str, fields: Mapping[str, str]) -> Happened:
 def lasting(entries: Sequence[Activity]) -> list[Activity]:
     """Return the entries, newest first, without the states that something else has followed since."""
     return [one for number, one in enumerate(entries) if number == 0 or one.reason not in PASSING]
-
-
-def changed_since_start(entries: Sequence[Activity], secrets: Collection[str]) -> set[str]:
-    """Return the JSON names of those secrets that were changed after the bot was last asked to start."""
-    changed: set[str] = set()
-    for one in entries:
-        if one.kind == "asked" and one.what in STARTS:
-            break
-        if one.kind == "changed":
-            changed |= set(one.what.split(",")) & set(secrets)
-    return changed
 
 
 def _seen(evidence: Mapping[str, object]) -> str:

@@ -1,7 +1,7 @@
 """The page of one bot: all that is known of it, what can be changed, what has happened, and what it writes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,13 @@ import falcon
 
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.catalog import LANGUAGE_MODELS
-from clawdeploy.core.contracts import Activity, Instance, Status
+from clawdeploy.core.contracts import Instance, Status
 from clawdeploy.core.errors import InvalidInput
 from clawdeploy.core.fields import API_KEY, BOT_TOKEN, LONGEST_NAME, LONGEST_SECRET
+from clawdeploy.web.pages.actions import WAIT_SECONDS
 from clawdeploy.web.pages.choices import choices
 from clawdeploy.web.pages.forms import read_form
-from clawdeploy.web.pages.happened import changed_since_start, in_words, lasting, told
+from clawdeploy.web.pages.happened import lasting, told
 from clawdeploy.web.pages.log_lines import FIRST_LINES, lines_in_time
 from clawdeploy.web.pages.notices import tell
 from clawdeploy.web.pages.page import Page, is_changing
@@ -78,7 +79,6 @@ class InstancePage(Page):
             instance=instance,
             known_at=instance.status_as_of,
             reason=instance.detail or self._well(instance),
-            stale_secrets=_stale_secrets(instance, entries, called),
             address=self._bot_addresses.address(req, instance),
             config=json.dumps(instance.config, indent=2, ensure_ascii=False) if instance.config else "",
             labels=self._platform.catalog.labels(),
@@ -145,7 +145,7 @@ class InstanceRename(InstancePage):
     ) -> None:
         """Make the change, or show the page with what is wrong about it."""
         try:
-            changed = self._instances.patch(req.caller, instance.id, body)
+            changed = self._instances.patch(req.caller, instance.id, body, wait=WAIT_SECONDS)
         except InvalidInput as refused:
             if req.wants_part:
                 raise
@@ -185,13 +185,6 @@ class InstanceLogFile(Page):
         resp.content_type = "text/plain; charset=utf-8"
         resp.set_header("Content-Disposition", f'attachment; filename="clawdeploy-{wanted}.log"')
         resp.data = text.encode("utf-8", "replace")
-
-
-def _stale_secrets(instance: Instance, entries: Sequence[Activity], called: Mapping[str, str]) -> str:
-    """Return what to call the secrets that were changed while the bot runs, which has not read them yet; or nothing."""
-    if instance.status is not Status.RUNNING or instance.operation is not None:
-        return ""
-    return in_words([called[name] for name in sorted(changed_since_start(entries, called))])
 
 
 def _address(instance_id: str) -> str:

@@ -93,7 +93,7 @@ def bots(home: Home) -> Bots:
 
 
 def test_after_every_operation(bots: Bots) -> None:
-    """Secrets that come, change or go are files that a container is made anew for at its next start."""
+    """Secrets that come or go are files that a container is made anew for; for each that changes it is restarted."""
     instances, bot = bots.instances, bots.create(apiKey="sk-1", botToken=TOKENS[0])
     first = bots.seen(bot)
     assert_golden("everything", first, BOTH)
@@ -110,12 +110,9 @@ def test_after_every_operation(bots: Bots) -> None:
         ("status", lambda: change(status="stopped"), BOTH),
         ("status", lambda: change(status="running"), BOTH),
         ("botToken", lambda: change(botToken=TOKENS[1]), BOTH),
-        ("a start with a replaced secret", lambda: instances.restart(OWNER, bot.id, wait=30), BOTH),
         ("credentials", lambda: change(credentials={"botToken": TOKENS[2]}), BOTH),
-        ("apiKey", lambda: change(apiKey=None), BOTH),
-        ("a start without a removed secret", lambda: instances.restart(OWNER, bot.id, wait=30), ("botToken",)),
-        ("apiKey", lambda: change(apiKey="sk-2"), ("botToken",)),
-        ("a start with an added secret", lambda: instances.restart(OWNER, bot.id, wait=30), BOTH),
+        ("apiKey", lambda: change(apiKey=None), ("botToken",)),
+        ("apiKey", lambda: change(apiKey="sk-2"), BOTH),
     )
     done = set()
     for name, step, secrets in steps:

@@ -1,4 +1,4 @@
-"""A secret that is set later is in the container after a restart: the whole way, on a real engine."""
+"""A secret that is set later is in the container, which is restarted for it: the whole way, on a real engine."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tests.plugins.docker_runtime.blueprints import Busy
 from tests.plugins.docker_runtime.conftest import MakeRuntime
 
 TOKEN = "123456789:AAH3xyzAAH3xyzAAH3xyzAAH3xyzAAH3xyz"
+OTHER = "987654321:AAH3xyzAAH3xyzAAH3xyzAAH3xyzAAH3xyz"
 
 
 def run(witness: docker.APIClient, container: str | None, script: str) -> str:
@@ -19,7 +20,7 @@ def run(witness: docker.APIClient, container: str | None, script: str) -> str:
 
 
 @pytest.mark.engine
-def test_a_restart_brings_a_new_secret_and_keeps_the_data(
+def test_a_secret_reaches_a_bot_that_runs_and_its_data_stays(
     tmp_path: Path, make_runtime: MakeRuntime, spec: ContainerSpec, witness: docker.APIClient
 ) -> None:
     platform = memory_platform(tmp_path, runtime=make_runtime, plugins={"busy": Busy(spec)}, PORT_RANGE="23000-23999")
@@ -27,11 +28,15 @@ def test_a_restart_brings_a_new_secret_and_keeps_the_data(
     try:
         assert bot.status is Status.RUNNING, bot.detail
         run(witness, bot.container_id, "echo kept >/data/memory")
-        platform.instances.patch("ann", bot.id, {"botToken": TOKEN})
-        after = platform.instances.restart("ann", bot.id, wait=30)
+        after = platform.instances.patch("ann", bot.id, {"botToken": TOKEN}, wait=30)
         assert (after.status, after.host_port) == (Status.RUNNING, bot.host_port), after.detail
         assert run(witness, after.container_id, "cat /run/secrets/botToken /data/memory") == f"{TOKEN}kept\n"
         assert after.container_id != bot.container_id
+        started = witness.inspect_container(after.container_id or "")["State"]["Pid"]
+        again = platform.instances.patch("ann", bot.id, {"botToken": OTHER}, wait=30)
+        assert (again.status, again.container_id) == (Status.RUNNING, after.container_id), again.detail
+        assert run(witness, again.container_id, "cat /run/secrets/botToken") == OTHER
+        assert witness.inspect_container(again.container_id or "")["State"]["Pid"] != started, "the old one is gone"
     finally:
         platform.instances.delete("ann", bot.id, wait=30)
         platform.close()
