@@ -126,10 +126,13 @@ def test_a_failed_bot_is_tried_again(visitor: Visitor, site: LiveSite, user: str
 
 @pytest.mark.parametrize("screen", [PHONE, Screen(1440, 900, "dark")], ids=str)
 def test_many_are_found(visit: Visit, site: LiveSite, user: str, screen: Screen) -> None:
-    for number in range(26):
-        site.create(user, name=f"Assistant {number}")
+    ids = [site.create(user, name=f"Assistant {number}")["id"] for number in range(26)]
     zebra = site.create(user, name="Zebra")["id"]
     site.call(user, "POST", f"/api/instances/{zebra}/stop")
+    # Each status that some bot has is a link of its own above the bots, and one fewer may be a line fewer.
+    for instance_id in ids:
+        site.wait_for(user, instance_id, status="running")
+    site.wait_for(user, zebra, status="stopped")
     visitor = visit(site)
     page = visitor.page
     expect(page.get_by_text("24 of 27")).to_be_visible()

@@ -127,7 +127,7 @@ def test_secrets_are_stored_as_ciphertext_only(surroundings: Surroundings) -> No
     values += (surroundings.folder / KEY_FILE).read_text().split()
     for value in values:
         assert value.encode() not in kept
-    assert surroundings.memory.file(instance_id, "/run/apiKey") == API_KEY.encode(), "the bot itself must get it"
+    assert surroundings.memory.file(instance_id, "/run/apiKey") == NEW_KEY.encode(), "the bot itself must get it"
 
 
 @pytest.mark.usefixtures("everything_said")

@@ -197,9 +197,11 @@ class TestReplacing:
                 assert served.call("GET", "/api/health").status == 200
                 served.close()
                 served.start()
+                # A client that says nothing for some seconds is given up.
+                slow.sendall(body[10:20])
                 assert worker not in served.ready(1)
                 assert served.call("GET", "/api/health").status == 200
-                slow.sendall(body[10:])
+                slow.sendall(body[20:])
                 assert slow.recv(12) == b"HTTP/1.1 201"
             assert served.stop() == 0
 
