@@ -20,7 +20,7 @@ from clawdeploy.core.clock import utc_now
 from clawdeploy.core.config import Setting
 from clawdeploy.core.doctor.asking import ask_all
 from clawdeploy.core.errors import ClawDeployError, EngineError
-from clawdeploy.core.logs import configure_command_logging
+from clawdeploy.core.logs import configure_command_logging, printable
 from clawdeploy.core.opener import Opener
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.settings import HOST, LOG_FORMAT, PORT, RUNTIME, WORKERS, browser_origin
@@ -215,7 +215,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
         print_json({"ok": well, "checks": [dataclasses.asdict(check) for check in checks]})
     else:
         for check in checks:
-            click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+            click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {printable(check.found)}")
             if check.mend:
                 click.echo(f"      To mend it: {check.mend}")
     context.exit(0 if well else 1)

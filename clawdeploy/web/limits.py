@@ -40,6 +40,7 @@ class ChangeLimit:
 
     def __init__(self, platform: Platform) -> None:
         self._limit = platform.change_limit
+        self._sign_out = platform.sign_in.sign_out
         self._measure = platform.measurements.tell
 
     def process_resource(
@@ -49,8 +50,8 @@ class ChangeLimit:
         resource: object,
         params: Mapping[str, object],
     ) -> None:
-        """Count a change; raises ``RateLimited``."""
-        if req.method in SAFE_METHODS or not req.signed_in:
+        """Count a change; raises ``RateLimited``. To sign out is none: whoever has done too much may still leave."""
+        if req.method in SAFE_METHODS or not req.signed_in or req.path == self._sign_out:
             return
         try:
             req.standings = self._limit.take(req.caller)

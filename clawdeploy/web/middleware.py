@@ -141,13 +141,17 @@ class RequestLog:
         self._measure(RequestAnswered(method, route, resp.status_code, took))
 
 
+def security_headers(public_origin: str) -> dict[str, str]:
+    """Return the headers of every answer of a server that browsers reach at an origin."""
+    https = {"Strict-Transport-Security": HTTPS_ONLY} if public_origin.startswith("https:") else {}
+    return {**SECURITY_HEADERS, **https}
+
+
 class SecurityHeaders:
     """Adds the headers that keep browsers from being used against their owners; a resource may set its own first."""
 
     def __init__(self, public_origin: str) -> None:
-        self._headers = dict(SECURITY_HEADERS)
-        if public_origin.startswith("https:"):
-            self._headers["Strict-Transport-Security"] = HTTPS_ONLY
+        self._headers = security_headers(public_origin)
 
     def process_response(self, req: Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
         """Add each header that is not there yet."""

@@ -15,8 +15,9 @@ from clawdeploy.core.config import Config
 from clawdeploy.core.errors import ConfigurationError
 from clawdeploy.core.logs import configure_logging
 from clawdeploy.core.platform import Platform
-from clawdeploy.core.settings import HOST, LOG_FORMAT, METRICS_SECRET, PORT, WAIT_SECONDS, WORKERS
+from clawdeploy.core.settings import HOST, LOG_FORMAT, METRICS_SECRET, PORT, PUBLIC_ORIGIN, WAIT_SECONDS, WORKERS
 from clawdeploy.web.app import create_app
+from clawdeploy.web.middleware import security_headers
 from clawdeploy.web.parent import Parent
 from clawdeploy.web.shared_counts import count_together, shared_folder
 from clawdeploy.web.worker import PatientWorker
@@ -104,6 +105,7 @@ class _Server(BaseApplication):
         # gunicorn takes the descriptor over; it stays open although this object forgets it.
         self._descriptor = listener.detach()
         self._announce = announce
+        self.security_headers = security_headers(config[PUBLIC_ORIGIN])
         super().__init__()
 
     def load_config(self) -> None:

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -28,7 +29,6 @@ from clawdeploy.web import errors
 from clawdeploy.web.boot import Boot
 from clawdeploy.web.connections import HEAD_SECONDS, Connection
 from clawdeploy.web.errors import INTERNAL, Problem
-from clawdeploy.web.middleware import SECURITY_HEADERS
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class PatientWorker(ThreadWorker):
     has told the worker to end.
     """
 
+    app: Any
     noted = False
     leaving = False
     _ends_at: float | None = None
@@ -184,7 +185,7 @@ class PatientWorker(ThreadWorker):
             # The error quotes the request, and a request may hold a sign-in link: its kind has to do.
             logger.warning("Refused a malformed request with %s: %s", problem.status, type(exc).__name__)
         with contextlib.suppress(OSError):
-            util.write_nonblock(client, _raw_answer(problem))
+            util.write_nonblock(client, _raw_answer(problem, self.app.security_headers))
 
 
 def _refusal(error: BaseException) -> Problem:
@@ -194,14 +195,14 @@ def _refusal(error: BaseException) -> Problem:
     return Problem(status, code, "The request was not understood", detail)
 
 
-def _raw_answer(problem: Problem) -> bytes:
+def _raw_answer(problem: Problem, hardening: Mapping[str, str]) -> bytes:
     body = json.dumps(problem.body(request_id.get())).encode()
     headers = {
         "Connection": "close",
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
         "X-Request-Id": request_id.get(),
-        **SECURITY_HEADERS,
+        **hardening,
     }
     lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -77,6 +77,14 @@ class TestChanges:
         assert answer.headers["RateLimit-Policy"] == '"per-minute";q=60;w=60'
         assert answer.headers["RateLimit"] == f'"per-minute";r=0;t={seconds}'
 
+    def test_whoever_has_done_too_much_may_still_sign_out(self, make: Make) -> None:
+        site = make(RATE_LIMIT="1/minute")
+        ann = site.browser()
+        assert [submit(ann, "/dashboard/new").status_int for _ in range(2)] == [400, 429]
+        answer = submit(ann, "/sign-out")
+        assert answer.status_int == 303
+        assert "RateLimit" not in answer.headers
+
     def test_what_was_refused_is_not_done(self, make: Make) -> None:
         site = make(RATE_LIMIT="1/minute")
         ann = site.program()

@@ -3,7 +3,8 @@
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,13 @@ def test_such_an_answer_is_as_hardened_as_all_others(shared: Served) -> None:
     others = shared.call("GET", "/api/nothing")
     for name in SECURITY_HEADERS:
         assert answer.headers[name] == others.headers[name], name
+
+
+def test_it_too_keeps_browsers_to_https(tmp_path: Path) -> None:
+    with closing(Served(tmp_path, WORKERS="1", PUBLIC_ORIGIN="https://bots.example.org")) as served:
+        answer = served.answer(get(b"/api/health", b"X: a\0b"))
+        assert answer.problem()["code"] == "malformed_request"
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 DELUGES = ("10,000 headers", "headers without end", "an endless extension of a chunk", "endless trailers")
