@@ -125,7 +125,7 @@ class Instances:
     def patch(self, owner: str, instance_id: str, body: Mapping[str, Any], *, wait: float | None = None) -> Instance:
         """Change fields of an instance, and start or stop it when its status is among them.
 
-        A bot that runs is restarted when a secret is another one now; what it works on is finished first. All of it is
+        A bot that runs is restarted when a secret is another one now; one that starts begins once more. All of it is
         stored, or nothing. Raises ``InvalidInput``, ``OperationInProgress``, or an ``EngineError`` when a start or stop
         that was asked for is carried out later.
         """
