@@ -120,6 +120,9 @@ class Lifecycle:
         if step.action is Action.BACK_OFF:
             self.recorder.back_off(attempt.claim, row, step, situation)
             return True
+        if step.action is Action.RESTART:
+            self._claims.save(attempt.claim, operation=Operation.RESTART, started=False)
+            return True
         if step.action is Action.FORGET:
             self._forget(attempt.claim, row)
             return False

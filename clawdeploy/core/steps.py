@@ -70,12 +70,12 @@ def verdict(situation: Situation) -> Step:
     seen = situation.observation
     if situation.wish is Wish.DELETE or seen.state is ContainerState.REMOVING:
         return Step(Action.KEEP)
-    if situation.owed and situation.wish is Wish.RUN and seen.state is ContainerState.EXITED:
-        return Step(Action.RECOVER)
     if situation.unread and situation.wish is Wish.RUN and _uses_secrets(situation):
         # One that the engine did not let us stop is tried again after a pause.
         waits = situation.recorded is Recorded.FAILED and not situation.owed
         return Step(Action.KEEP if waits else Action.RESTART)
+    if situation.owed and situation.wish is Wish.RUN and seen.state is ContainerState.EXITED:
+        return Step(Action.RECOVER)
     if situation.recorded is Recorded.FAILED and seen.state not in ALIVE:
         return Step(Action.KEEP)
     if seen.state is ContainerState.MISSING and not situation.made:
@@ -95,8 +95,10 @@ def verdict(situation: Situation) -> Step:
 
 def _uses_secrets(situation: Situation) -> bool:
     """Say whether a bot runs or is about to. One that is paused is so by somebody's hand, and does when it goes on."""
-    held_back = situation.recorded is Recorded.BACKING_OFF and situation.observation.state is ContainerState.EXITED
-    return held_back or situation.observation.state in (ContainerState.RUNNING, ContainerState.RESTARTING)
+    comes_back = situation.recorded is Recorded.BACKING_OFF or situation.owed
+    if situation.observation.state is ContainerState.EXITED:
+        return comes_back
+    return situation.observation.state in (ContainerState.RUNNING, ContainerState.RESTARTING)
 
 
 def _verdict_on_running(situation: Situation) -> Step:
@@ -162,6 +164,9 @@ def _toward_running(situation: Situation) -> Step:
     seen = situation.observation
     if situation.recorded is Recorded.BACKING_OFF:
         return Step(Action.STOP if seen.state in ALIVE else Action.KEEP)
+    if situation.unread and situation.operation is Operation.RECOVER:
+        # Its owner has asked for something since it began, for which there may have to be another container.
+        return Step(Action.RESTART)
     # One that the engine has ended since then is to be started once more, and so is one with old secrets.
     ended = seen.state is ContainerState.EXITED and seen.ended_with_engine
     started = situation.started and not ended and not situation.unread

@@ -198,6 +198,37 @@ def test_one_that_is_held_back_is_tried_at_once(
     assert journal.done == ["remove", "create", "start"]
 
 
+def test_one_whose_pause_is_over_comes_back_with_it(surroundings: Surroundings, journal: Journal) -> None:
+    clock = Clock()
+    platform = surroundings.open(journal, plugins={"plain": Plain()}, clock=clock)
+    bot = made(platform, blueprint="plain")
+    surroundings.memory.loop(bot, 3)
+    sync(platform)
+    platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    clock.advance(seconds=60)
+    sync(platform)
+    assert platform.instances.get(OWNER, bot).status is Status.RUNNING
+    assert given(surroundings, bot) == {"/run/botToken": TELEGRAM_TOKEN}
+
+
+@pytest.mark.parametrize("moment", ["observe", "start", "probe"])
+def test_one_that_is_just_being_brought_back_comes_back_with_it(surroundings: Surroundings, moment: str) -> None:
+    runtime = InBetween(surroundings.memory)
+    platform = surroundings.open(runtime, plugins={"plain": Plain()})
+    bot = made(platform, blueprint="plain")
+    surroundings.memory.end_with_engine()
+    runtime.happens = lambda: platform.instances._store.change(OWNER, bot, {}, {"botToken": Secret(TELEGRAM_TOKEN)})
+    claim = platform.instances._claims.resume(bot, "sync")
+    assert claim
+    platform.instances._claims.begin(claim, Operation.RECOVER, "")
+    runtime.moment = moment
+    sync(platform)
+    assert not runtime.moment
+    sync(platform)
+    surroundings.reaches(bot, status="running", operation=None, secrets_unread=False)
+    assert given(surroundings, bot) == {"/run/botToken": TELEGRAM_TOKEN}
+
+
 def test_one_that_crashes_is_restarted(
     surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
 ) -> None:

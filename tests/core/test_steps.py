@@ -118,14 +118,15 @@ def test_what_backs_off_is_stopped_and_then_left_alone(steps: Walk) -> None:
         if situation.operation is not None:
             assert step.action is (Action.STOP if alive else Action.KEEP), situation
         elif situation.observation.state is S.EXITED:
-            held = Action.RESTART if situation.unread else Action.KEEP
-            assert step.action is (Action.RECOVER if situation.owed else held), situation
+            held = Action.RECOVER if situation.owed else Action.KEEP
+            assert step.action is (Action.RESTART if situation.unread else held), situation
 
 
 def test_only_a_bot_that_should_run_is_restarted_for_a_secret(steps: Walk) -> None:
     for situation, step in steps:
         if step.action is Action.RESTART:
-            assert (situation.wish, situation.operation, situation.unread) == (Wish.RUN, None, True), situation
+            assert (situation.wish, situation.unread) == (Wish.RUN, True), situation
+            assert situation.operation in (None, Operation.RECOVER), situation
 
 
 def test_no_bot_that_should_run_goes_on_with_old_secrets(steps: Walk) -> None:
@@ -201,7 +202,8 @@ def test_no_other_kind_of_operation_changes_anything(steps: Walk) -> None:
     for situation, step in steps:
         afresh = situation.operation is Operation.RESTART and not situation.started
         vanished = situation.operation is Operation.RECOVER and situation.observation.state is S.MISSING
-        if situation.operation is not None and not afresh and not vanished:
+        becomes_another = situation.operation is Operation.RECOVER and situation.unread
+        if situation.operation is not None and not afresh and not vanished and not becomes_another:
             assert step == next_step(replace(situation, operation=Operation.CREATE)), situation
 
 

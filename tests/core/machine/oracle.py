@@ -125,7 +125,19 @@ def settled(world: World, bots: list[Bot], rows: dict[str, Any]) -> list[str]:
         if row := rows.get(bot.id):
             wrong += [f"{bot.name}: {said}" for said in settled_one(world, bot, row)]
     wrong += [said for row in rows.values() for said in told(world, row)]
+    runs = [bot for bot in bots if bot.id in rows and (rows[bot.id].status, rows[bot.id].wish) == ("running", Wish.RUN)]
+    wrong += [said for bot in runs for said in old_secrets(world, bot)]
     return wrong
+
+
+def old_secrets(world: World, bot: Bot) -> list[str]:
+    """Return which secrets a bot that runs has that are not those which are stored."""
+    has = mounted(world, bot.id)
+    return [
+        f"{bot.name} has {has} for {field}, of {values}"
+        for field, values in bot.secrets.items()
+        if has.get(f"/run/{field}") not in values
+    ]
 
 
 def settled_one(world: World, bot: Bot, row: Any) -> list[str]:

@@ -35,7 +35,8 @@ class Facts:
     more. ``ended_by`` and ``started_by`` say who did it last; ``told_by_hand``: its owner had read that it was by hand
     when the engine ended. ``excuses`` are reasons for which an operation on it may have failed. ``left_alone``:
     somebody on the server has done something to it that nobody may undo without being asked. ``answered`` is the
-    container that has passed its probe since it was started.
+    container that has passed its probe since it was started. ``unread``: its owner may have changed a secret since the
+    product started it, for which it is restarted if it runs.
     """
 
     mute: bool = False
@@ -47,6 +48,7 @@ class Facts:
     ended_by: str = ""
     started_by: str = ""
     answered: bool = False
+    unread: bool = False
     excuses: set[str] = field(default_factory=set)
 
 
@@ -171,7 +173,8 @@ class World:
     def acted(self, instance_id: str, call: str) -> None:
         """Take note of what the product did to a container."""
         facts = self.facts[instance_id]
-        if facts.left_alone and call != "discard":
+        for_secrets = facts.unread and facts.ended_by in ("", "product")
+        if facts.left_alone and call != "discard" and not for_secrets:
             self.complain(f"{call}: nobody had asked for that, and somebody on the server wanted it otherwise")
         if call == "create":
             if instance_id not in self.rows():
@@ -180,6 +183,7 @@ class World:
             facts.vanished, facts.mute = False, facts.mute or self.newcomers_are_mute
         elif call == "start":
             self.started(instance_id, "product")
+            facts.unread = False
         elif call == "stop":
             facts.ended_by = facts.ended_by or "product"
 
