@@ -234,10 +234,17 @@ class Instances:
     ) -> Claim | None:
         if not secrets or instance.status is not Status.RUNNING:
             return None
+
+        def note_if_running(instance_id: str) -> None:
+            # In the transaction of the claim, which is undone with it: it may have been stopped since it was read.
+            if self._store.owned(instance.owner, instance_id).status is not Status.RUNNING:
+                raise OperationInProgress("It does not run any more.")
+            note(instance_id)
+
         # Whatever is going on sees to it, or the next sync does.
         with suppress(OperationInProgress):
             asked = (instance.owner, instance.id, Wish.RUN, Operation.RESTART)
-            return self._claims.take(*asked, with_container=True, note=note, why=WITH_OTHER_SECRETS)
+            return self._claims.take(*asked, with_container=True, note=note_if_running, why=WITH_OTHER_SECRETS)
         return None
 
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:

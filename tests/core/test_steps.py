@@ -22,7 +22,7 @@ ENDINGS = ((None, False), (0, False), (1, False), (137, False), (137, True))
 """Exit codes, one of each class: unknown, ended by itself, failed, killed; and a lack of memory."""
 ENDED = {S.EXITED, S.RESTARTING, S.DEAD}
 """The states in which the engine tells how a bot has ended."""
-FLAGS = ("made", "started", "ready", "overdue", "outdated", "looping", "owed", "unread")
+FLAGS = ("made", "started", "ready", "overdue", "outdated", "looping", "owed", "unread", "waits")
 """What is simply so or not."""
 MOST_STEPS = 8
 
@@ -133,7 +133,7 @@ def test_no_bot_that_should_run_goes_on_with_old_secrets(steps: Walk) -> None:
     for situation, step in steps:
         alive = situation.observation.state in (S.RUNNING, S.RESTARTING)
         if situation.unread and alive and situation.wish is Wish.RUN:
-            refused = situation.recorded is Recorded.FAILED and situation.operation is None and not situation.owed
+            refused = situation.recorded is Recorded.FAILED and situation.operation is None and situation.waits
             assert (step == Step(Action.KEEP)) if refused else (step.action in restarts), situation
 
 
@@ -325,7 +325,7 @@ def held_back(reason: str) -> Step:
     return Step(Action.BACK_OFF, ERROR, reason)
 
 
-GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed", "unread")
+GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed", "unread", "waits")
 
 
 def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:
