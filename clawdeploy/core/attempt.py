@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from clawdeploy.core.claim_keeper import Claim
+from clawdeploy.core.contracts import Observation
+from clawdeploy.core.steps import Action
 
 FIRST_PAUSE = 0.005
 
@@ -11,15 +13,16 @@ FIRST_PAUSE = 0.005
 class Attempt:
     """One run of the loop.
 
-    ``acts``: since the claim was last found to hold. ``has_turn``: it is one of the creations at the engine.
-    ``made``: the container, which this run has made.
+    ``acts``: what it does since the claim was last found to hold. ``has_turn``: it is one of the creations at the
+    engine. ``made``: the container, which this run has made. ``seen``: how it was last.
     """
 
     claim: Claim
-    acts: bool = False
+    acts: Action | None = None
     steps: int = 0
     pause: float = FIRST_PAUSE
     pulled: bool = False
     has_turn: bool = False
     made: bool = False
+    seen: Observation | None = None
     ports_taken: list[int] = field(default_factory=list)

@@ -108,12 +108,16 @@ class Claims:
             claim = self._claim(instance_id, actor, self._is_free(instance_id, self._store.clock()))
         return replace(claim, resumed=True) if claim else None
 
-    def reopen(self, claim: Claim) -> Claim | None:
+    def reopen(self, claim: Claim, *, gave_secrets: bool) -> Claim | None:
         """Claim an instance once more whose claim was lost, to see to it that it is as it is wished to be.
 
         Whoever changed its container after that did so by nobody's wish, and it must not be taken for somebody's hand.
-        ``None`` when somebody works on it, who finds that out, or when it had not settled as it was wished.
+        ``None`` when somebody works on it, who finds that out, or when it had not settled as it was wished. Where it
+        ``gave_secrets`` to the container, these may be older than what the bot had been given by others.
         """
+        if gave_secrets:
+            with self._store.database.transaction():
+                self._row.update(secrets_unread=True).where(self._row.id == claim.instance_id).execute()
         settled = self._row.operation.is_null() & self._row.status.in_((Status.RUNNING, Status.STOPPED))
         for wish, operation in ((Wish.RUN, Operation.RECOVER), (Wish.STOP, Operation.STOP)):
             fields = {"operation": operation, "operation_since": self._store.clock(), "started": False}

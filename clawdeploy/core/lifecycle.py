@@ -81,7 +81,7 @@ class Lifecycle:
             except ClaimLost:
                 logger.info("Work on instance %s was taken over", claim.instance_id)
                 if attempt.acts and not self._closing.is_set():
-                    self._make_good(claim)
+                    self._make_good(claim, attempt.acts)
 
     def close(self) -> None:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
@@ -95,11 +95,11 @@ class Lifecycle:
                     self._claims.release(attempt.claim)
                     return
         except EngineError as error:
-            self.recorder.give_up(attempt.claim, error)
+            self.recorder.give_up(attempt.claim, error, attempt.seen)
 
-    def _make_good(self, claim: Claim) -> None:
+    def _make_good(self, claim: Claim, acted: Action) -> None:
         """Undo a change that came too late: this process froze in the middle of it, and others finished the work."""
-        if again := self._claims.reopen(claim):
+        if again := self._claims.reopen(claim, gave_secrets=acted in MAKING):
             self.carry_out(again)
 
     def _advance(self, attempt: Attempt) -> bool:
@@ -107,12 +107,13 @@ class Lifecycle:
         if attempt.steps > MOST_STEPS:
             raise RuntimeFailure("Docker says one thing and does another; its own log may say why.")
         row = self._claims.row(attempt.claim)
-        attempt.acts = False
+        attempt.acts = None
         if row.operation is None:
             # Somebody else has finished it just before this claim, and what it is owed since then is begun by a sync.
             self._claims.release(attempt.claim)
             return False
-        seen, situation = self.observer.observed(row, fresh=attempt.made)
+        attempt.seen = seen = self.observer.look(row.id)
+        situation = self.observer.situation(row, seen, fresh=attempt.made)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
             self.recorder.settle(attempt.claim, row, step, situation)
@@ -137,7 +138,7 @@ class Lifecycle:
 
     def _act(self, action: Action, attempt: Attempt, row: Any, seen: Observation) -> None:
         container = seen.container_id or ""
-        attempt.acts = True
+        attempt.acts = action
         if action is Action.CREATE:
             self._create(attempt, row)
         elif action is Action.START:
@@ -155,7 +156,7 @@ class Lifecycle:
             self._claims.move_port(attempt.claim, self._ports, ())
             return
         if row.secrets_unread:
-            self._claims.save(attempt.claim, secrets_unread=False)
+            self._claims.save(attempt.claim, secrets_unread=False, started=False)
         spec = self._deployments.spec(row)
         identity = self._deployments.made_from(spec)
         self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=identity)
@@ -176,10 +177,16 @@ class Lifecycle:
         self._phase(attempt.claim, row, "starting", container_id=container)
 
     def _start(self, attempt: Attempt, row: Any, container: str, seen: Observation) -> None:
-        # Before the secrets are read: one that is changed from now on is still to be read.
-        self._phase(attempt.claim, row, "starting", status=Status.CREATING, secrets_unread=False)
+        # Before the secrets are read: one that is changed from now on, or since the row was read, is still to be read.
+        read = {"secrets_unread": False, "started": False} if row.secrets_unread else {}
+        self._phase(attempt.claim, row, "starting", status=Status.CREATING, **read)
+        spec = self._deployments.spec(row)
+        if read and self._deployments.made_from(spec) != row.made_from:
+            # Another one was changed since this container was found to be what is asked for.
+            self._claims.save(attempt.claim, secrets_unread=True)
+            return
         try:
-            guarded(self._runtime.start, container, row.id, self._deployments.spec(row))
+            guarded(self._runtime.start, container, row.id, spec)
         except (PortTaken, RuntimeFailure) as error:
             # A container that never ran is worth nothing and holds the name (the engine leaves it behind).
             if self.observer.look(row.id).state is not ContainerState.CREATED:
@@ -194,6 +201,7 @@ class Lifecycle:
         # An engine forgets how often it restarted a container when that is started, and not when it is resumed.
         counted = seen.restart_count if seen.state is ContainerState.PAUSED else 0
         self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=counted)
+        attempt.acts = None
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
         """Step over a port that another program holds; every port of the range may be tried, within bounds."""

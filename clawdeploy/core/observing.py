@@ -74,11 +74,15 @@ class Observer:
         if ready is None or begun_anew:
             ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
         crashes = recent_crashes(row, seen, now, before)
-        to_start = row.operation in ASKED_TO_RUN and not row.started and seen.state is not ContainerState.MISSING
+        # Whatever else goes on, a secret that was changed may take another file.
+        unread = row.secrets_unread and row.operation is not None and row.wish == Wish.RUN
+        begins = unread or (row.operation in ASKED_TO_RUN and not row.started)
+        to_start = begins and seen.state is not ContainerState.MISSING
         probe = self._deployments.probe(row.blueprint)
         since = _waits_since(row, seen, now)
         # Of a wait that has yet to begin, the clock was put back. An operation begins its wait anew then.
         unknown = since is not None and since > now + CLOCKS_DIFFER and row.operation is None
+        owed = _is_owed(row, seen, now)
         overdue = unknown or (since is not None and now - since > timedelta(seconds=probe.deadline))
         return Situation(
             wish=Wish(row.wish),
@@ -91,9 +95,10 @@ class Observer:
             overdue=overdue,
             outdated=to_start and (row.secrets_unread or not fresh) and self._deployments.outdated(row),
             looping=is_loop(row, seen, crashes),
-            owed=_is_owed(row, seen, now),
+            owed=owed,
             crashes=crashes,
             unread=row.secrets_unread,
+            waits=row.retry_at is not None and not owed,
         )
 
 

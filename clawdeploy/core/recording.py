@@ -9,14 +9,14 @@ from typing import Any
 from clawdeploy.core.activity import evidence
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
-from clawdeploy.core.contracts import Operation, Status, Wish
+from clawdeploy.core.contracts import ContainerState, Observation, Operation, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row, newly_counted, tried_later, uncounted
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.measurements import Measurement, OperationEnded, unmeasured
 from clawdeploy.core.reasons import SENTENCES, Note, explain, mended
 from clawdeploy.core.situation import Situation
-from clawdeploy.core.steps import CRASHED, Action, Step
+from clawdeploy.core.steps import ALIVE, CRASHED, Action, Step
 
 logger = logging.getLogger(__name__)
 
@@ -67,16 +67,21 @@ class Recorder:
         self._claims.finish(claim, status=Status.ERROR, reason=reason, **detail)
         self._measured(claim, row, Status.ERROR, reason)
 
-    def give_up(self, claim: Claim, error: EngineError) -> None:
-        """End an operation that the engine did not let us finish, or leave it to the next sync."""
+    def give_up(self, claim: Claim, error: EngineError, seen: Observation | None) -> None:
+        """End an operation that the engine did not let us finish, or leave it to the next sync.
+
+        ``seen`` is how the container was just before, ``None`` when nobody knows.
+        """
         row = self._claims.row(claim)
         if row.operation is None:
             self._claims.release(claim)
             return
         reason = error.code if error.code in SENTENCES else RuntimeFailure.code
         if row.wish == Wish.RUN and not isinstance(error, RuntimeUnavailable):
-            again = row.operation == Operation.RECOVER or row.secrets_unread
-            sentence = f"{error.sentence} {OLD_SECRETS}" if row.secrets_unread else error.sentence
+            runs = seen is None or seen.state in ALIVE
+            ended = seen is not None and seen.state is ContainerState.EXITED
+            again = row.operation == Operation.RECOVER or (row.secrets_unread and (runs or ended))
+            sentence = f"{error.sentence} {OLD_SECRETS}" if row.secrets_unread and runs else error.sentence
             said = tried_later(row, sentence, self._clock()) if again else {"detail": error.detail}
             self.fail(claim, row, reason, said)
             return

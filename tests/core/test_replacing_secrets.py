@@ -46,9 +46,9 @@ def given(surroundings: Surroundings, instance_id: str) -> dict[str, str]:
     return {path: (surroundings.memory.file(instance_id, path) or b"").decode() for path in paths}
 
 
-def change(platform: Platform, instance_id: str, key: str) -> None:
+def change(platform: Platform, instance_id: str, key: str, field: str = "apiKey") -> None:
     """Change a secret as a request does that is cut short before anything is done about it."""
-    platform.instances._store.change(OWNER, instance_id, {}, {"apiKey": Secret(key)})
+    platform.instances._store.change(OWNER, instance_id, {}, {field: Secret(key)})
 
 
 def asked(platform: Platform, instance_id: str) -> list[tuple[str, str, str]]:
