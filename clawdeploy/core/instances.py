@@ -140,7 +140,7 @@ class Instances:
                 instance = self._store.change(owner, instance_id, changes.columns, secrets)
 
         wish = WISHES.get(changes.wished_status)
-        claim = self._claim_wish(instance, wish, change) if wish else self._claim_restart(instance, secrets, change)
+        claim = self._claim_wish(instance, wish, change) if wish else self._claim_anew(instance, secrets, change)
         if claim is None:
             change(instance_id)
         if fields:
@@ -229,22 +229,20 @@ class Instances:
         operation = Operation.STOP if wish is Wish.STOP else to_run
         return self._claims.take(instance.owner, instance.id, wish, operation, with_container=False, note=note)
 
-    def _claim_restart(
-        self, instance: Instance, secrets: Mapping[str, Any], note: Callable[[str], None]
-    ) -> Claim | None:
+    def _claim_anew(self, instance: Instance, secrets: Mapping[str, Any], note: Callable[[str], None]) -> Claim | None:
         if not secrets or instance.status is not Status.RUNNING:
             return None
 
-        def note_if_running(instance_id: str) -> None:
-            # In the transaction of the claim, which is undone with it: it may have been stopped since it was read.
+        def noted(instance_id: str) -> None:
+            # It may have been stopped since it was read; the claim is undone then.
+            note(instance_id)
             if self._store.owned(instance.owner, instance_id).status is not Status.RUNNING:
                 raise OperationInProgress("It does not run any more.")
-            note(instance_id)
 
         # Whatever is going on sees to it, or the next sync does.
         with suppress(OperationInProgress):
             asked = (instance.owner, instance.id, Wish.RUN, Operation.RESTART)
-            return self._claims.take(*asked, with_container=True, note=note_if_running, why=WITH_OTHER_SECRETS)
+            return self._claims.take(*asked, with_container=True, note=noted, why=WITH_OTHER_SECRETS)
         return None
 
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:

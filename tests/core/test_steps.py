@@ -22,7 +22,7 @@ ENDINGS = ((None, False), (0, False), (1, False), (137, False), (137, True))
 """Exit codes, one of each class: unknown, ended by itself, failed, killed; and a lack of memory."""
 ENDED = {S.EXITED, S.RESTARTING, S.DEAD}
 """The states in which the engine tells how a bot has ended."""
-FLAGS = ("made", "started", "ready", "overdue", "outdated", "looping", "owed", "unread", "waits")
+FLAGS = ("made", "started", "ready", "overdue", "outdated", "looping", "owed", "unread")
 """What is simply so or not."""
 MOST_STEPS = 8
 
@@ -40,7 +40,7 @@ def all_situations() -> Iterator[Situation]:
     for wish, operation, seen in product(Wish, (None, *Operation), observations):
         for recorded, flags in rest:
             named: Any = dict(zip(FLAGS, flags, strict=True))
-            yield Situation(wish, operation, seen, recorded, **named)
+            yield Situation(wish, operation, seen, recorded, **named, waits=not named["owed"])
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def held_back(reason: str) -> Step:
     return Step(Action.BACK_OFF, ERROR, reason)
 
 
-GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed", "unread", "waits")
+GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed", "unread")
 
 
 def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:
