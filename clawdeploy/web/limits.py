@@ -50,8 +50,11 @@ class ChangeLimit:
         resource: object,
         params: Mapping[str, object],
     ) -> None:
-        """Count a change; raises ``RateLimited``. To sign out is none: whoever has done too much may still leave."""
-        if req.method in SAFE_METHODS or not req.signed_in or req.path == self._sign_out:
+        """Count a change; raises ``RateLimited``."""
+        if req.method in SAFE_METHODS or not req.signed_in:
+            return
+        if req.path == self._sign_out and req.identity.ambient:
+            # Whoever has done too much may still leave, which nobody can do twice with one cookie.
             return
         try:
             req.standings = self._limit.take(req.caller)
