@@ -132,6 +132,9 @@ def settled(world: World, bots: list[Bot], rows: dict[str, Any]) -> list[str]:
 
 def old_secrets(world: World, bot: Bot) -> list[str]:
     """Return which secrets a bot that runs has that are not those which are stored."""
+    if bot.id not in world.memory.engine.containers:
+        # It runs as far as anybody knows.
+        return []
     has = mounted(world, bot.id)
     return [
         f"{bot.name} has {has} for {field}, of {values}"
