@@ -148,10 +148,12 @@ class People:
         known = bot.secrets.setdefault(field, {None})
         bot.secrets[field] = known | {value}
         bot.version += 1
+        version = bot.version
         outcome = self.call(where, lambda platform: platform.instances.patch(bot.owner, bot.id, {field: value}), bot)
         if outcome.refused:
-            bot.secrets[field], bot.wishes = known, before
-            facts.unread, facts.left_alone = unread, alone
+            bot.secrets[field] = known
+            if bot.version == version:
+                bot.wishes, facts.unread, facts.left_alone = before, unread, alone
         elif not outcome.unknown:
             bot.secrets[field] = {value}
         self._check_refusal(bot, outcome, "patch")
