@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.faults.ledger import Answer
+from tests.faults.ledger import RUNNING, Answer
 from tests.faults.scene import Scene, telegram_token
 
 CANARIES = 3
@@ -158,7 +158,10 @@ class Replace(Operation):
     def ask(self) -> None:
         # They must not be found anywhere from now on. Not all that there ever were: each makes looking for them longer.
         self.scene.canaries[1:] = [*self.scene.canaries[-CANARIES:], *self.secrets.values()]
-        self._note(self.scene.client.call("PATCH", f"/api/instances/{self.bot}", self.secrets))
+        answer = self.scene.client.call("PATCH", f"/api/instances/{self.bot}", self.secrets)
+        if answer is not None and answer.status == 200:
+            self.scene.client.told(self.bot, RUNNING, answer.json()["instance"])
+        self._note(answer)
 
     def lost(self) -> Iterator[str]:
         yield from super().lost()
