@@ -15,6 +15,7 @@ from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Activity, Instance, Operation, Status, Wish
 from clawdeploy.core.errors import (
     DatabaseUnavailable,
+    EngineError,
     InstanceNotFound,
     InvalidInput,
     OperationInProgress,
@@ -147,8 +148,8 @@ class Instances:
             change(instance_id)
         if fields:
             self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
-        # What was asked for is stored, also while the engine is away.
-        with nullcontext() if wish else suppress(RuntimeUnavailable):
+        # What was asked for is stored, also while the engine is away or refuses.
+        with nullcontext() if wish else suppress(EngineError):
             return self._carry_out(claim, wait) if claim else instance
         return self._store.owned(owner, instance_id)
 

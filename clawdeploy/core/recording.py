@@ -20,7 +20,6 @@ from clawdeploy.core.steps import ALIVE, CRASHED, Action, Step
 
 logger = logging.getLogger(__name__)
 
-OLD_SECRETS = "It may still run with the secrets that it had before."
 MOST_NOTED = 10
 """How many crashes of ten minutes are noted one by one; a bot that never ends to crash must not drive out all else."""
 
@@ -77,12 +76,12 @@ class Recorder:
             self._claims.release(claim)
             return
         reason = error.code if error.code in SENTENCES else RuntimeFailure.code
-        if row.wish == Wish.RUN and not isinstance(error, RuntimeUnavailable):
-            runs = seen is None or seen.state in ALIVE
+        # What may still run with old secrets is no outcome: it is tried until it is stopped, as for a stop.
+        runs_on = row.secrets_unread and (seen is None or seen.state in ALIVE)
+        if row.wish == Wish.RUN and not runs_on and not isinstance(error, RuntimeUnavailable):
             ended = seen is not None and seen.state is ContainerState.EXITED
-            again = row.operation == Operation.RECOVER or (row.secrets_unread and (runs or ended))
-            sentence = f"{error.sentence} {OLD_SECRETS}" if row.secrets_unread and runs else error.sentence
-            said = tried_later(row, sentence, self._clock()) if again else {"detail": error.detail}
+            again = row.operation == Operation.RECOVER or (row.secrets_unread and ended)
+            said = tried_later(row, error.sentence, self._clock()) if again else {"detail": error.detail}
             self.fail(claim, row, reason, said)
             return
         fields: dict[str, Any] = {}

@@ -302,31 +302,19 @@ def test_a_blueprint_that_never_says_the_same_twice_ends(surroundings: Surroundi
     assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}
 
 
-def test_one_that_the_engine_does_not_stop_is_said_to_have_old_secrets_and_tried_again(
+def test_one_that_the_engine_does_not_stop_runs_on_and_is_tried_until_it_is_stopped(
     surroundings: Surroundings, journal: Journal
 ) -> None:
     runtime = BrokenRuntime(journal, calls=("stop",), error=RuntimeFailure("It cannot be stopped."))
-    clock = Clock()
-    platform = surroundings.open(runtime, plugins={"plain": Plain()}, clock=clock)
+    platform = surroundings.open(runtime, plugins={"plain": Plain()})
     bot = made(platform, blueprint="plain", apiKey="sk-1")
-    journal.done.clear()
-    after = platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
-    said = (
-        "It cannot be stopped. It may still run with the secrets that it had before. "
-        "It is started again 10 seconds later; Stop ends that."
-    )
-    assert (after.status, after.reason, after.detail) == (Status.ERROR, "runtime_failure", said)
-    for pause in (10, 20):
-        before = asked(platform, bot)
-        for _ in range(3):
-            sync(platform)
-        assert asked(platform, bot) == before, "not before the pause is over"
-        assert platform.instances.get(OWNER, bot).reason == "runtime_failure"
-        clock.advance(seconds=pause)
+    for _ in range(3):
+        after = platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
+        assert (after.status, after.operation, after.reason) == (Status.RUNNING, Operation.RESTART, "runtime_failure")
+        assert "It cannot be stopped." in after.detail
         sync(platform)
-        assert asked(platform, bot) == [("sync", "restart", "One of its secrets was changed."), *before]
     runtime.mend()
-    clock.advance(seconds=40)
     sync(platform)
-    assert platform.instances.get(OWNER, bot).status is Status.RUNNING
+    after = platform.instances.get(OWNER, bot)
+    assert (after.status, after.operation) == (Status.RUNNING, None)
     assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}

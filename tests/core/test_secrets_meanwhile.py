@@ -157,6 +157,7 @@ def test_one_that_its_owner_has_stopped_in_between_stays_stopped(
 
     def stopped_meanwhile(*asked: object) -> object:
         platform.instances.stop(OWNER, bot)
+        # It only passes on what the product gives it, whatever that is.
         return differing(*asked)  # type: ignore[arg-type]
 
     monkeypatch.setattr(platform.instances._store, "differing", stopped_meanwhile)
