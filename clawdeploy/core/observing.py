@@ -82,7 +82,6 @@ class Observer:
         since = _waits_since(row, seen, now)
         # Of a wait that has yet to begin, the clock was put back. An operation begins its wait anew then.
         unknown = since is not None and since > now + CLOCKS_DIFFER and row.operation is None
-        owed = _is_owed(row, seen, now)
         overdue = unknown or (since is not None and now - since > timedelta(seconds=probe.deadline))
         return Situation(
             wish=Wish(row.wish),
@@ -95,10 +94,9 @@ class Observer:
             overdue=overdue,
             outdated=to_start and (row.secrets_unread or not fresh) and self._deployments.outdated(row),
             looping=is_loop(row, seen, crashes),
-            owed=owed,
+            owed=_is_owed(row, seen, now),
             crashes=crashes,
             unread=row.secrets_unread,
-            waits=row.retry_at is not None and not owed,
         )
 
 

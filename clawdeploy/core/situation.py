@@ -42,7 +42,7 @@ class Situation:
     container was made from something else than what is asked for now. ``looping``: it crashes again and again.
     ``owed``: should it have ended, it was by nobody's hand and the time to bring it back has come. ``crashes`` are the
     times that it ended by itself lately, the oldest first: of a loop they say the cause. ``unread``: a secret was
-    changed since the container was given its secrets. ``waits``: the time to try it again has yet to come.
+    changed since the container was given its secrets.
     """
 
     wish: Wish
@@ -58,4 +58,3 @@ class Situation:
     owed: bool = False
     crashes: tuple[Crash, ...] = ()
     unread: bool = False
-    waits: bool = False

@@ -71,8 +71,7 @@ def verdict(situation: Situation) -> Step:
     if situation.wish is Wish.DELETE or seen.state is ContainerState.REMOVING:
         return Step(Action.KEEP)
     if situation.unread and situation.wish is Wish.RUN and _uses_secrets(situation):
-        # One that the engine did not let us stop is tried again after a pause.
-        return Step(Action.KEEP if situation.recorded is Recorded.FAILED and situation.waits else Action.RESTART)
+        return Step(Action.RESTART)
     if situation.owed and situation.wish is Wish.RUN and seen.state is ContainerState.EXITED:
         return Step(Action.RECOVER)
     if situation.recorded is Recorded.FAILED and seen.state not in ALIVE:

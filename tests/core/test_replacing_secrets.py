@@ -20,13 +20,8 @@ ANEW = ["stop", "remove", "create", "start"]
 
 
 @pytest.fixture
-def journal(surroundings: Surroundings) -> Journal:
-    return Journal(surroundings.memory)
-
-
-@pytest.fixture
-def platform(surroundings: Surroundings, journal: Journal) -> Platform:
-    return surroundings.open(journal, plugins={"plain": Plain()})
+def platform(plain_platform: Platform) -> Platform:
+    return plain_platform
 
 
 @pytest.fixture

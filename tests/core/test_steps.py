@@ -40,15 +40,7 @@ def all_situations() -> Iterator[Situation]:
     for wish, operation, seen in product(Wish, (None, *Operation), observations):
         for recorded, flags in rest:
             named: Any = dict(zip(FLAGS, flags, strict=True))
-            situation = Situation(wish, operation, seen, recorded, **named)
-            yield situation
-            if matters_whether_it_waits(situation):
-                yield replace(situation, waits=True)
-
-
-def matters_whether_it_waits(situation: Situation) -> bool:
-    """Say whether the pause before another try is looked at."""
-    return situation.unread and situation.recorded is Recorded.FAILED and situation.operation is None
+            yield Situation(wish, operation, seen, recorded, **named)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +51,7 @@ def steps() -> Walk:
 
 def test_the_product_is_complete(steps: Walk) -> None:
     observations = len(ENDED) * len(ENDINGS) + len(set(S) - ENDED)
-    waiting = sum(situation.waits for situation, _ in steps)
-    assert waiting == len(Wish) * observations * 2 ** (len(FLAGS) - 1)
-    assert len(steps) - waiting == len(Wish) * (len(Operation) + 1) * observations * len(Recorded) * 2 ** len(FLAGS)
+    assert len(steps) == len(Wish) * (len(Operation) + 1) * observations * len(Recorded) * 2 ** len(FLAGS)
     assert {step.action for _, step in steps} == set(Action)
 
 
@@ -144,8 +134,7 @@ def test_no_bot_that_should_run_goes_on_with_old_secrets(steps: Walk) -> None:
     for situation, step in steps:
         alive = situation.observation.state in (S.RUNNING, S.RESTARTING)
         if situation.unread and alive and situation.wish is Wish.RUN:
-            refused = situation.recorded is Recorded.FAILED and situation.operation is None and situation.waits
-            assert (step == Step(Action.KEEP)) if refused else (step.action in restarts), situation
+            assert step.action in restarts, situation
 
 
 def test_an_operation_ends_with_an_outcome(steps: Walk) -> None:
@@ -337,7 +326,7 @@ def held_back(reason: str) -> Step:
     return Step(Action.BACK_OFF, ERROR, reason)
 
 
-GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed", "unread", "waits")
+GIVEN = ("recorded", "started", "ready", "overdue", "outdated", "looping", "owed", "unread")
 
 
 def settled(wish: Wish, state: ContainerState, **known: object) -> Situation:
