@@ -54,11 +54,10 @@ class Claims:
         wish: Wish,
         operation: Operation,
         *,
-        with_container: bool,
+        with_container: bool = False,
         note: Callable[[str], None] = nothing,
-        why: str = "",
     ) -> Claim:
-        """Write a wish and claim its operation; ``note`` gets the id in the transaction, ``why`` is a sentence.
+        """Write a wish and claim its operation; ``note`` gets the id in the transaction.
 
         Deleting again what could not be deleted yet is fine.
 
@@ -72,7 +71,7 @@ class Claims:
             require_container(instance)
         deadline = self._store.clock() + RECOVERY_PATIENCE
         while True:
-            claim = self._take(owner, instance_id, wish, operation, note, why)
+            claim = self.take_now(owner, instance_id, wish, operation, note)
             if claim is not None:
                 return claim
             instance = self._store.owned(owner, instance_id)
@@ -81,9 +80,10 @@ class Claims:
             if not recovering or silent or self._pace.pause(self._keeper.closing, 0.1):
                 raise in_progress(instance, engine_is_silent=silent)
 
-    def _take(
-        self, owner: str, instance_id: str, wish: Wish, operation: Operation, note: Callable[[str], None], why: str
+    def take_now(
+        self, owner: str, instance_id: str, wish: Wish, operation: Operation, note: Callable[[str], None], why: str = ""
     ) -> Claim | None:
+        """Do the same without waiting for anything; ``None`` if not free. ``why`` is a sentence."""
         now = self._store.clock()
         phase = FIRST_PHASE[operation]
         fields: dict[str, Any] = {"wish": wish, "operation": operation, "operation_since": now, "started": False}

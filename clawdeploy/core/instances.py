@@ -187,7 +187,7 @@ class Instances:
         It is hidden from its owner at once. Raises ``OperationInProgress``, or an ``EngineError`` when the engine does
         not let us remove it now: a later sync does, and deleting it again tries at once.
         """
-        claim = self._claims.take(owner, instance_id, Wish.DELETE, Operation.DELETE, with_container=False)
+        claim = self._claims.take(owner, instance_id, Wish.DELETE, Operation.DELETE)
         self._outcomes.wait(claim, wait)
 
     def logs(self, owner: str, instance_id: str, tail: int) -> str:
@@ -230,7 +230,7 @@ class Instances:
     def _claim_wish(self, instance: Instance, wish: Wish, note: Callable[[str], None] = nothing) -> Claim:
         to_run = Operation.CREATE if instance.container_id is None else Operation.START
         operation = Operation.STOP if wish is Wish.STOP else to_run
-        return self._claims.take(instance.owner, instance.id, wish, operation, with_container=False, note=note)
+        return self._claims.take(instance.owner, instance.id, wish, operation, note=note)
 
     def _claim_restart(self, instance: Instance, note: Callable[[str], None]) -> Claim | None:
         def note_if_running(instance_id: str) -> None:
@@ -239,10 +239,10 @@ class Instances:
                 raise OperationInProgress("It does not run any more.")
             note(instance_id)
 
-        # Whatever else is so, what goes on sees to it, or the next sync does.
+        # Whatever else is so, what goes on sees to it, or the next sync does: nothing is waited for.
         with suppress(OperationInProgress):
             asked = (instance.owner, instance.id, Wish.RUN, Operation.RESTART)
-            return self._claims.take(*asked, with_container=True, note=note_if_running, why=WITH_OTHER_SECRETS)
+            return self._claims.take_now(*asked, note_if_running, WITH_OTHER_SECRETS)
         return None
 
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:
