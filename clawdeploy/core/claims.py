@@ -16,7 +16,7 @@ from clawdeploy.core.claim_keeper import GOOD_FOR, LIFETIME, RENEWED_EVERY, Clai
 from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
 from clawdeploy.core.events import Event, StatusChanged
-from clawdeploy.core.holders import is_dead, new_holder
+from clawdeploy.core.holders import is_dead, lapsed, new_holder
 from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING, in_progress, require_container
 from clawdeploy.core.reasons import Note, explain
 from clawdeploy.core.store import InstanceStore, nothing
@@ -244,5 +244,5 @@ class Claims:
     def _is_free(self, instance_id: str, now: datetime) -> Any:
         """Return the condition that nobody works on an instance; to be used within a transaction."""
         held = self._row.select(self._row.claim).where(self._row.id == instance_id).scalar()
-        free = self._row.claim.is_null() | (self._row.claim_until <= now)
+        free = self._row.claim.is_null() | lapsed(self._row.claim_until, now, LIFETIME)
         return free | (self._row.claim == held) if held and is_dead(held) else free

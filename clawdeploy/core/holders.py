@@ -7,7 +7,9 @@ nothing is known for certain, counts as alive; what it held lapses.
 import os
 import secrets
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 PROC = Path("/proc")
 ENDED = ("Z", "X")
@@ -34,6 +36,15 @@ def is_dead(holder: str) -> bool:
         pass
     state, now_began = _life(PROC / pid)
     return state in ENDED or (began != "" and now_began not in ("", began))
+
+
+def lapsed(until: Any, now: datetime, lifetime: timedelta) -> Any:
+    """Say whether what is held ``until`` a moment, or return the condition on such a column, has lapsed by itself.
+
+    Nothing is held for longer than its ``lifetime``. What seems to be for twice as long is of before the clock was put
+    back, perhaps by a restart of the machine, and would be held until that moment comes once more.
+    """
+    return (until <= now) | (until > now + 2 * lifetime)
 
 
 def _machine() -> str:

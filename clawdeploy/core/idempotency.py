@@ -18,7 +18,7 @@ from typing import Any
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import IdempotencyInFlight, IdempotencyKeyReused, InvalidInput, WrongKey
-from clawdeploy.core.holders import is_dead, new_holder
+from clawdeploy.core.holders import is_dead, lapsed, new_holder
 from clawdeploy.core.models import Tables
 from clawdeploy.core.vault import Vault
 
@@ -154,7 +154,7 @@ class Idempotency:
             raise IdempotencyKeyReused
         if row.status is not None:
             return FirstAnswer(row.status, row.body, row.location, row.media_type)
-        if row.until > now and not self._is_over(row, now):
+        if not lapsed(row.until, now, IN_FLIGHT) and not self._is_over(row, now):
             raise IdempotencyInFlight
         self._row.update(until=once.until, holder=once.holder).where(self._here(once)).execute()
         return replace(once, made=row.made)

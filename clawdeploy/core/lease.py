@@ -7,7 +7,7 @@ from typing import Any
 
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable
-from clawdeploy.core.holders import is_dead, new_holder
+from clawdeploy.core.holders import is_dead, lapsed, new_holder
 
 LIFETIME = timedelta(seconds=8)
 RENEWED_EVERY = timedelta(seconds=2)
@@ -47,8 +47,8 @@ class Lease:
     def _taken(self, now: datetime) -> bool:
         with self._database.reading():
             known = self._row.get_or_none(self._row.name == self._name)
-        free = (self._row.holder == self._holder) | (self._row.until <= now)
-        if known is not None and known.holder != self._holder and known.until > now:
+        free = (self._row.holder == self._holder) | lapsed(self._row.until, now, LIFETIME)
+        if known is not None and known.holder != self._holder and not lapsed(known.until, now, LIFETIME):
             if not is_dead(known.holder):
                 return False
             free |= self._row.holder == known.holder

@@ -7,9 +7,10 @@ import threading
 from typing import Any
 
 from clawdeploy.core.background import USUAL, Pace
-from clawdeploy.core.claim_keeper import Claim
+from clawdeploy.core.claim_keeper import LIFETIME, Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import Operation, Status, Wish
+from clawdeploy.core.holders import lapsed
 from clawdeploy.core.locks import one_at_a_time
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.store import InstanceStore
@@ -61,7 +62,7 @@ class Line:
         """Say whether fewer are at the engine, or wait and came earlier, than may be made at once."""
         rows = self._row
         creations = (rows.operation == Operation.CREATE) & (rows.wish == Wish.RUN) & (rows.id != row.id)
-        worked_on = creations & rows.claim.is_null(False) & (rows.claim_until > self._clock())
+        worked_on = creations & rows.claim.is_null(False) & ~lapsed(rows.claim_until, self._clock(), LIFETIME)
         at_the_engine = (rows.status == Status.CREATING) & rows.reason.in_(AT_THE_ENGINE)
         earlier = (rows.created_at < row.created_at) | ((rows.created_at == row.created_at) & (rows.id < row.id))
         ahead = (rows.reason == WAITING) & earlier

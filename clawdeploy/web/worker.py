@@ -169,9 +169,10 @@ class PatientWorker(ThreadWorker):
         return conn.forget_body() and keepalive
 
     def init_signals(self) -> None:
-        """Leave Ctrl-C, which the terminal sends to all processes, to the parent: it ends the workers in good order."""
+        """Leave to the parent what is sent to all processes at once, such as Ctrl-C: it ends workers in good order."""
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what gunicorn itself refused in the shape that all errors have."""

@@ -25,6 +25,7 @@ from clawdeploy.core.errors import BackupUnusable, ConfigurationError, DatabaseU
 from clawdeploy.core.holders import new_holder
 from clawdeploy.core.key_file import KEY_FILE, new_key, read_key_file, write_key_file
 from clawdeploy.core.key_ring import KeyRing
+from clawdeploy.core.lease import LIFETIME
 from clawdeploy.core.leftovers import MADE_UNSEEN
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
@@ -498,7 +499,7 @@ def test_a_database_that_a_server_uses_is_refused(
         machine, _, began, token = name.rsplit(" ", 3)
         name = f"{machine} 4194303 {began} {token}"
     with target.looking().transaction():
-        until = utc_now() + timedelta(seconds=60)
+        until = utc_now() + LIFETIME
         target.rows.lease.create(name="reconciler", holder=name, until=until)
     if holder == "dead":
         assert restored(target, file).bots == 0

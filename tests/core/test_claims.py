@@ -128,6 +128,14 @@ def test_a_claim_lapses_by_itself(claims: Claims, instance_id: str, clock: Clock
     assert claims.row(second).operation == "stop", "a lost claim can neither write nor give back another's"
 
 
+def test_a_claim_of_before_the_clock_was_put_back_has_lapsed(claims: Claims, instance_id: str, clock: Clock) -> None:
+    take(claims, instance_id, STOP)
+    clock.advance(seconds=-LIFETIME.total_seconds() + 1)
+    assert claims.resume(instance_id, "sync") is None, "clocks differ a little"
+    clock.advance(hours=-1)
+    assert claims.resume(instance_id, "sync")
+
+
 @pytest.mark.parametrize("reason", ["pulling_image", "waiting_until_ready"])
 def test_another_wish_takes_over_from_a_mere_watcher(
     surroundings: Surroundings, claims: Claims, instance_id: str, reason: str

@@ -222,7 +222,7 @@ def test_the_second_container_goes_and_the_bot_runs_on(
 def test_it_waits_while_the_bot_is_worked_on(
     surroundings: Surroundings, platform: Platform, journal: Journal, now: datetime, bot: str
 ) -> None:
-    for fields in ({"claim": "somebody", "claim_until": now + timedelta(minutes=1)}, {"operation": "restart"}):
+    for fields in ({"claim": "somebody", "claim_until": now + timedelta(seconds=10)}, {"operation": "restart"}):
         surroundings.set_row(bot, **{"claim": None, "claim_until": None, **fields})
         journal.calls.clear()
         platform.cleanup.sweep()

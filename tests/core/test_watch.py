@@ -12,6 +12,7 @@ import pytest
 
 from clawdeploy.core import lease as lease_module
 from clawdeploy.core import reconciler
+from clawdeploy.core.claim_keeper import LIFETIME
 from clawdeploy.core.contracts import ContainerState, Observation, Probe, Status
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged
@@ -106,6 +107,15 @@ def test_a_lease_lapses_in_time_after_the_clock_was_put_back(surroundings: Surro
     assert not two.hold()
     clock.advance(seconds=lease_module.LIFETIME.total_seconds() + 0.1)
     assert two.hold()
+
+
+def test_a_lease_of_before_the_clock_was_put_back_is_free(surroundings: Surroundings, platform: Platform) -> None:
+    clock = Clock()
+    assert lease(surroundings, clock).hold()
+    clock.advance(seconds=-lease_module.LIFETIME.total_seconds() + 1)
+    assert not lease(surroundings, clock).hold(), "clocks differ a little"
+    clock.advance(hours=-1)
+    assert lease(surroundings, clock).hold()
 
 
 def test_only_its_holder_gives_a_lease_back(surroundings: Surroundings, platform: Platform) -> None:
@@ -248,7 +258,7 @@ def test_what_happens_while_it_is_worked_on_is_looked_at_afterwards(surroundings
     instance_id = made(platform)
     platform.start_background()
     assert eventually(engine.is_followed, 10)
-    surroundings.set_row(instance_id, claim="another's", claim_until=platform.clock() + timedelta(seconds=60))
+    surroundings.set_row(instance_id, claim="another's", claim_until=platform.clock() + timedelta(seconds=10))
     seen = engine.observed
     surroundings.memory.crash(instance_id)
     assert eventually(lambda: engine.observed > seen, 10)
@@ -404,14 +414,14 @@ def test_what_a_dead_process_left_is_carried_on_as_soon_as_its_claim_lapses(surr
     """A look that found it claimed must not put off the next one, or a claim of 8 s were one of 13 s."""
     clock = Clock()
     instance_id = made(surroundings.open())
-    claimed = {"claim": "dead", "claim_until": clock() + timedelta(seconds=60)}
+    claimed = {"claim": "dead", "claim_until": clock() + LIFETIME}
     surroundings.set_row(instance_id, wish="stop", operation="stop", operation_since=clock(), **claimed)
     counting = CountingSyncs(deafened(surroundings.memory))
     platform = surroundings.open(counting, clock=clock, SYNC_SECONDS=SELDOM)
     platform.start_background()
     assert eventually(lambda: counting.syncs > 0, 10)
     assert surroundings.row(instance_id).claim == "dead"
-    clock.advance(seconds=60)
+    clock.advance(seconds=LIFETIME.total_seconds())
     stopped = eventually(lambda: surroundings.row(instance_id).status == "stopped", 2 * LOOKS_EVERY + 1)
     assert stopped, surroundings.row(instance_id).__data__
 

@@ -55,7 +55,7 @@ DEFECTS = (
     Defect(
         "the claim of a dead process never lapses",
         f"{CORE}/claims.py",
-        "        free = self._row.claim.is_null() | (self._row.claim_until <= now)\n",
+        "        free = self._row.claim.is_null() | lapsed(self._row.claim_until, now, LIFETIME)\n",
         "        free = self._row.claim.is_null()\n",
         ("tests/core/test_claims.py", "-k", "lapses"),
     ),

@@ -126,6 +126,16 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_still_ends_well(tmp_path
     served.close()
 
 
+def test_a_reload_that_is_sent_to_all_processes_cuts_no_worker_off(tmp_path: Path) -> None:
+    with closing(Served(tmp_path, WORKERS="2")) as served:
+        before = served.workers()
+        for pid in before:
+            os.kill(pid, signal.SIGHUP)
+        for _ in range(10):
+            assert served.call("GET", "/api/health").status == 200
+        assert served.workers() == before
+
+
 def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))

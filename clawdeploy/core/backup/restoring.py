@@ -17,9 +17,10 @@ from clawdeploy.core.config import Config
 from clawdeploy.core.contracts import Secret
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import BackupUnusable, ConfigurationError, WrongKey
-from clawdeploy.core.holders import is_dead
+from clawdeploy.core.holders import is_dead, lapsed
 from clawdeploy.core.key_file import KEY_FILE, read_key_file, write_key_file
 from clawdeploy.core.key_ring import KeyRing
+from clawdeploy.core.lease import LIFETIME
 from clawdeploy.core.models import tables as models
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
 
@@ -97,7 +98,7 @@ def _refuse(database: Database, now: datetime, *, replace: bool) -> None:
     # A newer version's database is refused by this.
     database.pending()
     lease = models(database.peewee).lease
-    if any(not is_dead(row.holder) for row in lease.select().where(lease.until > now)):
+    if any(not is_dead(row.holder) for row in lease.select().where(~lapsed(lease.until, now, LIFETIME))):
         raise ConfigurationError(IN_USE.format(database.label))
     bots = tables.bound(database, "instance", ["id"]).select().count()
     if bots and not replace:

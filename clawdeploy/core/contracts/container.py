@@ -134,7 +134,8 @@ class Observation:
     defaults by ``Runtime.observe_all``, which is one engine call for all containers. ``engine_error`` is why the
     engine could not start it when it last tried. ``ended_with_engine``: it has ended because the engine did, or while
     that started, and by nobody's hand. ``memory_bytes`` is its limit.
-    ``unhealthy`` is the verdict of a health check that the engine carries out; both calls fill it.
+    ``unhealthy`` is the verdict of a health check that the engine carries out, and ``host_address`` the address that
+    ``host_port`` is bound to, empty when it is not known; both calls fill them.
     """
 
     state: ContainerState
@@ -148,6 +149,7 @@ class Observation:
     ended_with_engine: bool = False
     memory_bytes: int | None = None
     unhealthy: bool = False
+    host_address: str = ""
 
 
 MISSING = Observation(ContainerState.MISSING)

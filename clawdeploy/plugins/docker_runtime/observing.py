@@ -29,10 +29,11 @@ def from_inspection(said: Mapping[str, Any]) -> Observation:
     """Read the answer to an inspection, in full detail."""
     with not_understood():
         state, status = said["State"], STATES[said["State"]["Status"]]
+        address, port = _bound(said["HostConfig"]["PortBindings"] or {})
         return Observation(
             state=status,
             container_id=said["Id"],
-            host_port=_bound_port(said["HostConfig"]["PortBindings"] or {}),
+            host_port=port,
             exit_code=state["ExitCode"] if status in ENDED else None,
             out_of_memory=bool(state["OOMKilled"]),
             restart_count=said["RestartCount"],
@@ -40,15 +41,19 @@ def from_inspection(said: Mapping[str, Any]) -> Observation:
             engine_error=one_line(state.get("Error") or ""),
             memory_bytes=said["HostConfig"].get("Memory") or None,
             unhealthy=(state.get("Health") or {}).get("Status") == "unhealthy",
+            host_address=address,
         )
 
 
 def from_list(said: Mapping[str, Any]) -> Observation:
     """Read one entry of the list of containers. The engine names the port there only while it is in use."""
     with not_understood():
-        ports = [port["PublicPort"] for port in said.get("Ports") or () if port.get("PublicPort")]
+        ports = [
+            (port.get("IP") or "", port["PublicPort"]) for port in said.get("Ports") or () if port.get("PublicPort")
+        ]
+        address, port = ports[0] if ports else ("", None)
         unhealthy = "(unhealthy)" in (said.get("Status") or "")
-        return Observation(STATES[said["State"]], said["Id"], ports[0] if ports else None, unhealthy=unhealthy)
+        return Observation(STATES[said["State"]], said["Id"], port, unhealthy=unhealthy, host_address=address)
 
 
 def ended_with_engine(said: Mapping[str, Any], began: datetime, listens: datetime | None) -> bool:
@@ -83,11 +88,11 @@ def between_restarts(said: Mapping[str, Any], now: datetime) -> bool:
         return bool(said["RestartCount"]) and ended is not None and abs(now - ended) < RESTART_GAP
 
 
-def _bound_port(bindings: Mapping[str, Any]) -> int | None:
+def _bound(bindings: Mapping[str, Any]) -> tuple[str, int | None]:
     for bound in bindings.values():
         for one in bound or ():
-            return int(one["HostPort"])
-    return None
+            return one.get("HostIp") or "", int(one["HostPort"])
+    return "", None
 
 
 def _moment(text: str) -> datetime | None:

@@ -176,7 +176,8 @@ class DockerRuntime:
         """See ``Runtime.probe``."""
         if observation.state is not ContainerState.RUNNING or observation.host_port is None:
             return False
-        host = probing.probed_address(self._bind_address, self._engine.host)
+        # A container that was made before the setting was changed is where it was.
+        host = probing.probed_address(observation.host_address or self._bind_address, self._engine.host)
         return probing.is_ready(host, observation.host_port, probe.path, probe.timeout)
 
     def logs(self, container_id: str, tail: int, since: datetime | None = None) -> str:

@@ -111,14 +111,14 @@ def secret_root() -> Iterator[Path]:
 
 @pytest.fixture
 def make_runtime(secret_root: Path, request: pytest.FixtureRequest) -> Iterator[MakeRuntime]:
-    """Make runtimes: for another installation, or for an engine at another address."""
+    """Make runtimes: for another installation, an engine at another address, or ports that are bound to another."""
     made: list[DockerRuntime] = []
     installations: set[str] = set()
 
-    def make(installation: str | None = None, address: str = ADDRESS) -> DockerRuntime:
+    def make(installation: str | None = None, address: str = ADDRESS, bound_to: str = "127.0.0.1") -> DockerRuntime:
         owner = installation or uuid.uuid4().hex
         installations.add(owner)
-        made.append(DockerRuntime(Engine(address), owner, "127.0.0.1", SecretFolder(owner, [secret_root])))
+        made.append(DockerRuntime(Engine(address), owner, bound_to, SecretFolder(owner, [secret_root])))
         return made[-1]
 
     yield make

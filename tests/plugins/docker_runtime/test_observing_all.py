@@ -34,3 +34,16 @@ def test_all_are_seen_with_one_call(make_runtime: MakeRuntime, spec: ContainerSp
             stage.clear()
             runtime.close()
             engine.close()
+
+
+def test_a_container_is_asked_where_its_port_is_bound(make_runtime: MakeRuntime, spec: ContainerSpec) -> None:
+    """And not where the setting says by now that ports are bound."""
+    installation = uuid.uuid4().hex
+    stage, after = Stage(make_runtime(installation)), make_runtime(installation, bound_to="127.0.0.2")
+    try:
+        instance_id, _ = stage.ready(spec)
+        for seen in (after.observe(instance_id), after.observe_all()[instance_id]):
+            assert seen.host_address == "127.0.0.1"
+            assert after.probe(seen, spec.probe)
+    finally:
+        stage.clear()
