@@ -11,6 +11,8 @@ import peewee
 from clawdeploy.core.connections import BUSY_SECONDS, Pool
 from clawdeploy.core.fair_lock import FairLock
 
+LOG_PAGES = 256
+"""How long the log of changes gets, of 4 KiB each, before it is put into the file: it takes room, too."""
 SOON = 0.1
 """Seconds that need not be accounted for."""
 
@@ -25,6 +27,7 @@ def sqlite(path: Path) -> "Sqlite":
         "foreign_keys": 1,
         "busy_timeout": busy,
         "secure_delete": 1,
+        "wal_autocheckpoint": LOG_PAGES,
     }
     return Sqlite(path, pragmas=pragmas, check_same_thread=False)
 

@@ -235,6 +235,17 @@ def test_sqlite_is_set_up_to_lose_nothing(tmp_path: Path) -> None:
     database.close()
 
 
+def test_the_log_of_sqlite_stays_small(tmp_path: Path) -> None:
+    database = Database("", tmp_path)
+    with database.transaction():
+        database.peewee.execute_sql("CREATE TABLE noise (text TEXT)")
+    for number in range(100):
+        with database.transaction():
+            database.peewee.execute_sql("INSERT INTO noise VALUES (?)", [str(number) * 20_000])
+    assert tmp_path.joinpath("clawdeploy.db-wal").stat().st_size < 1.5 * 2**20
+    database.close()
+
+
 @pytest.mark.parametrize(
     ("url", "label"),
     [
