@@ -32,6 +32,7 @@ from clawdeploy.plugins.docker_runtime.observing import (
     ended_with_engine,
     from_inspection,
     from_list,
+    left_in_network,
 )
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
 from clawdeploy.plugins.docker_runtime.seeding import seed
@@ -145,6 +146,8 @@ class DockerRuntime:
         seen = from_inspection(container)
         if seen.state is not ContainerState.EXITED:
             return seen
+        if left_in_network(container):
+            return replace(seen, ended_with_engine=True)
         since = self._engine_began()
         if since is None:
             return seen
