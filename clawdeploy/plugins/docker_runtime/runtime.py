@@ -18,11 +18,11 @@ from clawdeploy.core.contracts import (
     Probe,
     Room,
 )
-from clawdeploy.core.errors import ImageMissing, NoContainer, PortTaken, RuntimeFailure
+from clawdeploy.core.errors import ImageMissing, NoContainer, RuntimeFailure
 from clawdeploy.plugins.docker_runtime import capacity, containers, events, holdings, images, networks, probing, volumes
 from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body, profile
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
-from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, PORT_IN_USE, EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, EngineRefusal, not_understood
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, entries_for, last_lines
 from clawdeploy.plugins.docker_runtime.observing import (
@@ -39,7 +39,6 @@ from clawdeploy.plugins.docker_runtime.seeding import seed
 
 STOP_MARGIN = 5.0
 STOP_PAUSE = 0.02
-WAS_IN_USE = "was in use by another program when the bot was to be started; it may be free now."
 
 
 class DockerRuntime:
@@ -97,9 +96,7 @@ class DockerRuntime:
         try:
             self._send("POST", f"/containers/{container_id}/{verb}", (304,))
         except EngineRefusal as refused:
-            if PORT_IN_USE.search(refused.said):
-                raise PortTaken(f"Port {seen.host_port} of this server {WAS_IN_USE}") from refused
-            raise
+            raise containers.not_started(self._engine, seen, refused) from refused
 
     def stop(self, container_id: str, timeout: float) -> None:
         """See ``Runtime.stop``."""
