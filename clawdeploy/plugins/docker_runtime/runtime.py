@@ -94,9 +94,14 @@ class DockerRuntime:
             network = networks.make(self._engine, self._installation)
             networks.attach(self._engine, self._installation, network, container)
         try:
-            self._send("POST", f"/containers/{container_id}/{verb}", (304,))
+            self._send("POST", f"/containers/{container_id}/{verb}", ())
         except EngineRefusal as refused:
-            raise containers.not_started(self._engine, seen, refused) from refused
+            if refused.status != 304:
+                raise containers.not_started(self._engine, seen, refused) from refused
+            if seen.state not in ALIVE:
+                # Somebody has started it since it was looked at, perhaps before its secrets were written.
+                seconds = math.ceil(spec.stop_timeout)
+                self._send("POST", f"/containers/{container_id}/restart?t={seconds}", (), seconds + WORK_SECONDS)
 
     def stop(self, container_id: str, timeout: float) -> None:
         """See ``Runtime.stop``."""

@@ -155,3 +155,20 @@ def test_what_a_start_has_left_behind_is_told_from_what_somebody_else_holds(
     with engines.scripted(script) as address, pytest.raises(error) as caught:
         make_runtime("home", address).start(ID, "one", SPEC)
     assert isinstance(caught.value, ContainerUnusable) is (error is ContainerUnusable)
+
+
+@pytest.mark.parametrize(("status", "afresh"), [("exited", True), ("running", False)])
+def test_what_somebody_starts_in_the_moment_of_a_start_is_started_afresh(
+    make_runtime: MakeRuntime, status: str, afresh: bool
+) -> None:
+    """It may have been given secrets that were replaced since then."""
+    script = engines.Script(
+        {
+            f"GET /containers/{ID}/json": inspection("home", status),
+            f"POST /containers/{ID}/start": (304, b""),
+            f"POST /containers/{ID}/restart": (204, b""),
+        }
+    )
+    with engines.scripted(script) as address:
+        make_runtime("home", address).start(ID, "one", SPEC)
+    assert any("/restart?t=" in asked for asked in script.asked) is afresh
