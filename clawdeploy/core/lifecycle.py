@@ -208,12 +208,10 @@ class Lifecycle:
         attempt.acts = None
 
     def _replace(self, attempt: Attempt, row: Any, container: str, error: ContainerUnusable) -> None:
-        """Remove a container that does not start any more, for one in its place; what it would start with stays."""
+        """Remove a container that does not start any more, for another one, which only a recovery would not make."""
         logger.warning("Instance %s: its container is made anew: %s", row.id, error.for_log)
-        if row.operation == Operation.RECOVER:
-            # That brings back what there is, and makes nothing.
-            self._claims.save(attempt.claim, operation=Operation.RESTART)
-        self._phase(attempt.claim, row, "creating_container")
+        operation = Operation.RESTART if row.operation == Operation.RECOVER else row.operation
+        self._phase(attempt.claim, row, "creating_container", operation=operation)
         guarded(self._runtime.remove, container)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
