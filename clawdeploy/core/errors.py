@@ -266,3 +266,10 @@ class RuntimeFailure(EngineError):
 
     code = "runtime_failure"
     summary = "Docker refused the operation"
+
+
+class ContainerUnusable(RuntimeFailure):
+    """The engine does not start this container any more, whatever is done; another one in its place may start."""
+
+    code = "container_unusable"
+    summary = "Docker does not start this container any more"

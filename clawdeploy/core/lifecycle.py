@@ -16,6 +16,7 @@ from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import (
+    ContainerUnusable,
     EngineError,
     ImageMissing,
     ImageUnavailable,
@@ -187,6 +188,9 @@ class Lifecycle:
             return
         try:
             guarded(self._runtime.start, container, row.id, spec)
+        except ContainerUnusable as error:
+            self._replace(attempt, row, container, error)
+            return
         except (PortTaken, RuntimeFailure) as error:
             # A container that never ran is worth nothing and holds the name (the engine leaves it behind).
             if self.observer.look(row.id).state is not ContainerState.CREATED:
@@ -202,6 +206,13 @@ class Lifecycle:
         counted = seen.restart_count if seen.state is ContainerState.PAUSED else 0
         self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=counted)
         attempt.acts = None
+
+    def _replace(self, attempt: Attempt, row: Any, container: str, error: ContainerUnusable) -> None:
+        """Remove a container that does not start any more, for another one, which only a recovery would not make."""
+        logger.warning("Instance %s: its container is made anew: %s", row.id, error.for_log)
+        operation = Operation.RESTART if row.operation == Operation.RECOVER else row.operation
+        self._phase(attempt.claim, row, "creating_container", operation=operation)
+        guarded(self._runtime.remove, container)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
         """Step over a port that another program holds; every port of the range may be tried, within bounds."""

@@ -61,6 +61,7 @@ TABLE: Mapping[type[ClawDeployError], Row] = {
     errors.PortTaken: Row(409),
     errors.NoFreePort: Row(503, retry_after=30),
     errors.RuntimeFailure: Row(503, retry_after=10),
+    errors.ContainerUnusable: Row(503, retry_after=10),
     refusals.Refusal: Row(400),
     refusals.MalformedJson: Row(400),
     refusals.MalformedForm: Row(400),

@@ -35,8 +35,8 @@ def test_codes_are_unique() -> None:
 
 def test_every_error_of_an_engine_that_ends_an_operation_is_a_reason_with_a_sentence() -> None:
     codes = {kind.code for kind in KINDS if issubclass(kind, EngineError) and kind is not EngineError}
-    # A missing image is downloaded, and an engine that is away only puts an operation off.
-    assert codes - {"image_missing", "runtime_unavailable"} == FAILED_OPERATIONS
+    # A missing image is downloaded, an unusable container made anew, and an engine that is away puts an operation off.
+    assert codes - {"image_missing", "container_unusable", "runtime_unavailable"} == FAILED_OPERATIONS
     assert set(SENTENCES) >= FAILED_OPERATIONS | {"runtime_unavailable"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from clawdeploy.core import claims, engine_health
 from clawdeploy.core.activity import KEPT
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
-from clawdeploy.core.errors import OperationInProgress, RuntimeFailure, RuntimeUnavailable
+from clawdeploy.core.errors import ContainerUnusable, OperationInProgress, PortTaken, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.recording import MOST_NOTED
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
@@ -93,6 +93,48 @@ def test_what_ends_with_the_engine_while_it_comes_up_is_started_once_more(
     crashing = surroundings.open(EndsAfterStart(surroundings.memory), clock=clock)
     assert crashing.instances.start(OWNER, instance_id).status == Status.RUNNING
     assert state(surroundings, instance_id) is ContainerState.RUNNING
+
+
+class Forgetful(WrappedRuntime):
+    """Starts none of the containers that it had at some moment, as an engine that was killed while it started them.
+
+    It may also hold their ports, for as long as it goes on.
+    """
+
+    unusable: frozenset[str] = frozenset()
+    held: frozenset[int | None] = frozenset()
+
+    def start(self, container_id: str, instance_id: str, spec: ContainerSpec) -> None:
+        if container_id in self.unusable:
+            raise ContainerUnusable("Docker says: task already exists")
+        if self.inner.observe(instance_id).host_port in self.held:
+            raise PortTaken("In use.")
+        super().start(container_id, instance_id, spec)
+
+
+@pytest.mark.parametrize("port_is_held", [False, True])
+@pytest.mark.parametrize("asked", ["", "start", "restart"])
+def test_a_container_that_the_engine_cannot_start_any_more_is_made_anew(
+    surroundings: Surroundings, clock: Clock, asked: str, port_is_held: bool
+) -> None:
+    runtime = Forgetful(surroundings.memory)
+    platform = surroundings.open(runtime, clock=clock)
+    instance_id = made(platform)
+    before = platform.instances.get(OWNER, instance_id)
+    if asked == "start":
+        platform.instances.stop(OWNER, instance_id)
+    runtime.unusable = frozenset([before.container_id or ""])
+    runtime.held = frozenset([before.host_port]) if port_is_held else frozenset()
+    if asked:
+        getattr(platform.instances, asked)(OWNER, instance_id)
+    else:
+        surroundings.memory.end_with_engine()
+        sync(platform)
+    after = platform.instances.get(OWNER, instance_id)
+    assert (after.status, after.reason, after.operation) == (Status.RUNNING, "", None)
+    assert after.container_id != before.container_id
+    assert (after.host_port == before.host_port) is not port_is_held
+    assert [each.container_id for each in surroundings.memory.observe_all().values()] == [after.container_id]
 
 
 def test_what_was_brought_back_and_is_removed_meanwhile_is_not_made_anew(

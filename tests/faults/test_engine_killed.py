@@ -3,6 +3,7 @@
 import json
 import random
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,17 @@ def engine_alone(fleet: Fleet) -> None:
     fleet.engine.start()
 
 
+def engine_twice(fleet: Fleet) -> None:
+    engine_alone(fleet)
+    engine_alone(fleet)
+
+
+def engine_twice_without_server(fleet: Fleet) -> None:
+    fleet.served.kill()
+    engine_twice(fleet)
+    fleet.served.start()
+
+
 def engine_first(fleet: Fleet) -> None:
     fleet.engine.kill()
     fleet.served.kill()
@@ -115,11 +127,11 @@ def server_in_between(fleet: Fleet) -> None:
     fleet.engine.start()
 
 
-ORDERS = (engine_alone, engine_first, server_first, server_in_between)
+ORDERS = (engine_alone, engine_twice, engine_twice_without_server, engine_first, server_first, server_in_between)
 
 
 def test_what_ran_runs_again_in_any_order(fleet: Fleet) -> None:
-    for order in (engine_alone, server_first):
+    for order in (engine_twice_without_server, server_first):
         order(fleet)
         assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (order.__name__, fleet.seen(), fleet.statuses())
 
@@ -144,8 +156,7 @@ def test_a_bot_that_an_operator_stopped_while_nobody_looked_is_left_alone(fleet:
     fleet.served.kill()
     with docker.APIClient(fleet.engine.address, version="1.41", timeout=30) as client:
         client.stop(f"clawdeploy-{by_hand}", timeout=5)
-    fleet.engine.kill()
-    fleet.engine.start()
+    engine_twice(fleet)
     fleet.served.start()
     fleet.running.discard(by_hand)
     fleet.stopped.add(by_hand)
@@ -172,3 +183,21 @@ def test_a_bot_that_an_operator_stopped_by_hand_is_left_alone(fleet: Fleet) -> N
     assert fleet.get(removed)["statusReason"] == "container_missing"
     afresh = fleet.call("POST", f"/api/instances/{removed}/start")["instance"]
     assert (afresh["status"], afresh["port"]) == ("running", port)
+
+
+@pytest.mark.prove
+def test_what_the_engine_is_killed_in_the_middle_of_starting_runs(fleet: Fleet, faults: Faults, seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(20):
+        asked = [
+            threading.Thread(target=fleet.served.call, args=("POST", f"/api/instances/{each}/restart"), daemon=True)
+            for each in fleet.running
+        ]
+        for each in asked:
+            each.start()
+        time.sleep(pause := chance.uniform(0.1, 2.0))
+        engine_alone(fleet)
+        assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (pause, fleet.seen(), fleet.statuses())
+        for each in asked:
+            each.join()
+        faults.injected()

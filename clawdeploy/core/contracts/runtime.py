@@ -51,9 +51,9 @@ class Runtime(Protocol):
     """An engine that runs containers.
 
     Every method raises only ``RuntimeUnavailable``, ``ImageMissing``, ``ImageUnavailable``,
-    ``NameTaken``, ``PortTaken`` or ``RuntimeFailure`` from ``clawdeploy.core.errors``, and
-    returns in bounded time. Everything a runtime makes is labelled with the installation and
-    the instance, and it never acts upon anything that does not carry its own labels.
+    ``NameTaken``, ``PortTaken``, ``RuntimeFailure`` or, from ``start``, ``ContainerUnusable`` from
+    ``clawdeploy.core.errors``, and returns in bounded time. Everything a runtime makes is labelled with the
+    installation and the instance, and it never acts upon anything that does not carry its own labels.
     ``clawdeploy.core.testing`` ships the suite that an implementation has to pass.
 
     ``profile`` identifies with what containers are made besides their specification, such as a network or the address
@@ -77,7 +77,8 @@ class Runtime(Protocol):
     def start(self, container_id: str, instance_id: str, spec: ContainerSpec) -> None:
         """Start or resume the container; one that runs already is fine.
 
-        Writes the secret files of ``spec`` first. Raises ``PortTaken``.
+        Writes the secret files of ``spec`` first. Raises ``PortTaken``, and ``ContainerUnusable`` of one that has
+        run before and can never again: it is removed, and another one made with the same port, or the next.
         """
 
     def stop(self, container_id: str, timeout: float) -> None:

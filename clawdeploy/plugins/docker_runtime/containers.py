@@ -6,15 +6,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from clawdeploy.core.contracts import ContainerState
-from clawdeploy.core.errors import NameTaken
+from clawdeploy.core.contracts import ContainerState, Observation
+from clawdeploy.core.errors import ContainerUnusable, EngineError, NameTaken, PortTaken
 from clawdeploy.plugins.docker_runtime.container_config import Owner
 from clawdeploy.plugins.docker_runtime.engine import ANSWER_SECONDS, WORK_SECONDS, Engine
-from clawdeploy.plugins.docker_runtime.failures import LET_REMOVE, NAME_IN_USE, EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.failures import (
+    LET_REMOVE,
+    NAME_IN_USE,
+    PORT_ALLOCATED,
+    PORT_IN_USE,
+    TASK_LEFT,
+    EngineRefusal,
+    not_understood,
+)
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL, carries, label_filter
 from clawdeploy.plugins.docker_runtime.observing import from_inspection
 
 INSPECT_ATTEMPTS = 5
+WAS_IN_USE = "was in use by another program when the bot was to be started; it may be free now."
 
 Said = Mapping[str, Any]
 """What the engine says about one container: an inspection, or an entry of the list."""
@@ -115,3 +124,26 @@ def _adopted(owner: Owner, holder: Said) -> tuple[str, bool]:
         raise NameTaken(f"A container of somebody else's was called {owner.container_name}. {LET_REMOVE}")
     seen = from_inspection(holder)
     return seen.container_id or "", seen.state is ContainerState.CREATED
+
+
+def not_started(engine: Engine, seen: Observation, refused: EngineRefusal) -> EngineError:
+    """Return the error that an engine's refusal to start a container stands for.
+
+    An engine that is killed in the middle of a start may refuse that container ever after: it finds its process there,
+    which it has forgotten, or its port in use, by itself and for nobody (Docker 20.10).
+    """
+    if seen.state is ContainerState.EXITED:
+        if TASK_LEFT.search(refused.said):
+            return ContainerUnusable(refused.detail)
+        if PORT_ALLOCATED.search(refused.said) and not _is_published(engine, seen.host_port):
+            return ContainerUnusable(f"Docker holds port {seen.host_port} of this server for a container that is gone.")
+    if PORT_IN_USE.search(refused.said):
+        return PortTaken(f"Port {seen.host_port} of this server {WAS_IN_USE}")
+    return refused
+
+
+def _is_published(engine: Engine, host_port: int | None) -> bool:
+    """Say whether a container that runs, whosever it is, has a port of the host."""
+    running = engine.ask(list, "/containers/json")
+    with not_understood():
+        return any(port.get("PublicPort") == host_port for each in running for port in each["Ports"] or ())

@@ -71,6 +71,16 @@ def ended_with_engine(said: Mapping[str, Any], began: datetime, listens: datetim
         return ended is not None and earliest < ended < began + MARGIN
 
 
+def left_in_network(said: Mapping[str, Any]) -> bool:
+    """Say whether an inspected container ended without being taken out of its network.
+
+    An engine does that to whatever ends, but has no networks yet when it starts and ends what it finds (Docker 20.10).
+    The trace stays until the container is started, however often the engine itself starts until then.
+    """
+    with not_understood():
+        return any(each["EndpointID"] for each in (said["NetworkSettings"]["Networks"] or {}).values())
+
+
 def began(network: Mapping[str, Any]) -> datetime | None:
     """Read when an engine started from what it says about its default network, which it makes anew each time."""
     with not_understood():

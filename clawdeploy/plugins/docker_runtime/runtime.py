@@ -18,11 +18,11 @@ from clawdeploy.core.contracts import (
     Probe,
     Room,
 )
-from clawdeploy.core.errors import ImageMissing, NoContainer, PortTaken, RuntimeFailure
+from clawdeploy.core.errors import ImageMissing, NoContainer, RuntimeFailure
 from clawdeploy.plugins.docker_runtime import capacity, containers, events, holdings, images, networks, probing, volumes
 from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body, profile
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
-from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, PORT_IN_USE, EngineRefusal, not_understood
+from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, EngineRefusal, not_understood
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, entries_for, last_lines
 from clawdeploy.plugins.docker_runtime.observing import (
@@ -32,13 +32,13 @@ from clawdeploy.plugins.docker_runtime.observing import (
     ended_with_engine,
     from_inspection,
     from_list,
+    left_in_network,
 )
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
 from clawdeploy.plugins.docker_runtime.seeding import seed
 
 STOP_MARGIN = 5.0
 STOP_PAUSE = 0.02
-WAS_IN_USE = "was in use by another program when the bot was to be started; it may be free now."
 
 
 class DockerRuntime:
@@ -94,11 +94,14 @@ class DockerRuntime:
             network = networks.make(self._engine, self._installation)
             networks.attach(self._engine, self._installation, network, container)
         try:
-            self._send("POST", f"/containers/{container_id}/{verb}", (304,))
+            self._send("POST", f"/containers/{container_id}/{verb}", ())
         except EngineRefusal as refused:
-            if PORT_IN_USE.search(refused.said):
-                raise PortTaken(f"Port {seen.host_port} of this server {WAS_IN_USE}") from refused
-            raise
+            if refused.status != 304:
+                raise containers.not_started(self._engine, seen, refused) from refused
+            if seen.state not in ALIVE:
+                # Somebody has started it since it was looked at, perhaps before its secrets were written.
+                seconds = math.ceil(spec.stop_timeout)
+                self._send("POST", f"/containers/{container_id}/restart?t={seconds}", (), seconds + WORK_SECONDS)
 
     def stop(self, container_id: str, timeout: float) -> None:
         """See ``Runtime.stop``."""
@@ -145,6 +148,8 @@ class DockerRuntime:
         seen = from_inspection(container)
         if seen.state is not ContainerState.EXITED:
             return seen
+        if left_in_network(container):
+            return replace(seen, ended_with_engine=True)
         since = self._engine_began()
         if since is None:
             return seen

@@ -3,7 +3,7 @@
 import pytest
 
 from clawdeploy.core.contracts import MISSING, ContainerSpec, Limits
-from clawdeploy.core.errors import NoContainer, RuntimeFailure
+from clawdeploy.core.errors import ContainerUnusable, NoContainer, PortTaken, RuntimeFailure
 from tests.plugins.docker_runtime import engines
 from tests.plugins.docker_runtime.conftest import MakeRuntime
 
@@ -118,3 +118,57 @@ def test_a_refusal_to_start_for_another_reason_is_a_failure(make_runtime: MakeRu
     )
     with engines.scripted(script) as address, pytest.raises(RuntimeFailure, match="executable not found"):
         make_runtime("home", address).start(ID, "one", SPEC)
+
+
+ALLOCATED = (
+    "driver failed programming external connectivity: Bind for 127.0.0.1:10000 failed: port is already allocated"
+)
+IN_USE = "Error starting userland proxy: listen tcp4 127.0.0.1:10000: bind: address already in use"
+NOBODY: list[object] = [{"Ports": None}, {"Ports": [{"PrivatePort": 10000}, {"PrivatePort": 80, "PublicPort": 10001}]}]
+SOMEBODY: list[object] = [{"Ports": [{"PrivatePort": 80, "PublicPort": 10000}]}]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "running", "error"),
+    [
+        ("exited", f"task {ID}: already exists", SOMEBODY, ContainerUnusable),
+        ("exited", ALLOCATED, NOBODY, ContainerUnusable),
+        ("exited", ALLOCATED, SOMEBODY, PortTaken),
+        ("exited", IN_USE, NOBODY, PortTaken),
+        ("created", ALLOCATED, NOBODY, PortTaken),
+        ("exited", "no space left on device", NOBODY, RuntimeFailure),
+    ],
+)
+def test_what_a_start_has_left_behind_is_told_from_what_somebody_else_holds(
+    make_runtime: MakeRuntime, status: str, said: str, running: list[object], error: type[Exception]
+) -> None:
+    code, ended = inspection("home", status)
+    assert isinstance(ended, dict)
+    ended["HostConfig"] = {"PortBindings": {"80/tcp": [{"HostPort": "10000"}]}}
+    script = engines.Script(
+        {
+            f"GET /containers/{ID}/json": (code, ended),
+            f"POST /containers/{ID}/start": (500, {"message": said}),
+            "GET /containers/json": (200, running),
+        }
+    )
+    with engines.scripted(script) as address, pytest.raises(error) as caught:
+        make_runtime("home", address).start(ID, "one", SPEC)
+    assert isinstance(caught.value, ContainerUnusable) is (error is ContainerUnusable)
+
+
+@pytest.mark.parametrize(("status", "afresh"), [("exited", True), ("running", False)])
+def test_what_somebody_starts_in_the_moment_of_a_start_is_started_afresh(
+    make_runtime: MakeRuntime, status: str, afresh: bool
+) -> None:
+    """It may have been given secrets that were replaced since then."""
+    script = engines.Script(
+        {
+            f"GET /containers/{ID}/json": inspection("home", status),
+            f"POST /containers/{ID}/start": (304, b""),
+            f"POST /containers/{ID}/restart": (204, b""),
+        }
+    )
+    with engines.scripted(script) as address:
+        make_runtime("home", address).start(ID, "one", SPEC)
+    assert any("/restart?t=" in asked for asked in script.asked) is afresh
