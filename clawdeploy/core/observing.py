@@ -102,7 +102,7 @@ class Observer:
 
 def _recorded(row: Any, begun_anew: bool) -> Recorded:
     if row.status == Status.ERROR and row.reason in FAILED_OPERATIONS:
-        return Recorded.FAILED
+        return Recorded.FAILED if row.retry_at is None else Recorded.TRIED_LATER
     if row.status == Status.ERROR and row.reason in BACKED_OFF and row.retry_at is not None:
         return Recorded.BACKING_OFF
     answered = row.status == Status.RUNNING or row.reason == "unhealthy"

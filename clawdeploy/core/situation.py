@@ -9,12 +9,14 @@ from clawdeploy.core.contracts import Observation, Operation, Wish
 class Recorded(StrEnum):
     """What the row says that matters for the next step.
 
-    ``FAILED``: an operation could not bring the container up. ``BACKING_OFF``: it crashed in a loop, and is brought
-    back after a pause. ``ANSWERED``: it has passed its probe since it was last started.
+    ``FAILED``: an operation could not bring the container up. ``TRIED_LATER``: nor could this one, which is tried once
+    more after a pause. ``BACKING_OFF``: it crashed in a loop, and is brought back after a pause. ``ANSWERED``: it has
+    passed its probe since it was last started.
     """
 
     OTHER = "other"
     FAILED = "failed"
+    TRIED_LATER = "tried_later"
     BACKING_OFF = "backing_off"
     ANSWERED = "answered"
 

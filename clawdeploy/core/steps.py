@@ -17,6 +17,9 @@ FAILED_OPERATIONS = frozenset(("image_unavailable", "name_taken", "port_taken", 
 CRASHED = frozenset(("crashed", "out_of_memory", "crash_loop"))
 """Reasons that tell of a bot that ended by itself."""
 
+COME_BACK = (Recorded.BACKING_OFF, Recorded.TRIED_LATER)
+"""What is recorded of those that are brought back after a pause, if there is something left to bring back."""
+
 ALIVE = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)
 
 
@@ -80,7 +83,7 @@ def verdict(situation: Situation) -> Step:
         return Step(Action.KEEP)
     if seen.state in (ContainerState.MISSING, ContainerState.DEAD):
         return Step(Action.SETTLE, Status.ERROR, "container_missing")
-    if situation.recorded is Recorded.BACKING_OFF and seen.state not in ALIVE:
+    if situation.recorded in COME_BACK and seen.state not in ALIVE:
         return Step(Action.KEEP)
     if seen.state is ContainerState.RESTARTING:
         return _verdict_on_crashing(situation)

@@ -537,6 +537,20 @@ def test_one_that_cannot_be_brought_back_is_tried_again(
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
 
 
+def test_one_that_cannot_be_brought_back_and_is_removed_is_missing(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    """That it is tried again is not said any more of what nobody can bring back."""
+    instance_id = made(platform)
+    surroundings.memory.end_with_engine()
+    broken = BrokenRuntime(surroundings.memory, RuntimeFailure("Docker says: not now"), calls=("start",))
+    sync(surroundings.open(broken, clock=clock))
+    surroundings.reaches(instance_id, status="error", reason="runtime_failure")
+    surroundings.memory.vanish(instance_id)
+    sync(platform)
+    surroundings.reaches(instance_id, status="error", reason="container_missing", operation=None, retry_at=None)
+
+
 def test_a_process_that_dies_before_it_has_stopped_a_loop_leaves_that_to_the_next(
     surroundings: Surroundings, platform: Platform
 ) -> None:
