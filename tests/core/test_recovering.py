@@ -537,6 +537,31 @@ def test_one_that_cannot_be_brought_back_is_tried_again(
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
 
 
+@pytest.mark.parametrize("asked", ["start", "restart"])
+def test_one_that_its_owner_started_and_docker_refused_is_tried_again(
+    surroundings: Surroundings, clock: Clock, asked: str
+) -> None:
+    broken = BrokenRuntime(surroundings.memory, RuntimeFailure("Docker says: not now"), calls=())
+    platform = surroundings.open(broken, clock=clock)
+    instance_id = made(platform)
+    if asked == "start":
+        platform.instances.stop(OWNER, instance_id)
+    broken.calls = ("start",)
+    refused = getattr(platform.instances, asked)(OWNER, instance_id)
+    assert (refused.status, refused.reason) == ("error", "runtime_failure")
+    assert refused.detail == "Docker says: not now. It is started again 10 seconds later; Stop ends that."
+    clock.advance(seconds=11)
+    sync(platform)
+    surroundings.reaches(instance_id, status="error", failures=2)
+    broken.calls = ()
+    clock.advance(seconds=11)
+    sync(platform)
+    surroundings.reaches(instance_id, status="error", reason="runtime_failure")
+    clock.advance(seconds=11)
+    sync(platform)
+    surroundings.reaches(instance_id, status="running", reason="", retry_at=None, operation=None)
+
+
 def test_one_that_cannot_be_brought_back_and_is_removed_is_missing(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:

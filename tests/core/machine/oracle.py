@@ -59,7 +59,8 @@ def expected(wish: Wish, container: MemoryContainer | None, facts: Facts, has_id
         return loop | {("error", "crashed")} if wish is Wish.STOP else set()
     if wish is Wish.STOP:
         return {STOPPED}
-    return _ended(container, facts) | _failed(facts) | (loop if facts.sick else set())
+    # What an engine refused to start is tried again, and has come up by now.
+    return _ended(container, facts) | (loop if facts.sick else set())
 
 
 def _without_container(wish: Wish, facts: Facts, has_id: bool) -> set[Said]:
