@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
@@ -234,13 +235,18 @@ def test_the_lease_of_a_killed_process_is_free_at_once(
 
 def freeze(process: ForkServerProcess, database: Database) -> None:
     """Freeze a process between its transactions: in one, it would keep a whole SQLite locked, for whomever."""
+
+    def writable() -> bool:
+        with suppress(DatabaseUnavailable), database.transaction():
+            return True
+        return False
+
     for _ in range(5):
         os.kill(process.pid or 0, signal.SIGSTOP)
-        try:
-            with database.transaction():
-                return
-        except DatabaseUnavailable:
-            os.kill(process.pid or 0, signal.SIGCONT)
+        if writable():
+            return
+        os.kill(process.pid or 0, signal.SIGCONT)
+        assert eventually(writable, within=20), "it ends the transaction that it was in"
     raise AssertionError("it is always in a transaction")
 
 
