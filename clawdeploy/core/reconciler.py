@@ -23,7 +23,7 @@ from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.measurements import Measurement, SyncEnded, unmeasured
 from clawdeploy.core.observing import guarded
 from clawdeploy.core.phases import WITH_OTHER_SECRETS
-from clawdeploy.core.situation import Situation
+from clawdeploy.core.situation import Recorded, Situation
 from clawdeploy.core.steps import Action, Step, verdict
 from clawdeploy.core.store import InstanceStore
 
@@ -38,7 +38,10 @@ RESUMED_EVERY = timedelta(seconds=5)
 
 ENDED_WITH_ENGINE = "Docker had ended it when Docker itself started."
 NOT_STARTED_BY_ENGINE = "Docker could not start it by itself."
-PAUSE_IS_OVER = "It had ended by itself, and the pause after that is over."
+PAUSE_IS_OVER = {
+    Recorded.BACKING_OFF: "It had ended by itself, and the pause after that is over.",
+    Recorded.TRIED_LATER: "It could not be started, and the pause after that is over.",
+}
 
 Change = dict[str, str]
 
@@ -218,7 +221,7 @@ class Reconciler:
         return self._change(row, step)
 
     def _begin(self, claim: Claim, step: Step, situation: Situation) -> Step:
-        why = WITH_OTHER_SECRETS if step.action is Action.RESTART else _why(situation.observation)
+        why = WITH_OTHER_SECRETS if step.action is Action.RESTART else _why(situation)
         # Whoever told how it is: it is the server that brings it back, or starts it afresh.
         self._claims.begin(replace(claim, actor=SYNC_ACTOR), Operation(step.action), why)
         return Step(step.action, Status.CREATING, "starting")
@@ -242,7 +245,6 @@ class Reconciler:
         return self._crew.do(instance_id, work)
 
 
-def _why(seen: Observation) -> str:
-    if seen.ended_with_engine:
-        return ENDED_WITH_ENGINE
-    return NOT_STARTED_BY_ENGINE if seen.engine_error else PAUSE_IS_OVER
+def _why(situation: Situation) -> str:
+    by_engine = ENDED_WITH_ENGINE if situation.observation.ended_with_engine else NOT_STARTED_BY_ENGINE
+    return PAUSE_IS_OVER.get(situation.recorded, by_engine)

@@ -560,6 +560,9 @@ def test_one_that_its_owner_started_and_docker_refused_is_tried_again(
     clock.advance(seconds=11)
     sync(platform)
     surroundings.reaches(instance_id, status="running", reason="", retry_at=None, operation=None)
+    told = platform.instances.activity(OWNER, instance_id)
+    why = "It could not be started, and the pause after that is over."
+    assert [(one.actor, one.detail) for one in told if one.what == "recover"] == [("sync", why)] * 2
 
 
 def test_one_that_cannot_be_brought_back_and_is_removed_is_missing(
