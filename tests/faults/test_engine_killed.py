@@ -78,6 +78,16 @@ class Fleet:
         there = {**dict.fromkeys(self.running, "running"), **dict.fromkeys(self.stopped, "exited")}
         return self.seen() == there and self.statuses() == wished
 
+    def odd(self) -> str:
+        """Tell of the bots that are not as they are wished to be."""
+        seen, lines = self.seen(), []
+        for each, status in self.statuses().items():
+            if (seen.get(each), status) not in (("running", "running"), ("exited", "stopped")):
+                happened = self.call("GET", f"/api/instances/{each}/activity")["activity"]
+                told = [(one["at"], one["actor"], one["what"], one["reason"], one["detail"]) for one in happened[:20]]
+                lines += [f"{each}: {status}, its container {seen.get(each)}", *map(str, told)]
+        return "\n".join(lines)
+
 
 @pytest.fixture
 def fleet(tmp_path: Path, private_engine: PrivateEngine) -> Iterator[Fleet]:
@@ -133,7 +143,7 @@ ORDERS = (engine_alone, engine_twice, engine_twice_without_server, engine_first,
 def test_what_ran_runs_again_in_any_order(fleet: Fleet) -> None:
     for order in (engine_twice_without_server, server_first):
         order(fleet)
-        assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (order.__name__, fleet.seen(), fleet.statuses())
+        assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (order.__name__, fleet.odd())
 
 
 @pytest.mark.prove
@@ -144,7 +154,7 @@ def test_twenty_times_out_of_twenty(fleet: Fleet, faults: Faults, seed: int, rec
         order = chance.choice(ORDERS)
         order(fleet)
         began = time.monotonic()
-        assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (order.__name__, fleet.seen(), fleet.statuses())
+        assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (order.__name__, fleet.odd())
         took.append(round(time.monotonic() - began, 1))
         faults.injected()
         faults.tell(f"{order.__name__}: all is as wished after {took[-1]} s")
@@ -197,7 +207,7 @@ def test_what_the_engine_is_killed_in_the_middle_of_starting_runs(fleet: Fleet, 
             each.start()
         time.sleep(pause := chance.uniform(0.1, 2.0))
         engine_alone(fleet)
-        assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), (pause, fleet.seen(), fleet.statuses())
+        assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), f"{pause} s, {fleet.odd()}"
         for each in asked:
             each.join()
         faults.injected()
