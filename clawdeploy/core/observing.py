@@ -126,9 +126,10 @@ def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
     if row.retry_at is not None:
         # Of one that is further away than any pause is, the clock was put back since it was chosen.
         return not now < row.retry_at <= now + LONGEST_PAUSE
-    if row.reason in BY_HAND or row.reason in FAILED_OPERATIONS:
+    if row.reason in BY_HAND:
         return False
-    return seen.ended_with_engine or bool(seen.engine_error)
+    # One that ended after a failure did so because of what had failed: its owner had asked for it to run.
+    return seen.ended_with_engine or bool(seen.engine_error) or row.reason in FAILED_OPERATIONS
 
 
 def guarded(call: Callable[..., Any], *arguments: Any) -> Any:

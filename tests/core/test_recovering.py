@@ -565,6 +565,28 @@ def test_one_that_its_owner_started_and_docker_refused_is_tried_again(
     assert [(one.actor, one.detail) for one in told if one.what == "recover"] == [("sync", why)] * 2
 
 
+class StopsAndSaysNo(WrappedRuntime):
+    """Stops a container and calls it a failure, once."""
+
+    says_no = True
+
+    def stop(self, container_id: str, timeout: float) -> None:
+        super().stop(container_id, timeout)
+        if self.says_no:
+            self.says_no = False
+            raise RuntimeFailure("Docker says: no")
+
+
+def test_one_that_has_ended_in_a_restart_that_failed_is_brought_back(surroundings: Surroundings) -> None:
+    """Nobody stopped it by hand, although that is what it looks like."""
+    platform = surroundings.open(StopsAndSaysNo(surroundings.memory))
+    instance_id = made(platform)
+    refused = platform.instances.restart(OWNER, instance_id)
+    assert (refused.status, refused.reason) == ("error", "runtime_failure")
+    sync(platform)
+    surroundings.reaches(instance_id, status="running", reason="", operation=None)
+
+
 def test_one_that_cannot_be_brought_back_and_is_removed_is_missing(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
