@@ -132,6 +132,7 @@ SOMEBODY: list[object] = [{"Ports": [{"PrivatePort": 80, "PublicPort": 10000}]}]
     ("status", "said", "running", "error"),
     [
         ("exited", f"task {ID}: already exists", SOMEBODY, ContainerUnusable),
+        ("exited", "id already in use", SOMEBODY, ContainerUnusable),
         ("exited", ALLOCATED, NOBODY, ContainerUnusable),
         ("exited", ALLOCATED, SOMEBODY, PortTaken),
         ("exited", IN_USE, NOBODY, PortTaken),
