@@ -98,7 +98,7 @@ DEFECTS = (
     Defect(
         "what an operator stopped by hand is started again after an engine's death",
         f"{CORE}/observing.py",
-        "    if row.reason in BY_HAND or row.reason in FAILED_OPERATIONS:\n        return False\n",
+        "    if row.reason in BY_HAND:\n        return False\n",
         "",
         ("tests/core/test_recovering.py",),
     ),
@@ -112,7 +112,7 @@ DEFECTS = (
     Defect(
         "bots that ended with the engine stay down",
         f"{CORE}/observing.py",
-        "    return seen.ended_with_engine or bool(seen.engine_error)\n",
+        "    return seen.ended_with_engine or bool(seen.engine_error) or row.reason in FAILED_OPERATIONS\n",
         "    return False\n",
         ("tests/core/test_recovering.py", "-k", "engine"),
     ),
