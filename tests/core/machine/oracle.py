@@ -59,8 +59,10 @@ def expected(wish: Wish, container: MemoryContainer | None, facts: Facts, has_id
         return loop | {("error", "crashed")} if wish is Wish.STOP else set()
     if wish is Wish.STOP:
         return {STOPPED}
-    # What an engine refused to start is tried again, and has come up by now.
-    return _ended(container, facts) | (loop if facts.sick else set())
+    # What an engine refused to start is tried again and has come up by now, but for one that was never started: that
+    # waits for its owner, as if it had not been made.
+    never_ran = _failed(facts) if state is ContainerState.CREATED else set()
+    return _ended(container, facts) | never_ran | (loop if facts.sick else set())
 
 
 def _without_container(wish: Wish, facts: Facts, has_id: bool) -> set[Said]:
