@@ -519,13 +519,19 @@ def test_a_start_by_its_owner_begins_anew(surroundings: Surroundings, platform: 
     assert (row.retry_at, row.failures, row.crashes) == (None, 0, [])
 
 
-def test_one_that_cannot_be_brought_back_is_tried_again(
-    surroundings: Surroundings, platform: Platform, clock: Clock
-) -> None:
+def not_brought_back(surroundings: Surroundings, platform: Platform, clock: Clock) -> str:
+    """Let an engine end a bot and refuse to start it once more."""
     instance_id = made(platform)
     surroundings.memory.end_with_engine()
     broken = BrokenRuntime(surroundings.memory, RuntimeFailure("Docker says: not now"), calls=("start",))
     sync(surroundings.open(broken, clock=clock))
+    return instance_id
+
+
+def test_one_that_cannot_be_brought_back_is_tried_again(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = not_brought_back(surroundings, platform, clock)
     instance = platform.instances.get(OWNER, instance_id)
     assert (instance.status, instance.reason) == ("error", "runtime_failure")
     assert instance.detail == "Docker says: not now. It is started again 10 seconds later; Stop ends that."
@@ -591,10 +597,7 @@ def test_one_that_cannot_be_brought_back_and_is_removed_is_missing(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
     """That it is tried again is not said any more of what nobody can bring back."""
-    instance_id = made(platform)
-    surroundings.memory.end_with_engine()
-    broken = BrokenRuntime(surroundings.memory, RuntimeFailure("Docker says: not now"), calls=("start",))
-    sync(surroundings.open(broken, clock=clock))
+    instance_id = not_brought_back(surroundings, platform, clock)
     surroundings.reaches(instance_id, status="error", reason="runtime_failure")
     surroundings.memory.vanish(instance_id)
     sync(platform)

@@ -78,7 +78,7 @@ def left_in_network(said: Mapping[str, Any]) -> bool:
     The trace stays until the container is started, however often the engine itself starts until then.
     """
     with not_understood():
-        return any(each["EndpointID"] for each in (said["NetworkSettings"]["Networks"] or {}).values())
+        return any(each.get("EndpointID") for each in (said["NetworkSettings"]["Networks"] or {}).values())
 
 
 def began(network: Mapping[str, Any]) -> datetime | None:
