@@ -3,6 +3,7 @@
 from clawdeploy.core.contracts import Instance, Operation
 from clawdeploy.core.errors import NoContainer, OperationInProgress
 from clawdeploy.core.reasons import explain
+from clawdeploy.core.situation import Recorded, Situation
 
 ONLY_WATCHING = ("waiting_in_line", "pulling_image", "waiting_until_ready")
 """Phases in which the work changes nothing about the container: another wish may take over."""
@@ -20,6 +21,14 @@ FIRST_PHASE = {
 WITH_OTHER_SECRETS = "One of its secrets was changed."
 """Why a bot is restarted that nobody asked to restart."""
 
+ENDED_WITH_ENGINE = "Docker had ended it when Docker itself started."
+NOT_STARTED_BY_ENGINE = "Docker could not start it by itself."
+WHY_AGAIN = {
+    Recorded.BACKING_OFF: "It had ended by itself, and the pause after that is over.",
+    Recorded.TRIED_LATER: "It could not be started, and the pause after that is over.",
+    Recorded.FAILED: "It had ended in an operation that failed.",
+}
+
 
 def require_container(instance: Instance) -> None:
     """Raise ``NoContainer`` for an instance that never got a container, with what is known about why."""
@@ -33,3 +42,10 @@ def in_progress(instance: Instance, *, engine_is_silent: bool) -> OperationInPro
     """Return the error of somebody who asks for something while something else is going on."""
     later = "Docker does not answer; try again when it does." if engine_is_silent else "Try again in a few seconds."
     return OperationInProgress(f"Something else is going on with this bot: {explain(instance.reason)} {later}")
+
+
+def why_brought_back(situation: Situation) -> str:
+    """Return a sentence that says why the sync starts a bot again."""
+    if situation.recorded in WHY_AGAIN:
+        return WHY_AGAIN[situation.recorded]
+    return ENDED_WITH_ENGINE if situation.observation.ended_with_engine else NOT_STARTED_BY_ENGINE

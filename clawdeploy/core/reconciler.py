@@ -22,8 +22,8 @@ from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.measurements import Measurement, SyncEnded, unmeasured
 from clawdeploy.core.observing import guarded
-from clawdeploy.core.phases import WITH_OTHER_SECRETS
-from clawdeploy.core.situation import Recorded, Situation
+from clawdeploy.core.phases import WITH_OTHER_SECRETS, why_brought_back
+from clawdeploy.core.situation import Situation
 from clawdeploy.core.steps import Action, Step, verdict
 from clawdeploy.core.store import InstanceStore
 
@@ -35,13 +35,6 @@ MOST_AT_ONCE = 8
 """How many instances are worked on at a time, and as many again probed."""
 RESUMED_EVERY = timedelta(seconds=5)
 """The time between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
-
-ENDED_WITH_ENGINE = "Docker had ended it when Docker itself started."
-NOT_STARTED_BY_ENGINE = "Docker could not start it by itself."
-PAUSE_IS_OVER = {
-    Recorded.BACKING_OFF: "It had ended by itself, and the pause after that is over.",
-    Recorded.TRIED_LATER: "It could not be started, and the pause after that is over.",
-}
 
 Change = dict[str, str]
 
@@ -221,7 +214,7 @@ class Reconciler:
         return self._change(row, step)
 
     def _begin(self, claim: Claim, step: Step, situation: Situation) -> Step:
-        why = WITH_OTHER_SECRETS if step.action is Action.RESTART else _why(situation)
+        why = WITH_OTHER_SECRETS if step.action is Action.RESTART else why_brought_back(situation)
         # Whoever told how it is: it is the server that brings it back, or starts it afresh.
         self._claims.begin(replace(claim, actor=SYNC_ACTOR), Operation(step.action), why)
         return Step(step.action, Status.CREATING, "starting")
@@ -243,8 +236,3 @@ class Reconciler:
                 self._lifecycle.carry_out(claim)
 
         return self._crew.do(instance_id, work)
-
-
-def _why(situation: Situation) -> str:
-    by_engine = ENDED_WITH_ENGINE if situation.observation.ended_with_engine else NOT_STARTED_BY_ENGINE
-    return PAUSE_IS_OVER.get(situation.recorded, by_engine)

@@ -591,6 +591,8 @@ def test_one_that_has_ended_in_a_restart_that_failed_is_brought_back(surrounding
     assert (refused.status, refused.reason) == ("error", "runtime_failure")
     sync(platform)
     surroundings.reaches(instance_id, status="running", reason="", operation=None)
+    told = [(one.what, one.detail) for one in platform.instances.activity(OWNER, instance_id) if one.kind == "asked"]
+    assert told[0] == ("recover", "It had ended in an operation that failed.")
 
 
 def test_one_that_cannot_be_brought_back_and_is_removed_is_missing(
