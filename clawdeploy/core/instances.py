@@ -18,7 +18,6 @@ from clawdeploy.core.errors import (
     EngineError,
     InstanceNotFound,
     InvalidInput,
-    OperationInProgress,
     RuntimeUnavailable,
 )
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
@@ -141,10 +140,12 @@ class Instances:
                 instance = self._store.change(owner, instance_id, changes.columns, secrets)
 
         wish = WISHES.get(changes.wished_status)
-        claim = self._claim_wish(instance, wish, change) if wish else None
-        if secrets and not wish:
-            claim = self._claim_restart(instance, change)
-        if claim is None:
+        claim = None
+        if wish:
+            claim = self._claim_wish(instance, wish, change)
+        elif secrets:
+            claim = self._change_secrets(instance, change)
+        else:
             change(instance_id)
         if fields:
             self._host.publish(InstanceChanged(instance.updated_at, owner, instance_id, owner, fields))
@@ -232,18 +233,17 @@ class Instances:
         operation = Operation.STOP if wish is Wish.STOP else to_run
         return self._claims.take(instance.owner, instance.id, wish, operation, note=note)
 
-    def _claim_restart(self, instance: Instance, note: Callable[[str], None]) -> Claim | None:
-        def note_if_running(instance_id: str) -> None:
-            # In the transaction of the claim, which is undone with it: it may have been stopped since it was read.
-            if self._store.owned(instance.owner, instance_id).status is not Status.RUNNING:
-                raise OperationInProgress("It does not run any more.")
-            note(instance_id)
-
-        # Whatever else is so, what goes on sees to it, or the next sync does: nothing is waited for.
-        with suppress(OperationInProgress):
+    def _change_secrets(self, instance: Instance, change: Callable[[str], None]) -> Claim | None:
+        """Change secrets and claim the restart of a bot that runs on; what else goes on, or a sync, sees to others."""
+        with self._store.database.transaction():
+            # First of all, so that the row stays as it is from now on.
+            change(instance.id)
+            now = self._store.owned(instance.owner, instance.id)
+            # Of a stop that has yet to be carried out, the bot may still run, and its owner wishes it not to.
+            if now.status is not Status.RUNNING or now.operation is Operation.STOP:
+                return None
             asked = (instance.owner, instance.id, Wish.RUN, Operation.RESTART)
-            return self._claims.take_now(*asked, note_if_running, WITH_OTHER_SECRETS)
-        return None
+            return self._claims.take_now(*asked, nothing, WITH_OTHER_SECRETS)
 
     def _carry_out(self, claim: Claim, seconds: float | None) -> Instance:
         self._outcomes.wait(claim, seconds)

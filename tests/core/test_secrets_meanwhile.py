@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from clawdeploy.core.claims import RECOVERY_PATIENCE
-from clawdeploy.core.contracts import Bot, ContainerSpec, ContainerState, Status
-from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.contracts import Bot, ContainerSpec, ContainerState, Operation, Status
+from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
@@ -174,6 +174,23 @@ def test_one_that_its_owner_has_stopped_in_between_stays_stopped(
     after = platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
     assert (after.status, after.operation) == (Status.STOPPED, None)
     monkeypatch.undo()
+    platform.instances.start(OWNER, bot)
+    assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}
+
+
+@pytest.mark.parametrize("error", [RuntimeUnavailable("It is away."), RuntimeFailure("It cannot be stopped.")])
+def test_one_whose_stop_has_yet_to_be_carried_out_is_stopped(surroundings: Surroundings, error: EngineError) -> None:
+    runtime = BrokenRuntime(surroundings.memory, calls=("stop",), error=error)
+    platform = surroundings.open(runtime, plugins={"plain": Plain()})
+    bot = made(platform, blueprint="plain", apiKey="sk-1")
+    with pytest.raises(type(error)):
+        platform.instances.stop(OWNER, bot)
+    after = platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
+    assert (after.status, after.operation) == (Status.RUNNING, Operation.STOP)
+    runtime.mend()
+    sync(platform)
+    assert platform.instances.get(OWNER, bot).status is Status.STOPPED
+    assert surroundings.memory.observe(bot).state is ContainerState.EXITED
     platform.instances.start(OWNER, bot)
     assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}
 
