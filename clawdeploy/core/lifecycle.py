@@ -208,10 +208,10 @@ class Lifecycle:
         attempt.acts = None
 
     def _replace(self, attempt: Attempt, row: Any, container: str, error: ContainerUnusable) -> None:
-        """Remove a container that does not start any more, for another one, which only a recovery would not make."""
+        """Remove a container that does not start any more, for another one; a recovery replaces none it knows of."""
         logger.warning("Instance %s: its container is made anew: %s", row.id, error.for_log)
-        operation = Operation.RESTART if row.operation == Operation.RECOVER else row.operation
-        self._phase(attempt.claim, row, "creating_container", operation=operation)
+        gone = {"container_id": None} if row.operation == Operation.RECOVER else {}
+        self._phase(attempt.claim, row, "creating_container", **gone)
         guarded(self._runtime.remove, container)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:

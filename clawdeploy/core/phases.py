@@ -31,8 +31,11 @@ WHY_AGAIN = {
 
 
 def require_container(instance: Instance) -> None:
-    """Raise ``NoContainer`` for an instance that never got a container, with what is known about why."""
-    if instance.container_id is None:
+    """Raise ``NoContainer`` for an instance that never got a container, with what is known about why.
+
+    One that is to get another one by itself has lost what it had, and that may be ended or done at once.
+    """
+    if instance.container_id is None and instance.retry_at is None:
         why = f" {instance.detail}" if instance.detail else ""
         again = "" if instance.operation else ' A PATCH with {"status": "running"} tries again.'
         raise NoContainer(f"This bot has no container yet.{why}{again}")

@@ -79,9 +79,10 @@ class Recorder:
         # What may still run with old secrets is no outcome: it is tried until it is stopped, as for a stop.
         runs_on = row.secrets_unread and (seen is None or seen.state in ALIVE)
         if row.wish == Wish.RUN and not runs_on and not isinstance(error, RuntimeUnavailable):
-            # Where there is something to start, that is tried once more after a pause, whoever asked for it.
+            # Where there is something to start, or nobody waits, it is tried once more after a pause.
             ended = seen is not None and seen.state is ContainerState.EXITED
-            said = tried_later(row, error.sentence, self._clock()) if ended else {"detail": error.detail}
+            again = ended or row.operation == Operation.RECOVER
+            said = tried_later(row, error.sentence, self._clock()) if again else {"detail": error.detail}
             self.fail(claim, row, reason, said)
             return
         fields: dict[str, Any] = {}

@@ -75,7 +75,7 @@ def verdict(situation: Situation) -> Step:
         return Step(Action.KEEP)
     if situation.unread and situation.wish is Wish.RUN and _uses_secrets(situation):
         return Step(Action.RESTART)
-    if situation.owed and situation.wish is Wish.RUN and seen.state is ContainerState.EXITED:
+    if situation.owed and situation.wish is Wish.RUN and _can_come_back(situation):
         return Step(Action.RECOVER)
     if situation.recorded is Recorded.FAILED and seen.state not in ALIVE:
         return Step(Action.KEEP)
@@ -92,6 +92,13 @@ def verdict(situation: Situation) -> Step:
     if seen.state is ContainerState.RUNNING:
         return _verdict_on_running(situation)
     return _verdict_on_ended(situation)
+
+
+def _can_come_back(situation: Situation) -> bool:
+    """Say whether a bot has ended and there is something to start, or was until a recovery had to make it anew."""
+    if situation.observation.state is ContainerState.MISSING:
+        return situation.recorded is Recorded.TRIED_LATER and not situation.made
+    return situation.observation.state is ContainerState.EXITED
 
 
 def _uses_secrets(situation: Situation) -> bool:
@@ -165,7 +172,7 @@ def _toward_running(situation: Situation) -> Step:
     seen = situation.observation
     if situation.recorded is Recorded.BACKING_OFF:
         return Step(Action.STOP if seen.state in ALIVE else Action.KEEP)
-    if situation.unread and situation.operation is Operation.RECOVER:
+    if situation.unread and situation.operation is Operation.RECOVER and situation.made:
         # Its owner has asked for something since it began, for which there may have to be another container.
         return Step(Action.RESTART)
     # One that the engine has ended since then is to be started once more, and so is one with old secrets.
@@ -190,7 +197,7 @@ def _may_go_on(situation: Situation) -> bool:
 
 def _toward_started(situation: Situation) -> Step:
     state = situation.observation.state
-    if state is ContainerState.MISSING and situation.operation is Operation.RECOVER:
+    if state is ContainerState.MISSING and situation.operation is Operation.RECOVER and situation.made:
         # Somebody has removed it meanwhile: nobody asked for a new one.
         return Step(Action.SETTLE, Status.ERROR, "container_missing")
     if situation.outdated and state in (ContainerState.EXITED, ContainerState.CREATED):

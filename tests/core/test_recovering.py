@@ -137,6 +137,45 @@ def test_a_container_that_the_engine_cannot_start_any_more_is_made_anew(
     assert [each.container_id for each in surroundings.memory.observe_all().values()] == [after.container_id]
 
 
+class Refusing(Forgetful):
+    """Refuses one call once, when it is about another container than those that it does not start any more."""
+
+    refused = ""
+
+    def before(self, call: str) -> None:
+        if call == self.refused:
+            self.refused = ""
+            raise RuntimeFailure("There is no space left.")
+
+
+@pytest.mark.parametrize("then", ["waits", "stop", "start"])
+@pytest.mark.parametrize("refused", ["create", "start"])
+def test_what_was_to_be_made_anew_by_itself_and_could_not_be_is_tried_again(
+    surroundings: Surroundings, clock: Clock, refused: str, then: str
+) -> None:
+    runtime = Refusing(surroundings.memory)
+    platform = surroundings.open(runtime, clock=clock)
+    instance_id = made(platform)
+    runtime.unusable = frozenset([platform.instances.get(OWNER, instance_id).container_id or ""])
+    runtime.refused = refused
+    surroundings.memory.end_with_engine()
+    sync(platform)
+    failed = platform.instances.get(OWNER, instance_id)
+    assert (failed.status, failed.reason) == (Status.ERROR, "runtime_failure")
+    assert failed.detail == "There is no space left. It is started again 10 seconds later; Stop ends that."
+    assert state(surroundings, instance_id) is ContainerState.MISSING
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).retry_at == failed.retry_at, "not before the pause is over"
+    if then != "waits":
+        getattr(platform.instances, then)(OWNER, instance_id)
+    clock.advance(seconds=11)
+    sync(platform)
+    after = platform.instances.get(OWNER, instance_id)
+    assert (after.status, after.retry_at) == (Status.STOPPED if then == "stop" else Status.RUNNING, None)
+    ran = ContainerState.MISSING if then == "stop" else ContainerState.RUNNING
+    assert state(surroundings, instance_id) is ran
+
+
 def test_what_was_brought_back_and_is_removed_meanwhile_is_not_made_anew(
     surroundings: Surroundings, platform: Platform
 ) -> None:

@@ -103,7 +103,8 @@ def test_only_a_bot_that_should_run_is_brought_back_or_held_back(steps: Walk) ->
         seen = situation.observation
         if step.action is Action.RECOVER:
             assert (situation.wish, situation.operation, situation.owed) == (Wish.RUN, None, True), situation
-            assert seen.state is S.EXITED, situation
+            promised = situation.recorded is Recorded.TRIED_LATER and not situation.made
+            assert seen.state is S.EXITED or (seen.state is S.MISSING and promised), situation
         if step.action is Action.BACK_OFF:
             assert (situation.wish, situation.looping) == (Wish.RUN, True), situation
             assert seen.state in (S.RUNNING, S.RESTARTING), situation
@@ -200,8 +201,9 @@ def test_what_is_alive_is_stopped_before_a_restart(steps: Walk) -> None:
 def test_no_other_kind_of_operation_changes_anything(steps: Walk) -> None:
     for situation, step in steps:
         afresh = situation.operation is Operation.RESTART and not situation.started
-        vanished = situation.operation is Operation.RECOVER and situation.observation.state is S.MISSING
-        becomes_another = situation.operation is Operation.RECOVER and situation.unread
+        known = situation.operation is Operation.RECOVER and situation.made
+        vanished = known and situation.observation.state is S.MISSING
+        becomes_another = known and situation.unread
         if situation.operation is not None and not afresh and not vanished and not becomes_another:
             assert step == next_step(replace(situation, operation=Operation.CREATE)), situation
 
@@ -368,6 +370,10 @@ def described(wish: Wish, operation: Operation | None, state: ContainerState, **
         (settled(Wish.RUN, S.EXITED, recorded=Recorded.TRIED_LATER, exit_code=3), Step(Action.KEEP)),
         (settled(Wish.RUN, S.EXITED, recorded=Recorded.TRIED_LATER, unread=True), Step(Action.KEEP)),
         (settled(Wish.RUN, S.MISSING, recorded=Recorded.TRIED_LATER), record(ERROR, "container_missing")),
+        (settled(Wish.RUN, S.MISSING, owed=True, recorded=Recorded.TRIED_LATER), record(ERROR, "container_missing")),
+        (settled(Wish.RUN, S.MISSING, owed=True, recorded=Recorded.TRIED_LATER, made=False), Step(Action.RECOVER)),
+        (settled(Wish.RUN, S.MISSING, recorded=Recorded.TRIED_LATER, made=False), Step(Action.KEEP)),
+        (settled(Wish.RUN, S.MISSING, owed=True, recorded=Recorded.FAILED, made=False), Step(Action.KEEP)),
         (settled(Wish.RUN, S.EXITED, owed=True, recorded=Recorded.BACKING_OFF), Step(Action.RECOVER)),
         (settled(Wish.RUN, S.EXITED, recorded=Recorded.BACKING_OFF), Step(Action.KEEP)),
         (settled(Wish.RUN, S.MISSING, recorded=Recorded.BACKING_OFF), record(ERROR, "container_missing")),
@@ -411,6 +417,8 @@ WAIT = Step(Action.WAIT)
         (described(Wish.RUN, CREATE, S.MISSING, made=False), Step(Action.CREATE)),
         (described(Wish.RUN, START, S.MISSING), Step(Action.CREATE)),
         (described(Wish.RUN, Operation.RECOVER, S.MISSING), record(ERROR, "container_missing")),
+        (described(Wish.RUN, Operation.RECOVER, S.MISSING, made=False), Step(Action.CREATE)),
+        (described(Wish.RUN, Operation.RECOVER, S.MISSING, made=False, unread=True), Step(Action.CREATE)),
         (described(Wish.RUN, Operation.RECOVER, S.RESTARTING, recorded=Recorded.BACKING_OFF), Step(Action.STOP)),
         (described(Wish.RUN, Operation.RECOVER, S.EXITED, recorded=Recorded.BACKING_OFF), Step(Action.KEEP)),
         (described(Wish.RUN, CREATE, S.CREATED), Step(Action.START)),

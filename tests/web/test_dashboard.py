@@ -225,11 +225,18 @@ def test_every_state_has_three_choices_each_with_an_address_or_a_reason(
         assert offered[2].why_not
 
 
+def test_one_that_is_to_be_made_anew_by_itself_can_be_stopped(instance: Instance) -> None:
+    failed = replace(instance, status=Status.ERROR, operation=None, container_id=None)
+    assert choices(failed)[1].why_not
+    assert not choices(replace(failed, retry_at=failed.updated_at))[1].why_not
+
+
 @pytest.fixture
 def instance() -> Instance:
     at = datetime(2026, 1, 31, tzinfo=UTC)
-    values = dict.fromkeys(Instance.__dataclass_fields__, "")
-    return Instance(**{**values, "status_since": at, "status_as_of": at, "created_at": at, "updated_at": at})  # type: ignore[arg-type]
+    moments = dict.fromkeys(("status_since", "status_as_of", "created_at", "updated_at"), at)
+    values = dict.fromkeys(Instance.__dataclass_fields__, "") | moments | {"retry_at": None}
+    return Instance(**values)  # type: ignore[arg-type]
 
 
 def test_an_operation_that_the_engine_puts_off_is_explained(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -42,7 +42,8 @@ class Instance:
 
     ``reason`` is a stable code and ``detail`` a sentence; both are empty while all is well.
     ``operation`` is what is going on, ``None`` when the instance has settled. ``status_as_of`` is when the status was
-    last confirmed by a look at the engine, or became what it is.
+    last confirmed by a look at the engine, or became what it is. ``retry_at`` is when a bot that failed is brought
+    back, ``None`` when that is not to happen by itself.
     """
 
     id: str
@@ -67,3 +68,4 @@ class Instance:
     ip_address: str | None
     created_at: datetime
     updated_at: datetime
+    retry_at: datetime | None = None

@@ -48,7 +48,7 @@ def _why_not_run(instance: Instance) -> str:
 
 
 def _why_not_stop(instance: Instance) -> str:
-    if instance.container_id is None:
+    if instance.container_id is None and instance.retry_at is None:
         return "It has nothing running that could be stopped."
     if instance.operation is Operation.RECOVER:
         return ""
