@@ -37,6 +37,7 @@ ENDED: dict[int | None, str] = {0: "was stopped or ended by itself", 137: "was s
 """What may have happened to a bot that is not to be started again, by its exit code; nobody can know which."""
 
 LATELY = " in the last 10 minutes"
+NOT_STOPPED = " It could not be stopped at once."
 
 
 def explain(reason: str, seen: Observation | None = None, crashes: Sequence[Crash] = ()) -> str:
@@ -93,3 +94,8 @@ def tried_again(sentence: str, pause: timedelta) -> str:
     seconds = int(pause.total_seconds())
     said = f"{seconds} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
     return f"{sentence} It is started again {said} later; Stop ends that."
+
+
+def not_stopped(sentence: str, why: str) -> str:
+    """Return the sentence about a bot that is held back, with the latest reason added why it went on at first."""
+    return f"{sentence.partition(NOT_STOPPED)[0]}{NOT_STOPPED} {why}"

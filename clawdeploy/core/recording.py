@@ -14,7 +14,7 @@ from clawdeploy.core.crashes import failures_in_a_row, newly_counted, tried_late
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.measurements import Measurement, OperationEnded, unmeasured
-from clawdeploy.core.reasons import SENTENCES, Note, explain, mended
+from clawdeploy.core.reasons import SENTENCES, Note, explain, mended, not_stopped
 from clawdeploy.core.situation import Situation
 from clawdeploy.core.steps import ALIVE, CRASHED, Action, Step
 
@@ -76,8 +76,8 @@ class Recorder:
             self._claims.release(claim)
             return
         reason = error.code if error.code in SENTENCES else RuntimeFailure.code
-        # What may still run with old secrets is no outcome: it is tried until it is stopped, as for a stop.
-        runs_on = row.secrets_unread and (seen is None or seen.state in ALIVE)
+        # What still runs with old secrets, or is to be held back, is no outcome: it is tried until it is stopped.
+        runs_on = (row.secrets_unread or row.retry_at is not None) and (seen is None or seen.state in ALIVE)
         if row.wish == Wish.RUN and not runs_on and not isinstance(error, RuntimeUnavailable):
             # Where there is something to start, or nobody waits, it is tried once more after a pause.
             ended = seen is not None and seen.state is ContainerState.EXITED
@@ -89,6 +89,8 @@ class Recorder:
         if row.retry_at is None:
             # Otherwise it is held back after crashes, and that this is said decides what comes next.
             fields = {"reason": reason, "detail": error.put_off().detail}
+        elif not isinstance(error, RuntimeUnavailable):
+            fields = {"detail": not_stopped(row.detail, error.sentence)}
         if row.status in (Status.PENDING, Status.CREATING):
             # Nothing is going on until the engine lets us; what was last known of a bot before stays.
             fields["status"] = Status.ERROR

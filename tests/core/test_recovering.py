@@ -399,6 +399,29 @@ def test_crashes_without_end_do_not_drive_out_everything_else(surroundings: Surr
     assert noted.count("crashed") == MOST_NOTED
 
 
+def test_a_loop_that_the_engine_does_not_stop_is_told_once_and_held_back_when_it_does(
+    surroundings: Surroundings, clock: Clock
+) -> None:
+    runtime = BrokenRuntime(surroundings.memory, calls=("stop",), error=RuntimeFailure("Docker says: not now"))
+    platform = surroundings.open(runtime, clock=clock)
+    instance_id = made(platform)
+    told = len(platform.instances.activity(OWNER, instance_id))
+    surroundings.memory.loop(instance_id, 3)
+    for _ in range(3):
+        sync(platform)
+    looping = platform.instances.get(OWNER, instance_id)
+    assert (looping.status, looping.reason) == (Status.ERROR, "crash_loop")
+    assert looping.detail.endswith("Stop ends that. It could not be stopped at once. Docker says: not now.")
+    assert len(platform.instances.activity(OWNER, instance_id)) == told + 1
+    runtime.mend()
+    sync(platform)
+    assert state(surroundings, instance_id) is ContainerState.EXITED
+    assert platform.instances.get(OWNER, instance_id).operation is None
+    clock.advance(seconds=11)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
 def test_one_that_crashes_every_few_minutes_and_is_mended_has_no_healthy_minutes(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
