@@ -16,8 +16,13 @@ LONGEST_DETAIL = 300
 PORT_IN_USE = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 """Docker's own bookkeeping, the kernel (through Docker or Podman), and Docker Desktop."""
 PORT_ALLOCATED = re.compile(r"port is already allocated", re.IGNORECASE)
-TASK_LEFT = re.compile(r"\btask \S+: already exists|\bid already in use", re.IGNORECASE)
-"""Of what one start of a container has left behind, in the way of the next: its process, or what containerd keeps."""
+TASK_LEFT = re.compile(
+    r"\btask \S+: already exists|\bid already in use|\bmkdir \S+/io\.containerd\.\S+: file exists", re.IGNORECASE
+)
+"""Of what one start of a container has left behind, in the way of the next: its process, or what containerd keeps.
+
+``container with given ID already exists`` is not among them: the engine clears that away as it says so (Docker 20.10).
+"""
 
 NO_SUCH_IMAGE = re.compile(r"no such image|image not known", re.IGNORECASE)
 NAME_IN_USE = re.compile(r"name .* is already in use", re.IGNORECASE)

@@ -124,6 +124,8 @@ ALLOCATED = (
     "driver failed programming external connectivity: Bind for 127.0.0.1:10000 failed: port is already allocated"
 )
 IN_USE = "Error starting userland proxy: listen tcp4 127.0.0.1:10000: bind: address already in use"
+SHIM = "failed to create shim task: OCI runtime create failed: runc create failed"
+TASKS = "/var/run/docker/containerd/daemon/io.containerd.runtime.v2.task"
 NOBODY: list[object] = [{"Ports": None}, {"Ports": [{"PrivatePort": 10000}, {"PrivatePort": 80, "PublicPort": 10001}]}]
 SOMEBODY: list[object] = [{"Ports": [{"PrivatePort": 80, "PublicPort": 10000}]}]
 
@@ -133,6 +135,9 @@ SOMEBODY: list[object] = [{"Ports": [{"PrivatePort": 80, "PublicPort": 10000}]}]
     [
         ("exited", f"task {ID}: already exists", SOMEBODY, ContainerUnusable),
         ("exited", "id already in use", SOMEBODY, ContainerUnusable),
+        ("exited", f"{SHIM}: container with given ID already exists: unknown", [], RuntimeFailure),
+        ("exited", f"failed to start shim: mkdir {TASKS}/moby/{ID}: file exists: unknown", [], ContainerUnusable),
+        ("exited", "mkdir /srv/data: file exists", [], RuntimeFailure),
         ("exited", ALLOCATED, NOBODY, ContainerUnusable),
         ("exited", ALLOCATED, SOMEBODY, PortTaken),
         ("exited", IN_USE, NOBODY, PortTaken),
