@@ -144,6 +144,8 @@ class Claims:
         """Begin what a bot is owed that nobody works on; ``why`` is a sentence. Raises ``ClaimLost``."""
         now = self._store.clock()
         phase = FIRST_PHASE[operation]
+        # One that runs with an old secret runs until it is stopped, which an engine may refuse.
+        shown: Mapping[str, Any] = {} if operation is Operation.RESTART else {"status": Status.CREATING}
         with self._store.database.transaction():
             # First of all: an owner, to whom a comparison gives way, may have had the row deleted.
             if not self._row.update(updated_at=now).where(self._mine(claim)).execute():
@@ -151,7 +153,7 @@ class Claims:
             self._store.activity.asked(claim.instance_id, now, claim.actor, operation, why)
             told = self._write(
                 claim, now, operation=operation, operation_since=now, started=False, retry_at=None,
-                status=Status.CREATING, reason=phase, detail=explain(phase), claim=None, claim_until=None,
+                reason=phase, detail=explain(phase), claim=None, claim_until=None, **shown,
             )  # fmt: skip
         self._tell(told)
 

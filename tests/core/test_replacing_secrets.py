@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from clawdeploy.core.contracts import Bot, ContainerSpec, ContainerState, Operation, Secret, Status
-from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
@@ -312,4 +312,23 @@ def test_one_that_the_engine_does_not_stop_runs_on_and_is_tried_until_it_is_stop
     sync(platform)
     after = platform.instances.get(OWNER, bot)
     assert (after.status, after.operation) == (Status.RUNNING, None)
+    assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}
+
+
+@pytest.mark.parametrize("error", [RuntimeUnavailable("It is away."), RuntimeFailure("It cannot be stopped.")])
+def test_one_that_a_sync_restarts_and_the_engine_does_not_stop_is_said_to_run(
+    surroundings: Surroundings, journal: Journal, error: EngineError
+) -> None:
+    runtime = BrokenRuntime(journal, calls=("stop",), error=error)
+    platform = surroundings.open(runtime, plugins={"plain": Plain()})
+    bot = made(platform, blueprint="plain", apiKey="sk-1")
+    change(platform, bot, "sk-2")
+    for _ in range(2):
+        sync(platform)
+        after = platform.instances.get(OWNER, bot)
+        assert (after.status, after.operation, after.reason) == (Status.RUNNING, Operation.RESTART, error.code)
+    runtime.mend()
+    sync(platform)
+    after = platform.instances.get(OWNER, bot)
+    assert (after.status, after.reason, after.operation) == (Status.RUNNING, "", None)
     assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}
