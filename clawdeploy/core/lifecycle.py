@@ -126,7 +126,8 @@ class Lifecycle:
             self._claims.save(attempt.claim, operation=Operation.RESTART, started=False)
             return True
         if step.action is Action.FORGET:
-            self._forget(attempt.claim, row)
+            guarded(self._runtime.discard, row.id)
+            self.recorder.forget(attempt.claim, row)
             return False
         if step.action is Action.WAIT:
             self.recorder.remember(attempt.claim, row, situation)
@@ -236,15 +237,13 @@ class Lifecycle:
         self._pace.pause(self._closing, attempt.pause)
         attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
 
-    def _forget(self, claim: Claim, row: Any) -> None:
-        guarded(self._runtime.discard, row.id)
-        self.recorder.forget(claim, row)
-
     def _phase(self, claim: Claim, row: Any, reason: str, **fields: Any) -> None:
         """Say what is going on, before every change of a container. What the row says already is not written again.
 
         Either way the claim was found to hold: by the write, or by the read of the row a moment ago.
         """
-        fields |= {"reason": reason, "detail": explain(reason)}
+        # What the engine has refused is said until it is done, and not over and over again in turn with this.
+        refused = claim.resumed and row.reason == RuntimeFailure.code and reason in ("stopping", "removing")
+        fields |= {} if refused else {"reason": reason, "detail": explain(reason)}
         if any(getattr(row, name) != value for name, value in fields.items()):
             self._claims.save(claim, **fields)

@@ -1,12 +1,13 @@
 """What has happened to an instance is kept with it, by whoever did it, and its owner can read it."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from clawdeploy.core.activity import KEPT, evidence
 from clawdeploy.core.contracts import Activity, ContainerState, Observation, Operation, Status
-from clawdeploy.core.errors import ImageUnavailable, InstanceNotFound
+from clawdeploy.core.errors import ImageUnavailable, InstanceNotFound, RuntimeFailure
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.progress import Progress, progress
 from clawdeploy.core.testing import BrokenRuntime
@@ -75,6 +76,27 @@ def test_a_sync_that_finds_nothing_new_notes_nothing(surroundings: Surroundings)
     for _ in range(3):
         platform.reconciler.sync("sync")
     assert told(platform, instance_id) == before
+
+
+@pytest.mark.parametrize("change", [{"status": "stopped"}, {"apiKey": "sk-1"}])
+def test_what_an_engine_refuses_again_and_again_is_told_once(
+    surroundings: Surroundings, change: dict[str, str]
+) -> None:
+    runtime = BrokenRuntime(surroundings.memory, calls=("stop",), error=RuntimeFailure("It cannot be stopped."))
+    platform = surroundings.open(runtime)
+    instance_id = made(platform)
+    with suppress(RuntimeFailure):
+        platform.instances.patch(OWNER, instance_id, change)
+    refused = platform.instances.get(OWNER, instance_id)
+    before = told(platform, instance_id)
+    assert (refused.reason, before[-1]) == ("runtime_failure", (OWNER, "state", "running", "runtime_failure"))
+    for _ in range(3):
+        platform.reconciler.sync("sync", patience=20)
+    assert told(platform, instance_id) == before
+    assert platform.instances.get(OWNER, instance_id).detail == refused.detail
+    runtime.mend()
+    platform.reconciler.sync("sync", patience=20)
+    assert platform.instances.get(OWNER, instance_id).reason == ""
 
 
 def test_no_secret_is_in_it(surroundings: Surroundings) -> None:
