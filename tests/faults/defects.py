@@ -48,8 +48,8 @@ DEFECTS = (
     Defect(
         "the row is forgotten before the data is discarded",
         f"{CORE}/lifecycle.py",
-        "        guarded(self._runtime.discard, row.id)\n        self.recorder.forget(claim, row)\n",
-        "        self.recorder.forget(claim, row)\n        guarded(self._runtime.discard, row.id)\n",
+        "            guarded(self._runtime.discard, row.id)\n            self.recorder.forget(attempt.claim, row)\n",
+        "            self.recorder.forget(attempt.claim, row)\n            guarded(self._runtime.discard, row.id)\n",
         ("tests/core/test_processes.py", "-k", "delete and discard"),
     ),
     Defect(
