@@ -138,12 +138,12 @@ class People:
                 self._check_mounted(bot, outcome)
 
     def patch(self, bot: Bot, field: str, value: str | None, where: int) -> None:
-        """Change a secret, for which a bot is restarted that is said to run, as if its owner had asked for that."""
+        """Change a secret, for which a bot is restarted that is said to run on, as if its owner had asked for that."""
         self._asked_last = bot
         facts, row = self.world.facts[bot.id], self.world.rows().get(bot.id)
         before, unread, alone = bot.wishes, facts.unread, facts.left_alone
         facts.unread = True
-        if row is not None and row.status == "running":
+        if row is not None and row.status == "running" and row.operation != "stop":
             bot.wishes, facts.left_alone = before | {Wish.RUN}, False
         known = bot.secrets.setdefault(field, {None})
         bot.secrets[field] = known | {value}
