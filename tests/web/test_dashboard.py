@@ -225,6 +225,19 @@ def test_every_state_has_three_choices_each_with_an_address_or_a_reason(
         assert offered[2].why_not
 
 
+def test_one_that_was_never_made_and_was_stopped_can_be_started(tmp_path_factory: pytest.TempPathFactory) -> None:
+    site = Site(tmp_path_factory.mktemp("never-made"))
+    site.memory.engine.images = set()
+    ann, bot = site.browser(), site.program().create()["id"]
+    assert site.platform.instances.patch("ann", bot, {"status": "stopped"}).status is Status.STOPPED
+    site.memory.engine.images = None
+    run = choices(site.platform.instances.get("ann", bot))[0]
+    assert (run.label, run.why_not) == ("Start", "")
+    submit(ann, f"/dashboard/instances/{bot}/{run.name}")
+    assert site.platform.instances.get("ann", bot).status is Status.RUNNING
+    site.close()
+
+
 def test_one_that_is_to_be_made_anew_by_itself_can_be_stopped(instance: Instance) -> None:
     failed = replace(instance, status=Status.ERROR, operation=None, container_id=None)
     assert choices(failed)[1].why_not
