@@ -258,7 +258,9 @@ class People:
     def _check_done(self, bot: Bot, outcome: Outcome) -> None:
         """What nothing went wrong with is done when it is acknowledged."""
         row = self.world.rows().get(bot.id)
-        if outcome.clean and row is not None:
+        # What could not be started, such as for a port that another program holds, is tried again after a pause.
+        waits = row is not None and row.retry_at is not None and row.reason in self.world.facts[bot.id].excuses
+        if outcome.clean and row is not None and not waits:
             wrong = oracle.settled_one(self.world, bot, row)
             assert not wrong, wrong
 
