@@ -197,7 +197,7 @@ class Reconciler:
                 _, situation = self._observer.observed(row, ready=ready, before=before)
                 step = verdict(situation)
                 if step.action in (Action.RECOVER, Action.RESTART):
-                    step = self._begin(claim, step, situation)
+                    step = self._begin(claim, row, step, situation)
                     begun.append(self._resume(row.id, SYNC_ACTOR))
                 elif step.action is Action.BACK_OFF:
                     self._lifecycle.recorder.back_off(claim, row, step, situation)
@@ -213,11 +213,13 @@ class Reconciler:
             return []
         return self._change(row, step)
 
-    def _begin(self, claim: Claim, step: Step, situation: Situation) -> Step:
+    def _begin(self, claim: Claim, row: Any, step: Step, situation: Situation) -> Step:
         why = WITH_OTHER_SECRETS if step.action is Action.RESTART else why_brought_back(situation)
         # Whoever told how it is: it is the server that brings it back, or starts it afresh.
         self._claims.begin(replace(claim, actor=SYNC_ACTOR), Operation(step.action), why)
-        return Step(step.action, Status.CREATING, "starting")
+        # One that is restarted runs until it is stopped.
+        status = Status(row.status) if step.action is Action.RESTART else Status.CREATING
+        return Step(step.action, status, "starting")
 
     @staticmethod
     def _change(row: Any, step: Step) -> list[Change]:

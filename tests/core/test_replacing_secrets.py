@@ -323,8 +323,9 @@ def test_one_that_a_sync_restarts_and_the_engine_does_not_stop_is_said_to_run(
     platform = surroundings.open(runtime, plugins={"plain": Plain()})
     bot = made(platform, blueprint="plain", apiKey="sk-1")
     change(platform, bot, "sk-2")
-    for _ in range(2):
-        sync(platform)
+    for n in range(2):
+        begun = [] if n else [{"id": bot, "before": "running", "after": "running", "reason": "starting"}]
+        assert platform.reconciler.sync(patience=PATIENCE) == begun
         after = platform.instances.get(OWNER, bot)
         assert (after.status, after.operation, after.reason) == (Status.RUNNING, Operation.RESTART, error.code)
     runtime.mend()
