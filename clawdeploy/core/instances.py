@@ -18,7 +18,6 @@ from clawdeploy.core.errors import (
     EngineError,
     InstanceNotFound,
     InvalidInput,
-    RuntimeUnavailable,
 )
 from clawdeploy.core.events import InstanceChanged, InstanceCreated
 from clawdeploy.core.idempotency import Once
@@ -94,7 +93,7 @@ class Instances:
         instance, claim = self._intake.take(owner, body, self._keys.noting(once))
         self._host.publish(InstanceCreated(instance.created_at, owner, instance.id, owner))
         try:
-            with suppress(RuntimeUnavailable):
+            with suppress(EngineError):
                 self._outcomes.wait(claim, wait)
             return self._store.owned(owner, instance.id)
         except DatabaseUnavailable:

@@ -99,7 +99,8 @@ class Recorder:
             self._claims.save(claim, **fields, claim=None, claim_until=None)
         else:
             self._claims.release(claim)
-        if not claim.resumed:
+        # That it crashes in a loop is an outcome, also while it is not stopped.
+        if not claim.resumed and (row.retry_at is None or isinstance(error, RuntimeUnavailable)):
             raise error.put_off() from error
 
     def forget(self, claim: Claim, row: Any) -> None:

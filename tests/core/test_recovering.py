@@ -14,6 +14,7 @@ from clawdeploy.core.recording import MOST_NOTED
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import LostAnswerRuntime, WrappedRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
+from tests.platforms import GOOD
 
 PATIENCE = 20
 
@@ -420,6 +421,32 @@ def test_a_loop_that_the_engine_does_not_stop_is_told_once_and_held_back_when_it
     clock.advance(seconds=11)
     sync(platform)
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+@pytest.mark.parametrize("asked", ["create", "restart"])
+def test_whoever_asked_for_one_that_loops_and_is_not_stopped_is_told_that_it_loops(
+    surroundings: Surroundings, asked: str
+) -> None:
+    class Loops(BrokenRuntime):
+        """Whatever it starts ends at once, again and again."""
+
+        loops = asked == "create"
+
+        def after(self, call: str) -> None:
+            for instance_id in surroundings.memory.observe_all() if call == "start" and self.loops else ():
+                surroundings.memory.loop(instance_id, 3)
+
+    runtime = Loops(surroundings.memory, calls=("stop",), error=RuntimeFailure("Docker says: not now"))
+    platform = surroundings.open(runtime)
+    if asked == "create":
+        instance = platform.instances.create(OWNER, GOOD)
+    else:
+        instance_id = made(platform)
+        surroundings.memory.crash(instance_id)
+        runtime.loops = True
+        instance = platform.instances.restart(OWNER, instance_id)
+    assert (instance.status, instance.reason) == (Status.ERROR, "crash_loop")
+    assert instance.detail.endswith("Docker says: not now.")
 
 
 def test_one_that_crashes_every_few_minutes_and_is_mended_has_no_healthy_minutes(
