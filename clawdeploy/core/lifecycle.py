@@ -150,8 +150,7 @@ class Lifecycle:
                 self._phase(attempt.claim, row, "stopping", started=False)
             guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
         else:
-            self._phase(attempt.claim, row, "removing" if row.wish == Wish.DELETE else "creating_container")
-            guarded(self._runtime.remove, container)
+            self._remove(attempt, row, container)
 
     def _create(self, attempt: Attempt, row: Any) -> None:
         if row.host_port is None:
@@ -190,7 +189,8 @@ class Lifecycle:
         try:
             guarded(self._runtime.start, container, row.id, spec)
         except ContainerUnusable as error:
-            self._replace(attempt, row, container, error)
+            logger.warning("Instance %s: its container is made anew: %s", row.id, error.for_log)
+            self._remove(attempt, row, container)
             return
         except (PortTaken, RuntimeFailure) as error:
             # A container that never ran is worth nothing and holds the name (the engine leaves it behind).
@@ -208,11 +208,12 @@ class Lifecycle:
         self._phase(attempt.claim, row, "waiting_until_ready", started=True, operation_since=now, restarts_seen=counted)
         attempt.acts = None
 
-    def _replace(self, attempt: Attempt, row: Any, container: str, error: ContainerUnusable) -> None:
-        """Remove a container that does not start any more, for another one; a recovery replaces none it knows of."""
-        logger.warning("Instance %s: its container is made anew: %s", row.id, error.for_log)
-        gone = {"container_id": None} if row.operation == Operation.RECOVER else {}
-        self._phase(attempt.claim, row, "creating_container", **gone)
+    def _remove(self, attempt: Attempt, row: Any, container: str) -> None:
+        """Remove a container, for good or for another one: should that fail, nobody has removed it by hand."""
+        if row.wish == Wish.DELETE:
+            self._phase(attempt.claim, row, "removing")
+        else:
+            self._phase(attempt.claim, row, "creating_container", container_id=None)
         guarded(self._runtime.remove, container)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:

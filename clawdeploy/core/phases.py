@@ -1,6 +1,6 @@
 """What is going on with an instance while an operation is under way, and what has to be there before one."""
 
-from clawdeploy.core.contracts import Instance, Operation
+from clawdeploy.core.contracts import Instance, Operation, Status
 from clawdeploy.core.errors import NoContainer, OperationInProgress
 from clawdeploy.core.reasons import explain
 from clawdeploy.core.situation import Recorded, Situation
@@ -31,11 +31,12 @@ WHY_AGAIN = {
 
 
 def require_container(instance: Instance) -> None:
-    """Raise ``NoContainer`` for an instance that never got a container, with what is known about why.
+    """Raise ``NoContainer`` for an instance that could not be made, with what is known about why.
 
-    One that is to get another one by itself has lost what it had, and that may be ended or done at once.
+    One that is to get another container by itself, or was stopped before it had that, is none of them.
     """
-    if instance.container_id is None and instance.retry_at is None:
+    may_be_made = instance.retry_at is not None or instance.status is Status.STOPPED
+    if instance.container_id is None and not may_be_made:
         why = f" {instance.detail}" if instance.detail else ""
         again = "" if instance.operation else ' A PATCH with {"status": "running"} tries again.'
         raise NoContainer(f"This bot has no container yet.{why}{again}")

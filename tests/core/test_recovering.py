@@ -177,6 +177,52 @@ def test_what_was_to_be_made_anew_by_itself_and_could_not_be_is_tried_again(
     assert state(surroundings, instance_id) is ran
 
 
+@pytest.mark.parametrize("call", ["remove", "create"])
+def test_what_was_removed_for_another_one_and_was_not_made_is_made_later(
+    surroundings: Surroundings, clock: Clock, call: str
+) -> None:
+    class Refuses(WrappedRuntime):
+        """Says that it did not do what it did, once."""
+
+        left = 1
+
+        def after(self, done: str) -> None:
+            if done == call and self.left:
+                self.left -= 1
+                raise RuntimeFailure("Docker says: something failed")
+
+        def before(self, begun: str) -> None:
+            if begun == "create" == call:
+                self.after(begun)
+
+    instance_id = made(surroundings.open(clock=clock))
+    surroundings.set_row(instance_id, made_from="something else")
+    platform = surroundings.open(Refuses(surroundings.memory), clock=clock)
+    failed = platform.instances.restart(OWNER, instance_id)
+    assert (failed.status, failed.reason) == (Status.ERROR, "runtime_failure")
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).detail == failed.detail
+    clock.advance(seconds=11)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+def test_what_is_stopped_before_another_one_was_made_is_stopped_and_can_be_started(surroundings: Surroundings) -> None:
+    slow = SlowRuntime(surroundings.memory, calls=("pull",))
+    platform = surroundings.open(slow)
+    instance_id = made(platform)
+    (image, *_) = surroundings.memory.engine.containers[instance_id].spec.images
+    surroundings.memory.engine.images, surroundings.memory.engine.registry = set(), {image}
+    surroundings.set_row(instance_id, made_from="something else")
+    platform.instances.restart(OWNER, instance_id, wait=0)
+    surroundings.reaches(instance_id, reason="pulling_image")
+    assert platform.instances.stop(OWNER, instance_id).status == Status.STOPPED
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.STOPPED
+    slow.release()
+    assert platform.instances.start(OWNER, instance_id).status == Status.RUNNING
+
+
 def test_what_was_brought_back_and_is_removed_meanwhile_is_not_made_anew(
     surroundings: Surroundings, platform: Platform
 ) -> None:

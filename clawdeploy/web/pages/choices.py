@@ -36,8 +36,7 @@ def choices(instance: Instance) -> list[Choice]:
 
 
 def _start(instance: Instance) -> Choice:
-    # Without a container there is nothing to start yet.
-    return Choice("retry" if instance.container_id is None else "start", "Start", _why_not_run(instance))
+    return Choice("start", "Start", _why_not_run(instance))
 
 
 def _why_not_run(instance: Instance) -> str:
