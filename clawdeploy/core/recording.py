@@ -79,9 +79,9 @@ class Recorder:
         # What still runs with old secrets, or is to be held back, is no outcome: it is tried until it is stopped.
         runs_on = (row.secrets_unread or row.retry_at is not None) and (seen is None or seen.state in ALIVE)
         if row.wish == Wish.RUN and not runs_on and not isinstance(error, RuntimeUnavailable):
-            # Where there is something to start, or was until it had to be replaced, it is tried again after a pause.
+            # Where there is something to start, or nobody waits, it is tried once more after a pause.
             ended = seen is not None and seen.state is ContainerState.EXITED
-            again = ended or (row.container_id is None and row.operation != Operation.CREATE)
+            again = ended or row.operation == Operation.RECOVER
             said = tried_later(row, error.sentence, self._clock()) if again else {"detail": error.detail}
             self.fail(claim, row, reason, said)
             return
