@@ -1,5 +1,6 @@
 """A Docker Engine of a test's own, to be killed and started again while the one of this machine goes on."""
 
+import json
 import os
 import shutil
 import signal
@@ -60,6 +61,13 @@ class PrivateEngine:
         self._engine.kill()
         self._engine.wait()
 
+    def forget_that_it_runs(self, container_id: str) -> None:
+        """Note of a container what an engine has noted that is killed after it made the process. It must not go."""
+        noted = self._folder / "data" / "containers" / container_id / "config.v2.json"
+        said = json.loads(noted.read_text())
+        said["State"].update(Running=False, Pid=0)
+        noted.write_text(json.dumps(said))
+
     def shut_down(self) -> None:
         """End engine and containers in good order, as a machine does that is restarted."""
         assert self._engine
@@ -104,14 +112,18 @@ class PrivateEngine:
         assert eventually(lambda: ready in log.read_text(), START_SECONDS), log.read_text()[-3000:]
         return process
 
-    def _shims(self) -> list[int]:
-        """Return the processes that stand between this engine and its containers, one for each that runs."""
-        found = []
+    def with_processes(self) -> set[str]:
+        """Return the ids of the containers that have processes, whatever the engine knows of that."""
+        return set(self._shims().values())
+
+    def _shims(self) -> dict[int, str]:
+        """Return the processes that stand between this engine and its containers, with the ids of these."""
+        found = {}
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                arguments = (process / "cmdline").read_bytes()
-                if b"containerd-shim" in arguments and str(self._folder).encode() in arguments:
-                    found.append(int(process.name))
+                arguments = (process / "cmdline").read_text().split("\0")
+                if "containerd-shim" in arguments[0] and str(self._folder) in " ".join(arguments):
+                    found[int(process.name)] = arguments[arguments.index("-id") + 1]
         return found
 
     def load(self, image: str) -> None:

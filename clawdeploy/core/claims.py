@@ -17,7 +17,7 @@ from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.holders import is_dead, lapsed, new_holder
-from clawdeploy.core.phases import FIRST_PHASE, ONLY_WATCHING, in_progress, require_container
+from clawdeploy.core.phases import FIRST_PHASE, NOT_ANSWERING, ONLY_WATCHING, in_progress, require_container
 from clawdeploy.core.reasons import Note, explain
 from clawdeploy.core.store import InstanceStore, nothing
 
@@ -112,16 +112,16 @@ class Claims:
         """Claim an instance once more whose claim was lost, to see to it that it is as it is wished to be.
 
         Whoever changed its container after that did so by nobody's wish, and it must not be taken for somebody's hand.
-        ``None`` when somebody works on it, who finds that out, or when it had not settled as it was wished. Where it
+        ``None`` when somebody works on it, who finds that out, or when it has failed and does not run. Where it
         ``gave_secrets`` to the container, these may be older than what the bot had been given by others.
         """
         if gave_secrets:
             with self._store.database.transaction():
                 self._row.update(secrets_unread=True).where(self._row.id == claim.instance_id).execute()
-        settled = self._row.operation.is_null() & self._row.status.in_((Status.RUNNING, Status.STOPPED))
+        up = self._row.operation.is_null() & ((self._row.status != Status.ERROR) | self._row.reason.in_(NOT_ANSWERING))
         for wish, operation in ((Wish.RUN, Operation.RECOVER), (Wish.STOP, Operation.STOP)):
             fields = {"operation": operation, "operation_since": self._store.clock(), "started": False}
-            again = self._claim(claim.instance_id, claim.actor, settled & (self._row.wish == wish), fields)
+            again = self._claim(claim.instance_id, claim.actor, up & (self._row.wish == wish), fields)
             if again is not None:
                 return replace(again, resumed=True)
         return None

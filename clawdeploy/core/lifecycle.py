@@ -81,8 +81,10 @@ class Lifecycle:
                 self._run(attempt)
             except ClaimLost:
                 logger.info("Work on instance %s was taken over", claim.instance_id)
-                if attempt.acts and not self._closing.is_set():
-                    self._make_good(claim, attempt.acts)
+                # This process froze in the middle of a change, which came too late: others had finished the work.
+                to_undo = attempt.acts and not self._closing.is_set()
+                if to_undo and (again := self._claims.reopen(claim, gave_secrets=attempt.acts in MAKING)):
+                    self.carry_out(again)
 
     def close(self) -> None:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
@@ -97,11 +99,6 @@ class Lifecycle:
                     return
         except EngineError as error:
             self.recorder.give_up(attempt.claim, error, attempt.seen)
-
-    def _make_good(self, claim: Claim, acted: Action) -> None:
-        """Undo a change that came too late: this process froze in the middle of it, and others finished the work."""
-        if again := self._claims.reopen(claim, gave_secrets=acted in MAKING):
-            self.carry_out(again)
 
     def _advance(self, attempt: Attempt) -> bool:
         """Take one step; says whether there is more to do."""
@@ -213,7 +210,7 @@ class Lifecycle:
         if row.wish == Wish.DELETE:
             self._phase(attempt.claim, row, "removing")
         else:
-            self._phase(attempt.claim, row, "creating_container", container_id=None)
+            self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, container_id=None)
         guarded(self._runtime.remove, container)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:

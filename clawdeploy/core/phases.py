@@ -8,6 +8,9 @@ from clawdeploy.core.situation import Recorded, Situation
 ONLY_WATCHING = ("waiting_in_line", "pulling_image", "waiting_until_ready")
 """Phases in which the work changes nothing about the container: another wish may take over."""
 
+NOT_ANSWERING = ("not_ready", "unhealthy")
+"""Reasons of a bot that has come up, or was up, and does not answer."""
+
 FIRST_PHASE = {
     Operation.CREATE: "creating_container",
     Operation.START: "starting",

@@ -788,3 +788,28 @@ def test_a_change_that_comes_after_the_claim_was_lost_is_made_good(
     assert (there.status, there.operation, running) == (after, None, after is Status.RUNNING)
     reasons = {entry.reason for entry in others.instances.activity(OWNER, instance_id)}
     assert not reasons & {"stopped_outside", "started_outside"}
+
+
+def test_a_stop_that_comes_too_late_is_made_good_for_a_bot_that_does_not_answer_too(surroundings: Surroundings) -> None:
+    """It would be shown as stopped by somebody's hand, and stay down."""
+    clock = Clock()
+    others = surroundings.open(clock=clock)
+    instance_id = made(others)
+    surroundings.memory.ready = False
+    frozen = SlowRuntime(surroundings.memory, calls=("stop",))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(surroundings.open(frozen).instances.restart, OWNER, instance_id)
+        assert frozen.entered.wait(20)
+        clock.advance(seconds=LIFETIME.total_seconds() + 1)
+        others.reconciler.sync()
+        surroundings.reaches(instance_id, reason="waiting_until_ready")
+        clock.advance(hours=0.5)
+        surroundings.reaches(instance_id, reason="not_ready", operation=None)
+        surroundings.memory.ready = True
+        frozen.release()
+        asked.result(20)
+    others.reconciler.sync(patience=20)
+    assert others.instances.get(OWNER, instance_id).status == Status.RUNNING
+    assert surroundings.memory.observe(instance_id).state is ContainerState.RUNNING
+    reasons = {entry.reason for entry in others.instances.activity(OWNER, instance_id)}
+    assert "stopped_outside" not in reasons

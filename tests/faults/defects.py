@@ -183,8 +183,8 @@ DEFECTS = (
     Defect(
         "what a frozen process changed too late stays so",
         f"{CORE}/lifecycle.py",
-        "                if attempt.acts and not self._closing.is_set():\n",
-        "                if False:\n",
+        "                to_undo = attempt.acts and not self._closing.is_set()\n",
+        "                to_undo = False\n",
         ("tests/core/test_lifecycle.py", "tests/core/test_claims.py", "tests/core/test_recovering.py"),
     ),
     Defect(

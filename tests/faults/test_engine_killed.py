@@ -67,9 +67,16 @@ class Fleet:
 
     def seen(self) -> dict[str, str]:
         """Say what the engine itself knows of each bot's container."""
+        return {one["Labels"]["clawdeploy.instance"]: one["State"] for one in self._containers()}
+
+    def lost(self) -> set[str]:
+        """Return the containers that have processes and do not run as far as the engine knows."""
+        return self.engine.with_processes() - {one["Id"] for one in self._containers() if one["State"] == "running"}
+
+    def _containers(self) -> list[Any]:
         client = docker.APIClient(self.engine.address, version="1.41", timeout=10)
         try:
-            return {one["Labels"]["clawdeploy.instance"]: one["State"] for one in client.containers(all=True)}
+            return list(client.containers(all=True))
         finally:
             client.close()
 
@@ -208,6 +215,7 @@ def test_what_the_engine_is_killed_in_the_middle_of_starting_runs(fleet: Fleet, 
         time.sleep(pause := chance.uniform(0.1, 2.0))
         engine_alone(fleet)
         assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), f"{pause} s, {fleet.odd()}"
+        assert eventually(lambda: not fleet.lost(), RECOVERS_WITHIN), fleet.lost()
         for each in asked:
             each.join()
         faults.injected()

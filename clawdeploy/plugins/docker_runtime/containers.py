@@ -132,11 +132,11 @@ def not_started(engine: Engine, seen: Observation, refused: EngineRefusal) -> En
     An engine that is killed in the middle of a start may refuse that container ever after: it finds its process there,
     which it has forgotten, or its port in use, by itself and for nobody (Docker 20.10).
     """
-    if seen.state is ContainerState.EXITED:
-        if TASK_LEFT.search(refused.said):
-            return ContainerUnusable(refused.detail)
-        if PORT_ALLOCATED.search(refused.said) and not _is_published(engine, seen.host_port):
-            return ContainerUnusable(f"Docker holds port {seen.host_port} of this server for a container that is gone.")
+    if TASK_LEFT.search(refused.said):
+        return ContainerUnusable(refused.detail)
+    held = seen.state is ContainerState.EXITED and PORT_ALLOCATED.search(refused.said)
+    if held and not _is_published(engine, seen.host_port):
+        return ContainerUnusable(f"Docker holds port {seen.host_port} of this server for a container that is gone.")
     if PORT_IN_USE.search(refused.said):
         return PortTaken(f"Port {seen.host_port} of this server {WAS_IN_USE}")
     return refused

@@ -19,6 +19,7 @@ import docker
 from requests import Response
 
 from clawdeploy.plugins.docker_runtime.failures import EngineRefusal, not_understood, refusal, translated
+from clawdeploy.plugins.docker_runtime.observing import began
 from clawdeploy.plugins.docker_runtime.transport import TcpAdapter, UnixAdapter, all_within
 
 T = TypeVar("T", bound=dict[str, Any] | list[Any])
@@ -145,6 +146,15 @@ class Engine:
                 # Neither a proxy nor ~/.netrc has any business between us and the engine.
                 self._session.trust_env = False
             return self._session
+
+    def began(self) -> datetime | None:
+        """Return when the engine started, ``None`` where it was told to have no network by which that can be told."""
+        try:
+            return began(self.ask(dict, "/networks/bridge"))
+        except EngineRefusal as refused:
+            if refused.status == 404:
+                return None
+            raise
 
     def close(self) -> None:
         """Give back the connections."""

@@ -19,7 +19,17 @@ from clawdeploy.core.contracts import (
     Room,
 )
 from clawdeploy.core.errors import ImageMissing, NoContainer, RuntimeFailure
-from clawdeploy.plugins.docker_runtime import capacity, containers, events, holdings, images, networks, probing, volumes
+from clawdeploy.plugins.docker_runtime import (
+    capacity,
+    containers,
+    events,
+    holdings,
+    images,
+    lost_processes,
+    networks,
+    probing,
+    volumes,
+)
 from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body, profile
 from clawdeploy.plugins.docker_runtime.engine import PING_SECONDS, WORK_SECONDS, Engine
 from clawdeploy.plugins.docker_runtime.failures import NO_SUCH_IMAGE, EngineRefusal, not_understood
@@ -27,7 +37,6 @@ from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from clawdeploy.plugins.docker_runtime.logs import MOST_LINES, entries_for, last_lines
 from clawdeploy.plugins.docker_runtime.observing import (
     ALIVE,
-    began,
     between_restarts,
     ended_with_engine,
     from_inspection,
@@ -39,6 +48,7 @@ from clawdeploy.plugins.docker_runtime.seeding import seed
 
 STOP_MARGIN = 5.0
 STOP_PAUSE = 0.02
+NOT_RUNNING = (ContainerState.CREATED, ContainerState.EXITED)
 
 
 class DockerRuntime:
@@ -128,7 +138,10 @@ class DockerRuntime:
 
     def remove(self, container_id: str) -> None:
         """See ``Runtime.remove``."""
-        if containers.find_ours(self._engine, self._installation, container_id):
+        container = containers.find_ours(self._engine, self._installation, container_id)
+        if container is not None:
+            if from_inspection(container).state not in ALIVE:
+                lost_processes.end_all(self._engine, container_id)
             # ``v`` takes along volumes without a name, which an image may declare; named ones stay.
             # 409 says that the removal is going on already.
             self._send("DELETE", f"/containers/{container_id}?force=true&v=true", (404, 409))
@@ -146,23 +159,16 @@ class DockerRuntime:
         if container is None:
             return MISSING
         seen = from_inspection(container)
+        if seen.state in NOT_RUNNING:
+            lost_processes.end_older(self._engine, container["Id"])
         if seen.state is not ContainerState.EXITED:
             return seen
         if left_in_network(container):
             return replace(seen, ended_with_engine=True)
-        since = self._engine_began()
+        since = self._engine.began()
         if since is None:
             return seen
         return replace(seen, ended_with_engine=ended_with_engine(container, since, self._engine.listens_since()))
-
-    def _engine_began(self) -> datetime | None:
-        try:
-            return began(self._engine.ask(dict, "/networks/bridge"))
-        except EngineRefusal as refused:
-            # An engine may be told to have no such network.
-            if refused.status == 404:
-                return None
-            raise
 
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""

@@ -135,6 +135,7 @@ SOMEBODY: list[object] = [{"Ports": [{"PrivatePort": 80, "PublicPort": 10000}]}]
     [
         ("exited", f"task {ID}: already exists", SOMEBODY, ContainerUnusable),
         ("exited", "id already in use", SOMEBODY, ContainerUnusable),
+        ("created", f"task {ID}: already exists", SOMEBODY, ContainerUnusable),
         ("exited", f"{SHIM}: container with given ID already exists: unknown", [], RuntimeFailure),
         ("exited", f"failed to start shim: mkdir {TASKS}/moby/{ID}: file exists: unknown", [], ContainerUnusable),
         ("exited", "mkdir /srv/data: file exists", [], RuntimeFailure),
