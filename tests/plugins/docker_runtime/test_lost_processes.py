@@ -61,11 +61,6 @@ def test_a_look_ends_it(runtime: DockerRuntime, container: str, lost: int) -> No
     assert eventually(lambda: not is_there(lost), 10)
 
 
-def test_the_removal_of_its_container_ends_it(runtime: DockerRuntime, container: str, lost: int) -> None:
-    runtime.remove(container)
-    assert eventually(lambda: not is_there(lost), 10)
-
-
 def test_what_an_engine_refuses_to_start_because_of_it_is_made_anew_and_runs(
     runtime: DockerRuntime, container: str, lost: int, spec: ContainerSpec
 ) -> None:
@@ -78,25 +73,20 @@ def test_what_an_engine_refuses_to_start_because_of_it_is_made_anew_and_runs(
     assert eventually(lambda: not is_there(lost), 10)
 
 
-def test_what_the_engine_has_begun_by_itself_is_left_alone(
+def test_what_the_engine_may_be_starting_or_has_on_another_machine_is_left_alone(
     private_engine: PrivateEngine, container: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It may be starting it in this moment."""
     engine = Engine(private_engine.address)
     try:
         with caplog.at_level(logging.WARNING):
             lost_processes.end_older(engine, container)
+            lost_processes.end_all(Engine("tcp://192.0.2.1:2375"), container)
         assert len(lost_processes.shims(container)) == 1
         assert not caplog.records
         lost_processes.end_all(engine, container)
         assert eventually(lambda: not lost_processes.shims(container), 10)
     finally:
         engine.close()
-
-
-def test_what_another_machine_may_have_is_not_looked_for_here(container: str) -> None:
-    lost_processes.end_all(Engine("tcp://192.0.2.1:2375"), container)
-    assert len(lost_processes.shims(container)) == 1
 
 
 def test_who_may_not_end_it_tells_somebody_who_may(
