@@ -83,7 +83,7 @@ class Fleet:
     def is_as_wished(self) -> bool:
         wished = {**dict.fromkeys(self.running, "running"), **dict.fromkeys(self.stopped, "stopped")}
         there = {**dict.fromkeys(self.running, "running"), **dict.fromkeys(self.stopped, "exited")}
-        return self.seen() == there and self.statuses() == wished
+        return self.seen() == there and self.statuses() == wished and not self.lost()
 
     def odd(self) -> str:
         """Tell of the bots that are not as they are wished to be."""
@@ -93,7 +93,7 @@ class Fleet:
                 happened = self.call("GET", f"/api/instances/{each}/activity")["activity"]
                 told = [(one["at"], one["actor"], one["what"], one["reason"], one["detail"]) for one in happened[:20]]
                 lines += [f"{each}: {status}, its container {seen.get(each)}", *map(str, told)]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"{each}: its process is lost" for each in self.lost())])
 
 
 @pytest.fixture
@@ -215,7 +215,6 @@ def test_what_the_engine_is_killed_in_the_middle_of_starting_runs(fleet: Fleet, 
         time.sleep(pause := chance.uniform(0.1, 2.0))
         engine_alone(fleet)
         assert eventually(fleet.is_as_wished, RECOVERS_WITHIN), f"{pause} s, {fleet.odd()}"
-        assert eventually(lambda: not fleet.lost(), RECOVERS_WITHIN), fleet.lost()
         for each in asked:
             each.join()
         faults.injected()
