@@ -1,8 +1,9 @@
 """What containers do by themselves, and what an operator does to them on the server."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from clawdeploy.core.contracts import ContainerState
+from clawdeploy.core.contracts import ContainerState, Secret, SecretFile
 from clawdeploy.core.errors import PortTaken
 from clawdeploy.plugins.memory_runtime.engine import ALIVE
 from tests.core.machine.world import World
@@ -52,8 +53,11 @@ def _comes_up(world: World, instance_id: str) -> None:
 
 def _start(world: World, instance_id: str) -> None:
     container = world.memory.engine.containers[instance_id]
+    # Who starts it on the server writes no secrets: it has those that are there, and not those that it was made with.
+    there = [(file.path, world.memory.file(instance_id, file.path) or b"") for file in container.spec.secret_files]
+    as_it_is = replace(container.spec, secret_files=tuple(SecretFile(path, Secret(it.decode())) for path, it in there))
     try:
-        world.memory.start(container.id, instance_id, container.spec)
+        world.memory.start(container.id, instance_id, as_it_is)
     except PortTaken:
         return
     world.started(instance_id, "hand")
