@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from clawdeploy.core.contracts import ContainerState, Secret, SecretFile
 from clawdeploy.core.errors import PortTaken
+from clawdeploy.core.steps import FAILED_OPERATIONS
 from clawdeploy.plugins.memory_runtime.engine import ALIVE
 from tests.core.machine.world import World
 
@@ -23,8 +24,8 @@ def happen(world: World, instance_id: str, name: str) -> None:
     happening(world, instance_id)
     facts = world.facts[instance_id]
     row = world.rows().get(instance_id)
-    settled = row is not None and row.operation is None and row.retry_at is None
-    # In the middle of an operation, and of a bot that fails, the product rightly does what it thinks best.
+    settled = row is not None and row.operation is None and row.retry_at is None and row.reason not in FAILED_OPERATIONS
+    # In an operation, after one that failed, and of a bot that fails, the product rightly does what it thinks best.
     facts.left_alone = settled and name in FINAL and not (world.plan.nested or facts.mute or facts.sick)
 
 
