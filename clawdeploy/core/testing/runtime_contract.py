@@ -196,7 +196,8 @@ class RuntimeContract:
         stopped = stage.runtime.observe(instance_id)
         assert (stopped.state, stopped.container_id) == (ContainerState.EXITED, container_id)
         assert stopped.exit_code is not None
-        assert not stage.runtime.probe(stopped, self.spec().probe)
+        for seen in (stopped, running):
+            assert not stage.runtime.probe(seen, self.spec().probe), "it may have ended since it was observed"
         stage.runtime.start(container_id, instance_id, self.spec())
         again = stage.reaches(instance_id, ContainerState.RUNNING)
         assert (again.container_id, again.host_port) == (container_id, running.host_port)

@@ -47,6 +47,9 @@ class MemoryRuntime(Happenings):
             holder = self.engine.containers.get(instance_id)
             if holder and holder.installation != self._installation:
                 raise NameTaken(f"A container that is not ours is called clawdeploy-{instance_id}.")
+            if spec.secret_files:
+                # As for Docker, which wants to see the files that it will mount.
+                self._give_secrets(instance_id, spec)
             if holder:
                 return holder.id
             if not self.has_image(spec.images):
@@ -56,6 +59,11 @@ class MemoryRuntime(Happenings):
             self.engine.containers[instance_id] = made
             self.engine.tell(made)
             return made.id
+
+    def _give_secrets(self, instance_id: str, spec: ContainerSpec) -> None:
+        files = {file.path: file.content.reveal().encode() for file in spec.secret_files}
+        self.engine.secrets[self._installation, instance_id] = files
+        self.engine.made_at[self._installation, instance_id] = self.engine.clock()
 
     def _seed(self, instance_id: str, spec: ContainerSpec) -> dict[str, bytes]:
         """Put seeded files into new volumes and into the container's own files, which are returned."""
@@ -82,9 +90,7 @@ class MemoryRuntime(Happenings):
             container = self._find(container_id)
             if container is None:
                 raise RuntimeFailure("The container to start is not there any more.")
-            secrets = {file.path: file.content.reveal().encode() for file in spec.secret_files}
-            self.engine.secrets[self._installation, instance_id] = secrets
-            self.engine.made_at[self._installation, instance_id] = self.engine.clock()
+            self._give_secrets(instance_id, spec)
             if container.state not in ALIVE:
                 if self.engine.holds(container.host_port):
                     raise PortTaken(f"Port {container.host_port} was in use by another program.")
@@ -157,7 +163,11 @@ class MemoryRuntime(Happenings):
 
     def probe(self, observation: Observation, probe: Probe) -> bool:  # noqa: ARG002 -- there is nothing to ask
         """See ``Runtime.probe``."""
-        return self.ready and observation.state is ContainerState.RUNNING
+        with self.engine.lock:
+            # It may have ended since it was observed.
+            container = self._find(observation.container_id or "")
+            runs = container is not None and container.state is observation.state is ContainerState.RUNNING
+        return self.ready and runs
 
     def logs(self, container_id: str, tail: int, since: datetime | None = None) -> str:
         """See ``Runtime.logs``."""
