@@ -169,13 +169,14 @@ class FaultyRuntime(WrappedRuntime):
         self._world = world
         self._plan = plan
         self._process = process
-        self._asked_last = ""
+        self._made_last = ""
 
     def create(self, instance_id: str, host_port: int, spec: ContainerSpec) -> str:
+        self._made_last = instance_id
         return self._ask("create", instance_id, lambda: self.inner.create(instance_id, host_port, spec))
 
     def pull(self, image: str) -> None:
-        self._ask("pull", self._asked_last, lambda: self.inner.pull(image))
+        self._ask("pull", self._made_last, lambda: self.inner.pull(image))
 
     def start(self, container_id: str, instance_id: str, spec: ContainerSpec) -> None:
         self._ask("start", instance_id, lambda: self.inner.start(container_id, instance_id, spec))
@@ -212,7 +213,6 @@ class FaultyRuntime(WrappedRuntime):
             raise Died
         if self._process.database.peewee.in_transaction():
             self._world.complain(f"{call} was asked of the engine inside a transaction")
-        self._asked_last = instance_id
         try:
             self._plan.strike(Where.ENGINE, Moment.BEFORE, self._world, self._process, instance_id)
             answer = work()
