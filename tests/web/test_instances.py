@@ -157,8 +157,8 @@ def test_what_has_happened_is_told_newest_first_and_to_its_owner_only(either_sit
     told = ann.get(f"{path}/activity").json["activity"]
     assert [(one["kind"], one["what"]) for one in told if one["kind"] != "state"] == [
         ("asked", "stop"),
-        ("changed", "apiKey,name"),
         ("asked", "restart"),
+        ("changed", "apiKey,name"),
         ("asked", "create"),
     ]
     assert (told[0]["kind"], told[0]["what"], told[0]["actor"], told[0]["reason"]) == ("state", "stopped", "ann", None)
