@@ -249,6 +249,7 @@ def instance() -> Instance:
     at = datetime(2026, 1, 31, tzinfo=UTC)
     moments = dict.fromkeys(("status_since", "status_as_of", "created_at", "updated_at"), at)
     values = dict.fromkeys(Instance.__dataclass_fields__, "") | moments | {"retry_at": None}
+    # The fields are of many types, and only those that a test sets itself matter to it: the others are empty.
     return Instance(**values)  # type: ignore[arg-type]
 
 
