@@ -16,6 +16,26 @@ from tests.databases import PostgresServer
 from tests.web.serving import SERVE, Served
 
 LISTENING = "0A"
+
+# A server with an address that answers what is written to the file "said", a named pipe, as soon as that is closed.
+LISTENER = """
+import os
+from pathlib import Path
+from clawdeploy.cli import command_line
+from clawdeploy.core.contracts import Route
+from clawdeploy.core.hookspecs import hookimpl
+from clawdeploy.core.opener import Opener
+class Said:
+    def on_get(self, req, resp):
+        resp.text = Path("said").read_text()
+class Plugin:
+    @hookimpl
+    def register_routes(self, platform):
+        return [Route("/said", Said(), "public")]
+opener = Opener(os.environ)
+opener.host.add("listener", Plugin, source="tests")
+command_line(opener)(["serve"], prog_name="clawdeploy", obj=opener)
+"""
 KEY_IS_GONE = "secret.key does not exist"
 
 
@@ -183,26 +203,22 @@ class TestReplacing:
 
     def test_a_server_whose_parent_alone_was_killed_can_be_started_again_at_once(self, tmp_path: Path) -> None:
         """Its worker finishes what is under way, but holds neither the address nor those who connect to it now."""
-        body = b'{"name": "test", "model": "gpt-5.2", "channel": "telegram"}'
-        with serving(tmp_path, WORKERS="1") as served:
-            lines = (
-                "POST /api/instances HTTP/1.1",
-                "Host: localhost",
-                f"Authorization: {served.bearer}",
-                "Content-Type: application/json",
-                f"Content-Length: {len(body)}",
-            )
+        os.mkfifo(tmp_path / "said")
+        with serving(tmp_path, WORKERS="1", program=[sys.executable, "-c", LISTENER]) as served:
             (worker,) = served.ready(1)
-            with served.connect("\r\n".join([*lines, "", ""]).encode() + body[:10]) as slow:
-                assert served.call("GET", "/api/health").status == 200
-                served.close()
-                served.start()
-                # A client that says nothing for some seconds is given up.
-                slow.sendall(body[10:20])
-                assert worker not in served.ready(1)
-                assert served.call("GET", "/api/health").status == 200
-                slow.sendall(body[20:])
-                assert slow.recv(12) == b"HTTP/1.1 201"
+            with served.connect(b"GET /said HTTP/1.1\r\nHost: localhost\r\n\r\n") as asked:
+                # It can be opened as soon as the request is under way, and that goes on until it is closed.
+                with (tmp_path / "said").open("w") as said:
+                    assert served.call("GET", "/api/health").status == 200
+                    served.close()
+                    served.start()
+                    assert worker not in served.ready(1)
+                    assert served.call("GET", "/api/health").status == 200
+                    said.write("well done")
+                with asked.makefile("rb") as answer:
+                    assert answer.readline().startswith(b"HTTP/1.1 200")
+                    assert answer.read().endswith(b"well done"), "and the connection was closed"
+            assert eventually(lambda: not Path(f"/proc/{worker}/fd").exists(), within=20)
             assert served.stop() == 0
 
     @pytest.mark.postgres
