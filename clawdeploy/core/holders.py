@@ -27,15 +27,18 @@ def is_dead(holder: str) -> bool:
     if not machine or machine != _machine():
         return False
     pid, began, _ = process
+    # Looked at before it is asked for: one that is waited for between the two is gone by then, and not just unknown.
+    state, now_began = _life(PROC / pid)
+    if state in ENDED or (began != "" and now_began not in ("", began)):
+        return True
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
     except PermissionError:
-        # Another user's, which is there; whether it is the same one may still be seen.
+        # Another user's, which is there; that it is the same one has been seen, as far as that can be.
         pass
-    state, now_began = _life(PROC / pid)
-    return state in ENDED or (began != "" and now_began not in ("", began))
+    return False
 
 
 def lapsed(until: Any, now: datetime, lifetime: timedelta) -> Any:

@@ -51,6 +51,22 @@ def test_a_process_that_was_killed_is_dead_before_and_after_it_was_waited_for(ot
     assert is_dead(name)
 
 
+def test_a_process_that_is_waited_for_while_it_is_looked_at_is_dead(
+    other: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = name_of(other)
+    other.kill()
+    assert eventually(lambda: is_dead(name), within=10)
+    kill = os.kill
+
+    def kill_and_wait(pid: int, number: int) -> None:
+        kill(pid, number)
+        other.wait()
+
+    monkeypatch.setattr(os, "kill", kill_and_wait)
+    assert is_dead(name)
+
+
 def test_another_process_with_the_same_number_is_not_the_one() -> None:
     machine, pid, began, random = new_holder().rsplit(" ", 3)
     assert is_dead(f"{machine} {pid} {int(began) - 1} {random}")
