@@ -16,6 +16,8 @@ HERE = Path(__file__).parent
 CORE = HERE / "core"
 TOGETHER = ("tests/browser/", "tests/faults/")
 NOT_MEASURED = ("postgres", "exhaustive")
+LONG = ("tests/core/test_doctor.py", "tests/core/test_watch.py", "tests/core/test_processes.py")
+"""Files that mostly wait: begun last, they would be waited for by a machine that has nothing else to do."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,16 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _turn(item.nodeid, item.path in marked["system"], item.path in marked["engine"]))
 
 
-def _turn(nodeid: str, system: bool, engine: bool) -> int:
+def _turn(nodeid: str, system: bool, engine: bool) -> tuple[int, bool]:
     """Walks come first and whatever starts containers last: with each network of theirs Chromium loses its requests.
 
     Between them are the others, and in each part first the files that take long, so that no process works alone.
     """
+    short = not nodeid.startswith(LONG)
     if nodeid.startswith(TOGETHER[0]):
-        return 0
+        return 0, short
     if nodeid.startswith(TOGETHER[1]):
-        return 3
-    return (4 if system else 5) if engine else (1 if system else 2)
+        return 3, short
+    return (4 if system else 5) if engine else (1 if system else 2), short
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:

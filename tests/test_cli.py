@@ -117,8 +117,8 @@ def test_with_broken_settings_help_works_and_the_rest_says_why(
     assert invoke(environment, "--help").exit_code == 0
     assert invoke(environment, "serve", "--help").exit_code == 0
     for arguments in (["migrate"], ["token", "create", "me"], ["serve"]):
-        failed = run(environment, *arguments)
-        assert (failed.returncode, failed.stdout) == (1, ""), arguments
+        failed = invoke(environment, *arguments)
+        assert (failed.exit_code, failed.stdout) == (1, ""), arguments
         assert failed.stderr.startswith("Error: ")
         assert len(failed.stderr.splitlines()) == 1, failed.stderr
     examined = run(environment, "doctor", "--json")

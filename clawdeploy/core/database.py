@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from clawdeploy.core.connections import said
 from clawdeploy.core.deadline import at_most
 from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable
 from clawdeploy.core.known_database import KnownDatabase
+from clawdeploy.core.models import Tables, tables
 from clawdeploy.core.outage import Outage
 from clawdeploy.core.postgresql import postgresql
 from clawdeploy.core.sqlite import sqlite
@@ -57,6 +59,11 @@ class Database:
             parts = urlsplit(url)
             self.label = f"PostgreSQL on {parts.hostname or 'a local socket'}{parts.path}"
             self.peewee = postgresql(url)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The models of this database."""
+        return tables(self.peewee)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

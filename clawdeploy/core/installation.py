@@ -11,7 +11,7 @@ from clawdeploy.core.database import Database
 from clawdeploy.core.errors import WrongKey
 from clawdeploy.core.key_file import KEY_FILE, make_key_file, read_key_file
 from clawdeploy.core.key_ring import KeyRing
-from clawdeploy.core.models import Tables, tables
+from clawdeploy.core.models import Tables
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
 from clawdeploy.core.vault import KEY_CHECK, Vault
 
@@ -85,7 +85,7 @@ def _known(database: Database) -> Any:
 
     It is read before the migrations, so that later columns may be missing.
     """
-    row = tables(database.peewee).installation
+    row = database.tables.installation
     with database.reading():
         return row.select(row.id, row.key_check).first() if row.table_exists() else None
 

@@ -30,7 +30,6 @@ from clawdeploy.core.leftovers import Leftovers
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.measurements import Measurements
 from clawdeploy.core.membership import OfferedRoute, chosen
-from clawdeploy.core.models import tables
 from clawdeploy.core.patience import Patience
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.quotas import Quotas
@@ -74,7 +73,7 @@ class Platform:
         self.database = database
         self.clock = clock
         self.applied_migrations: list[str] = []
-        models = tables(database.peewee)
+        models = database.tables
         self._instance = models.instance
         installation, vault = open_installation(database, models, config, clock)
         self.installation = installation

@@ -12,7 +12,7 @@ from clawdeploy.core.database import Database
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.key_file import read_key_file
-from clawdeploy.core.models import Tables, tables
+from clawdeploy.core.models import Tables
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from clawdeploy.core.vault import Vault
@@ -61,7 +61,7 @@ class Surroundings:
     @property
     def rows(self) -> Tables:
         """The tables, for looking at them and for setting a scene; use them inside ``looking().transaction()``."""
-        return tables(self.looking().peewee)
+        return self.looking().tables
 
     def looking(self) -> Database:
         """Return a connection pool of the test's own."""

@@ -16,7 +16,6 @@ from clawdeploy.core.database import Database
 from clawdeploy.core.doctor import CHECKS, Check, examine
 from clawdeploy.core.errors import RuntimeFailure
 from clawdeploy.core.hookspecs import hookimpl
-from clawdeploy.core.models import tables
 from clawdeploy.core.opener import Opener
 from clawdeploy.core.settings import RUNTIME
 from clawdeploy.core.testing import BrokenRuntime
@@ -386,7 +385,7 @@ def test_what_is_removed_by_itself_is_no_failure(patient: Patient) -> None:
     memory.create("lost", 20000, BOT)
     now = memory.engine.containers["lost"].made_at
     with opener.platform().database.transaction():
-        span = tables(opener.platform().database.peewee).span
+        span = opener.platform().database.tables.span
         span.create(begun=now - timedelta(minutes=5), until=now + timedelta(minutes=5))
     opener.close()
     assert patient.failed(runtime=memory) == {}

@@ -14,7 +14,6 @@ from playhouse.migrations import Runner
 from clawdeploy.core import database as database_module
 from clawdeploy.core.database import MIGRATIONS, Database
 from clawdeploy.core.errors import ConfigurationError
-from clawdeploy.core.models import tables
 from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Clock, Surroundings, made
 
 ALL = sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
@@ -48,7 +47,7 @@ def test_an_empty_database_is_brought_up_to_date_once(database: Database) -> Non
 def test_the_tables_are_what_the_models_say(database: Database) -> None:
     """A model that was changed without a migration would be found here."""
     database.migrate()
-    models = tables(database.peewee)
+    models = database.tables
     for model in vars(models).values():
         meta = model._meta
         with database.reading():

@@ -21,7 +21,6 @@ from clawdeploy.core.database import Database
 from clawdeploy.core.errors import DatabaseUnavailable, InstanceNotFound, NoContainer, OperationInProgress
 from clawdeploy.core.holders import is_dead
 from clawdeploy.core.lease import Lease
-from clawdeploy.core.models import tables
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
 from tests.core.folder_runtime import FolderRuntime
@@ -217,7 +216,7 @@ def look_after(folder: Path, url: str, ready: Event) -> None:
 
 def leases(database: Database) -> list[str]:
     with database.reading():
-        return [row.holder for row in tables(database.peewee).lease.select()]
+        return [row.holder for row in database.tables.lease.select()]
 
 
 def test_the_lease_of_a_killed_process_is_free_at_once(

@@ -25,7 +25,6 @@ from clawdeploy.core.errors import ConfigurationError, InvalidInput, PluginError
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.logs import LONGEST_MESSAGE, configure_command_logging, configure_logging
-from clawdeploy.core.models import tables
 from clawdeploy.core.redaction import BACKSLASH, redacted, remember
 from clawdeploy.core.settings import CORE_SETTINGS
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
@@ -354,7 +353,7 @@ def test_what_an_engine_says_of_a_container_is_not_told(surroundings: Surroundin
     instance_id = made(platform, apiKey=API_KEY, botToken=BOT_TOKEN)
     said = evidence(Observation(ContainerState.EXITED, engine_error=f"mount failed: {API_KEY}"))
     with platform.database.transaction():
-        ActivityLog(tables(platform.database.peewee).activity).state(
+        ActivityLog(platform.database.tables.activity).state(
             instance_id, utc_now(), "sync", "error", detail=f"Docker says: {BOT_TOKEN}", evidence=said
         )
     happened = platform.instances.activity(OWNER, instance_id, 100)

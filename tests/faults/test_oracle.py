@@ -12,7 +12,6 @@ import docker
 import pytest
 
 from clawdeploy.core.database import Database
-from clawdeploy.core.models import tables
 from tests.browser.sites import STANDIN_IMAGE
 from tests.faults.decoys import INSTALLATION, INSTANCE
 from tests.faults.ledger import GONE, RUNNING, STOPPED, Answer
@@ -36,7 +35,7 @@ class Broken:
         self.scene.client.change(self.doomed, "delete")
         self.bystander = next(row["id"] for row in self.scene.oracle.stored.rows("instance") if row["owner"] == "bob")
         self.database = Database("", self.scene.folder / "data")
-        self.tables = tables(self.database.peewee)
+        self.tables = self.database.tables
         self.docker = docker.APIClient(f"unix://{ENGINE}", version="1.41", timeout=60)
 
     def close(self) -> None:

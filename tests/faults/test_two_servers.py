@@ -14,7 +14,6 @@ import docker
 import pytest
 
 from clawdeploy.core.database import Database
-from clawdeploy.core.models import tables
 from clawdeploy.core.testing import eventually
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from tests.core.folder_runtime import FolderRuntime
@@ -81,7 +80,7 @@ def site(tmp_path: Path, shared: Shared, engine: FaultProxy) -> Iterator[Site]:
 
 def holder(database: Database) -> str:
     with database.reading():
-        return str(tables(database.peewee).lease.get().holder)
+        return str(database.tables.lease.get().holder)
 
 
 def test_when_one_is_killed_the_other_takes_over(site: Site, database: Database, record_property: Record) -> None:
@@ -143,7 +142,7 @@ def test_a_database_that_is_away_in_the_middle_of_a_change(
 
 def _rows(database: Database) -> int:
     with database.reading():
-        return int(tables(database.peewee).instance.select().count())
+        return int(database.tables.instance.select().count())
 
 
 @contextmanager
@@ -244,7 +243,7 @@ def test_what_a_newer_version_has_made_is_left_to_it(
 
 
 def database_content(database: Database) -> list[Any]:
-    models = tables(database.peewee)
+    models = database.tables
     with database.reading():
         return [
             list(getattr(models, name).select().tuples()) for name in ("instance", "lease", "activity", "credential")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from clawdeploy.core.contracts import Instance, Operation, Runtime, Status
-from clawdeploy.core.models import tables
 from clawdeploy.core.testing import BrokenRuntime
 from clawdeploy.web.pages.choices import choices
 from clawdeploy.web.pages.dashboard import PAGE_SIZE
@@ -107,7 +106,7 @@ def test_a_silent_engine_is_told_and_nothing_turns_red(tmp_path: Path) -> None:
 def test_what_was_last_looked_at_long_ago_is_not_said_to_be_well(site: Site) -> None:
     """Whatever keeps the sync from looking, and though the engine answers that it is there."""
     bot = site.program().create(name="Helper")
-    row = tables(site.platform.database.peewee).instance
+    row = site.platform.database.tables.instance
     with site.platform.database.transaction():
         row.update(status_since=site.platform.clock() - timedelta(minutes=5)).execute()
     browser = site.browser()

@@ -24,7 +24,6 @@ from clawdeploy.core.errors import ConfigurationError, DatabaseUnavailable, Wron
 from clawdeploy.core.idempotency import HEADER
 from clawdeploy.core.installation import check_key, read_keys
 from clawdeploy.core.key_file import sync_folder
-from clawdeploy.core.models import tables as models
 from clawdeploy.core.settings import AUDIT_DAYS
 from clawdeploy.core.vault import Vault
 
@@ -78,7 +77,7 @@ def back_up(database: Database, config: Config, path: Path, passphrase: Secret, 
 
 def audit_trail(database: Database, config: Config, clock: Callable[[], datetime]) -> AuditTrail:
     """Return the audit trail of a database that is not otherwise open."""
-    return AuditTrail(database, models(database.peewee).audit, clock, timedelta(days=config[AUDIT_DAYS]))
+    return AuditTrail(database, database.tables.audit, clock, timedelta(days=config[AUDIT_DAYS]))
 
 
 def _noted(database: Database, config: Config, now: datetime, path: Path) -> bool:
@@ -111,7 +110,7 @@ class _Contents:
 
     def __init__(self, database: Database, config: Config) -> None:
         self._database = database
-        row = models(database.peewee).installation
+        row = database.tables.installation
         self._vault = Vault(database, row, lambda: read_keys(config))
         self.counts: dict[str, int] = {}
         self.unreadable: list[str] = []

@@ -21,7 +21,6 @@ from clawdeploy.core.holders import is_dead, lapsed
 from clawdeploy.core.key_file import KEY_FILE, read_key_file, write_key_file
 from clawdeploy.core.key_ring import KeyRing
 from clawdeploy.core.lease import LIFETIME
-from clawdeploy.core.models import tables as models
 from clawdeploy.core.settings import DATA_DIR, SECRET_KEYS
 
 ROWS_AT_ONCE = 100
@@ -97,7 +96,7 @@ def _refuse(database: Database, now: datetime, *, replace: bool) -> None:
         raise ConfigurationError(FOREIGN.format(database.label))
     # A newer version's database is refused by this.
     database.pending()
-    lease = models(database.peewee).lease
+    lease = database.tables.lease
     if any(not is_dead(row.holder) for row in lease.select().where(~lapsed(lease.until, now, LIFETIME))):
         raise ConfigurationError(IN_USE.format(database.label))
     bots = tables.bound(database, "instance", ["id"]).select().count()
@@ -147,7 +146,7 @@ def _check(database: Database, config: Config, keys: KeyRing) -> None:
     """Raise ``ConfigurationError`` when the keys in the setting do not open all that those of the backup open."""
     if not config[SECRET_KEYS]:
         return
-    ring, row = KeyRing(config[SECRET_KEYS]), models(database.peewee)
+    ring, row = KeyRing(config[SECRET_KEYS]), database.tables
     sealed = row.installation.select(row.installation.key_check) | row.secret.select(row.secret.ciphertext)
     for (ciphertext,) in sealed.tuples():
         if keys.led_by(ciphertext) and not ring.led_by(ciphertext):

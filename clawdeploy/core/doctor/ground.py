@@ -10,7 +10,6 @@ from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import Database
 from clawdeploy.core.doctor.asking import Build
 from clawdeploy.core.membership import chosen
-from clawdeploy.core.models import tables
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.core.settings import BLUEPRINT, DATA_DIR, DATABASE_URL, RUNTIME
 
@@ -33,7 +32,7 @@ class Ground:
         self.clock = clock
         self.build = build
         self.database = Database(config[DATABASE_URL], config[DATA_DIR])
-        self.tables = tables(self.database.peewee)
+        self.tables = self.database.tables
         # Looking does not need to know which installation this is: nothing is made, so nothing is labelled.
         self.runtime: Runtime = chosen(host.runtimes(config, "doctor"), RUNTIME, config)
         self.images = chosen(host.blueprints(config), BLUEPRINT, config).images

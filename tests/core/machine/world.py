@@ -13,7 +13,7 @@ from clawdeploy.core.contracts import Runtime, Status
 from clawdeploy.core.database import Database
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
-from clawdeploy.core.models import Tables, tables
+from clawdeploy.core.models import Tables
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.plugins import PluginHost
 from clawdeploy.plugins.memory_runtime import MemoryEngine, MemoryRuntime
@@ -97,7 +97,7 @@ class World:
         self.config: Config = self.host.config(environment)
         memory_platform(folder, DATABASE_URL=url).close()
         self.looking = Database(url, folder)
-        self.tables: Tables = tables(self.looking.peewee)
+        self.tables: Tables = self.looking.tables
         self.processes: list[Process] = []
         self.plan = Plan()
 

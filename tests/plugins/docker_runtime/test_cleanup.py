@@ -15,7 +15,6 @@ from click.testing import CliRunner
 
 from clawdeploy.cli import command_line
 from clawdeploy.core.contracts import ContainerSpec, Instance, Secret, SecretFile, Status
-from clawdeploy.core.models import tables
 from clawdeploy.core.opener import Opener
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import eventually
@@ -89,7 +88,7 @@ class Home:
     def passes(self, platform: Platform) -> None:
         """Let half a minute pass, with a server that goes on using the database."""
         self.clock.advance(seconds=30)
-        now, span = self.clock(), tables(platform.database.peewee).span
+        now, span = self.clock(), platform.database.tables.span
 
         def noticed() -> bool:
             with platform.database.reading():
