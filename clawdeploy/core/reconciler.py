@@ -146,9 +146,9 @@ class Reconciler:
             except EngineError:
                 return row.id, None
             if answered and row.unanswered_since is not None:
-                self._store.answered(row.id, None)
+                self._store.answered(row, None)
             elif not answered and row.unanswered_since is None and row.status == Status.RUNNING:
-                self._store.answered(row.id, max(row.status_since, synced_at or row.status_since))
+                self._store.answered(row, max(row.status_since, synced_at or row.status_since))
                 return row.id, True
             return row.id, answered
 

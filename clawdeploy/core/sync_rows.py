@@ -38,10 +38,15 @@ class SyncRows:
             at: datetime | None = self._installation.select(self._installation.synced_at).scalar()
             return at
 
-    def answered(self, instance_id: str, until: datetime | None) -> None:
-        """Note until when a running bot is known to have answered, ``None`` if it does."""
+    def answered(self, row: Any, until: datetime | None) -> None:
+        """Note until when a running bot is known to have answered, ``None`` if it does.
+
+        That says nothing of one that somebody has worked on since its row was read. It may have been stopped, and would
+        be taken for one that nobody has looked at since it fell silent.
+        """
+        as_it_was = (self.row.id == row.id) & (self.row.status_since == row.status_since)
         with self.database.transaction():
-            self.row.update(unanswered_since=until).where(self.row.id == instance_id).execute()
+            self.row.update(unanswered_since=until).where(as_it_was, self.row.operation.is_null()).execute()
 
     def unfinished(self) -> list[str]:
         """Return the ids of instances with an unfinished operation, the oldest first."""

@@ -1,13 +1,15 @@
 """Bots that should run, run: they are brought back, and held back while they crash in a loop. Stop always wins."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
 from clawdeploy.core import claims, engine_health
 from clawdeploy.core.activity import KEPT
-from clawdeploy.core.contracts import ContainerSpec, ContainerState, Status
+from clawdeploy.core.contracts import ContainerSpec, ContainerState, Observation, Probe, Status
 from clawdeploy.core.errors import ContainerUnusable, OperationInProgress, PortTaken, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.recording import MOST_NOTED
@@ -795,6 +797,29 @@ def test_a_bot_that_stops_answering_is_unhealthy_and_may_recover(
     surroundings.memory.ready = True
     sync(platform)
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+def test_a_bot_that_hangs_and_is_stopped_while_it_is_probed_is_not_of_long_ago(surroundings: Surroundings) -> None:
+    probed, stopped = Event(), Event()
+
+    class Hangs(WrappedRuntime):
+        def probe(self, observation: Observation, probe: Probe) -> bool:
+            probed.set()
+            return not stopped.wait(20)
+
+    clock = Clock()
+    platform = surroundings.open(clock=clock)
+    instance_id = made(platform)
+    sync(platform)
+    with ThreadPoolExecutor(1) as pool:
+        syncs = pool.submit(surroundings.open(Hangs(surroundings.memory)).reconciler.sync)
+        assert probed.wait(20)
+        assert platform.instances.stop(OWNER, instance_id).status == Status.STOPPED
+        stopped.set()
+        syncs.result(20)
+    clock.advance(hours=1)
+    sync(platform)
+    assert not platform.instances.is_old(platform.instances.get(OWNER, instance_id).status_as_of)
 
 
 @pytest.mark.parametrize(("slow", "quick"), [("start", "stop"), ("stop", "start")])
