@@ -165,6 +165,8 @@ class Lifecycle:
                 raise ImageUnavailable(f"{missing.detail}, although it was downloaded.") from missing
             attempt.has_turn = False
             self._phase(attempt.claim, row, "pulling_image")
+            # Whoever takes over meanwhile has no change of ours to be undone.
+            attempt.acts = None
             guarded(self._runtime.pull, spec.images[0])
             attempt.pulled = True
             return

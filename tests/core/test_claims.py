@@ -16,6 +16,7 @@ from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.store import InstanceStore
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
+from tests.core.plain_blueprint import Journal
 from tests.core.surroundings import OWNER, STRANGER, Clock, Surroundings, made
 from tests.platforms import GOOD
 
@@ -345,6 +346,27 @@ def test_a_pull_can_be_given_up(surroundings: Surroundings, call: str) -> None:
     runtime.release()
     surroundings.open().reconciler.sync(patience=10)
     assert not surroundings.memory.observe_all(), "the watcher went on although its claim was gone"
+
+
+def test_a_pull_that_was_given_up_disturbs_nobody_when_it_ends(surroundings: Surroundings) -> None:
+    """It has changed nothing, so that there is nothing to undo in what runs by now."""
+    surroundings.memory.engine.images = set()
+    surroundings.memory.engine.registry = {"nginx:alpine"}
+    journal = Journal(surroundings.memory)
+    runtime = SlowRuntime(journal, calls=("pull",))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(surroundings.open(runtime).instances.create, OWNER, GOOD)
+        assert runtime.entered.wait(10)
+        others = surroundings.open(journal).instances
+        (instance,) = others.list(OWNER).instances
+        surroundings.reaches(instance.id, reason="pulling_image")
+        assert others.stop(OWNER, instance.id).status == Status.STOPPED
+        assert others.start(OWNER, instance.id).status == Status.RUNNING
+        journal.done.clear()
+        runtime.release()
+        assert first.result(20).status == Status.RUNNING
+    assert journal.done == []
+    assert not surroundings.row(instance.id).secrets_unread
 
 
 def test_a_stop_that_took_over_a_pull_is_kept(surroundings: Surroundings) -> None:
