@@ -79,11 +79,15 @@ class Deployments:
 
 
 def _asked(blueprint: Blueprint, bot: Bot) -> ContainerSpec:
+    """Ask a blueprint what it wants; what cannot be compared or made is its failure, and not tried for ever."""
     try:
-        return blueprint.container(bot)
+        spec = blueprint.container(bot)
+        # What is not fit for that fails here, where it is known whose fault it is.
+        _ = spec.fixed, spec.limits.memory_bytes, spec.images[0]
     except EngineError:
         raise
     except Exception as error:
         # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
         logger.error("Blueprint %s failed: %s", blueprint.name, type(error).__name__)  # noqa: TRY400 - its message may hold a secret
         raise RuntimeFailure(f"The blueprint {blueprint.name!r} failed ({type(error).__name__}).") from None
+    return spec

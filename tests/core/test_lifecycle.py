@@ -590,6 +590,29 @@ def test_a_blueprint_that_fails_is_a_reason_without_its_message(
     assert "s3cret" not in caplog.text + instance.detail
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        ContainerSpec((), 80, Limits(2**20, 0.5, 10)),
+        ContainerSpec(IMAGES, 80, None),  # type: ignore[arg-type]
+        ContainerSpec(IMAGES, 80, Limits(2**20, 0.5, 10), environment={"A": "1", 2: "B"}),  # type: ignore[dict-item]
+    ],
+)
+def test_a_blueprint_that_does_not_answer_with_a_container_is_a_reason(
+    surroundings: Surroundings, answer: ContainerSpec
+) -> None:
+    class Strange(BadBlueprint):
+        def container(self, bot: Bot) -> ContainerSpec:
+            return answer
+
+    surroundings.memory.engine.images = set()
+    platform = surroundings.open(plugins={"bad": Strange(ValueError())})
+    instance = platform.instances.create(OWNER, {**GOOD, "blueprint": "bad"})
+    assert (instance.status, instance.reason, instance.operation) == (Status.ERROR, "runtime_failure", None)
+    assert "'bad' failed" in instance.detail
+
+
 def test_a_blueprint_that_says_why_is_heard(surroundings: Surroundings) -> None:
     platform = surroundings.open(plugins={"bad": BadBlueprint(RuntimeFailure("This bot needs a key."))})
     instance = platform.instances.create(OWNER, {**GOOD, "blueprint": "bad"})
