@@ -194,7 +194,10 @@ class Reconciler:
                 if row.status_since != known.status_since:
                     # Somebody has worked on it since then, and what was found before says nothing about it now.
                     ready, before = None, None
-                _, situation = self._observer.observed(row, ready=ready, before=before)
+                seen, situation = self._observer.observed(row, ready=ready, before=before)
+                if row.container_id not in (None, seen.container_id) and seen.container_id:
+                    # Made by hand, or after the backup that this row is of: nobody knows from what.
+                    self._claims.save(claim, container_id=seen.container_id, made_from=None)
                 step = verdict(situation)
                 if step.action in (Action.RECOVER, Action.RESTART):
                     step = self._begin(claim, row, step, situation)

@@ -76,6 +76,27 @@ def test_one_that_a_runtime_made_in_another_way_is_made_anew(
         journal.done.clear()
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_one_that_was_made_after_the_backup_that_is_restored_is_made_anew(
+    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str, ended: bool
+) -> None:
+    """It was made from what the restored database does not say."""
+    then = {**surroundings.row(bot).__data__}
+    platform.instances.patch(OWNER, bot, {"name": "Renamed"})
+    platform.instances.restart(OWNER, bot)
+    platform.close()
+    surroundings.set_row(then.pop("id"), **then)
+    if ended:
+        surroundings.memory.end_with_engine()
+    restored = surroundings.open(journal, plugins={"plain": Plain()})
+    restored.reconciler.sync(patience=10)
+    journal.done.clear()
+    assert restored.instances.restart(OWNER, bot).status is Status.RUNNING
+    assert surroundings.memory.engine.containers[bot].spec.environment == {"NAME": "test"}
+    assert restored.instances.restart(OWNER, bot).status is Status.RUNNING
+    assert journal.done == ["stop", "remove", "create", "start", "stop", "start"]
+
+
 @pytest.mark.parametrize("call", ["stop", "remove", "create", "start"])
 def test_what_the_engine_interrupts_is_finished_later(surroundings: Surroundings, bot: str, call: str) -> None:
     runtime = BrokenRuntime(surroundings.memory, calls=(call,))
