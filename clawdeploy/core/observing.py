@@ -76,7 +76,9 @@ class Observer:
         crashes = recent_crashes(row, seen, now, before)
         # Whatever else goes on, a secret that was changed may take another file.
         unread = row.secrets_unread and row.operation is not None and row.wish == Wish.RUN
-        begins = unread or (row.operation in ASKED_TO_RUN and not row.started)
+        # One that is brought back is as it was, unless it was to be removed for another one, and is there still.
+        asked = row.operation in ASKED_TO_RUN or (row.operation == Operation.RECOVER and row.container_id is None)
+        begins = unread or (asked and not row.started)
         to_start = begins and seen.state is not ContainerState.MISSING
         probe = self._deployments.probe(row.blueprint)
         since = _waits_since(row, seen, now)

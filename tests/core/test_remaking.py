@@ -15,11 +15,11 @@ from clawdeploy.core.contracts import (
     SeededFile,
     Status,
 )
-from clawdeploy.core.errors import RuntimeUnavailable
+from clawdeploy.core.errors import RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime
 from tests.core.plain_blueprint import SPEC, Journal, Plain, mounted
-from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Surroundings, made
+from tests.core.surroundings import OWNER, TELEGRAM_TOKEN, Clock, Surroundings, made
 from tests.platforms import GOOD
 
 
@@ -108,6 +108,23 @@ def test_what_the_engine_interrupts_is_finished_later(surroundings: Surroundings
     platform.reconciler.sync(patience=10)
     assert platform.instances.get(OWNER, bot).status is Status.RUNNING
     assert mounted(surroundings, bot) == {"/run/botToken": TELEGRAM_TOKEN}
+
+
+def test_what_the_engine_refuses_to_remove_is_made_anew_later(
+    surroundings: Surroundings, journal: Journal, bot: str
+) -> None:
+    clock = Clock()
+    runtime = BrokenRuntime(journal, RuntimeFailure("It is busy."), calls=("remove",))
+    platform = surroundings.open(runtime, plugins={"plain": Plain()}, clock=clock)
+    platform.instances.patch(OWNER, bot, {"name": "Renamed"})
+    refused = platform.instances.restart(OWNER, bot)
+    assert (refused.status, refused.reason) == (Status.ERROR, "runtime_failure")
+    runtime.mend()
+    clock.advance(seconds=11)
+    platform.reconciler.sync(patience=10)
+    assert platform.instances.get(OWNER, bot).status is Status.RUNNING
+    assert surroundings.memory.engine.containers[bot].spec.environment == {"NAME": "Renamed"}
+    assert journal.done == ["stop", "remove", "create", "start"]
 
 
 @pytest.mark.parametrize("change", [{"botToken": TELEGRAM_TOKEN}, {"name": "Renamed"}])
