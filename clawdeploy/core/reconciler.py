@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 SYNC_ACTOR = "sync"
 ENGINE_ACTOR = "engine"
 MOST_AT_ONCE = 8
-"""How many instances are worked on at a time, and as many again probed."""
+"""How many instances are worked on at a time for each kind of operation, and as many again probed."""
 RESUMED_EVERY = timedelta(seconds=5)
 """The time between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
 
@@ -60,7 +60,8 @@ class Reconciler:
         self._health = health
         self._measure = measure
         self._pace = pace
-        self._crew = Crew(MOST_AT_ONCE, pace)
+        # One for each, so that no stop waits for downloads, which take minutes.
+        self._crews = {operation: Crew(MOST_AT_ONCE, pace) for operation in Operation}
         self._resumed_at: dict[str, datetime] = {}
 
     def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[Change]:
@@ -87,7 +88,7 @@ class Reconciler:
         rows = self._store.all_rows()
         ready = self._readiness(rows, seen)
         changes: list[Change] = []
-        begun += [self._resume(row.id, actor) for row in rows if row.operation is not None]
+        begun += [self._resume(row.id, row.operation, actor) for row in rows if row.operation is not None]
         for row in rows:
             if row.operation is None and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):
                 changes += self._record(row, actor, ready.get(row.id), begun)
@@ -128,10 +129,10 @@ class Reconciler:
         now = self._store.clock()
         # A copy, because those who work write into it.
         self._resumed_at = {each: at for each, at in self._resumed_at.copy().items() if each in unfinished}
-        for instance_id in unfinished:
+        for instance_id, operation in unfinished.items():
             # Also after the clock was put back.
             if not timedelta(0) <= now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) < RESUMED_EVERY:
-                self._resume(instance_id, actor)
+                self._resume(instance_id, operation, actor)
 
     def _readiness(self, rows: list[Any], seen: Mapping[str, Observation]) -> dict[str, bool | None]:
         """Probe all bots that run and nobody works on; one that answered until now is given a second chance.
@@ -201,11 +202,11 @@ class Reconciler:
                 step = verdict(situation)
                 if step.action in (Action.RECOVER, Action.RESTART):
                     step = self._begin(claim, row, step, situation)
-                    begun.append(self._resume(row.id, SYNC_ACTOR))
+                    begun.append(self._resume(row.id, step.action, SYNC_ACTOR))
                 elif step.action is Action.BACK_OFF:
                     self._lifecycle.recorder.back_off(claim, row, step, situation)
                     self._claims.release(claim)
-                    begun.append(self._resume(row.id, SYNC_ACTOR))
+                    begun.append(self._resume(row.id, Operation.RECOVER, SYNC_ACTOR))
                 else:
                     self._lifecycle.recorder.settle(claim, row, step, situation)
         except ClaimLost:
@@ -232,7 +233,7 @@ class Reconciler:
         logger.info("Sync: instance %s was %s and is %s %s", *found, extra={"instance": row.id})
         return [{"id": row.id, "before": row.status, "after": step.status.value, "reason": step.reason}]
 
-    def _resume(self, instance_id: str, actor: str) -> "Future[None]":
+    def _resume(self, instance_id: str, operation: str, actor: str) -> "Future[None]":
         def work() -> None:
             claim = self._claims.resume(instance_id, actor)
             if claim is not None:
@@ -240,4 +241,4 @@ class Reconciler:
                 logger.info("Sync: carrying on with instance %s", instance_id, extra={"instance": instance_id})
                 self._lifecycle.carry_out(claim)
 
-        return self._crew.do(instance_id, work)
+        return self._crews[Operation(operation)].do(instance_id, work)

@@ -48,11 +48,11 @@ class SyncRows:
         with self.database.transaction():
             self.row.update(unanswered_since=until).where(as_it_was, self.row.operation.is_null()).execute()
 
-    def unfinished(self) -> list[str]:
-        """Return the ids of instances with an unfinished operation, the oldest first."""
+    def unfinished(self) -> dict[str, str]:
+        """Return the unfinished operations by the ids of their instances, the oldest first."""
         with self.database.reading():
-            unfinished = self.row.select(self.row.id).where(self.row.operation.is_null(False))
-            return [row.id for row in unfinished.order_by(self.row.created_at)]
+            unfinished = self.row.select(self.row.id, self.row.operation).where(self.row.operation.is_null(False))
+            return {row.id: row.operation for row in unfinished.order_by(self.row.created_at)}
 
     def restless(self) -> list[str]:
         """Return the ids of settled instances that something is expected of soon.

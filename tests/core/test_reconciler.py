@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clawdeploy.core import reconciler
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import ContainerState, Status
@@ -277,6 +278,40 @@ def test_a_sync_does_not_wait_for_what_it_resumed_unless_told(surroundings: Surr
     runtime.release()
     surroundings.reaches(instance_id, operation=None, status="stopped")
     assert surroundings.witness.until(StatusChanged, after=Status.STOPPED).actor == "sync"
+
+
+@pytest.mark.parametrize("call", ["stop", "delete"])
+def test_no_stop_waits_until_the_images_of_others_were_downloaded(surroundings: Surroundings, call: str) -> None:
+    """What a server left that ended while bots were made, and one was stopped."""
+    engine = surroundings.memory.engine
+    cut_off = surroundings.open(BrokenRuntime(surroundings.memory)).instances
+    for _ in range(reconciler.MOST_AT_ONCE):
+        cut_off.create(OWNER, GOOD)
+    instance_id = made(surroundings.open())
+    with pytest.raises(RuntimeUnavailable):
+        getattr(cut_off, call)(OWNER, instance_id)
+    engine.images, engine.registry = set(), {"nginx:alpine"}
+    downloading = SlowRuntime(surroundings.memory, calls=("pull",))
+    surroundings.open(downloading).reconciler.sync()
+    ended = eventually(lambda: surroundings.memory.observe(instance_id).state is not ContainerState.RUNNING, within=5.0)
+    downloading.release()
+    assert ended
+
+
+def test_a_stop_does_not_wait_for_the_download_that_it_has_ended(surroundings: Surroundings) -> None:
+    cut_off = surroundings.open(BrokenRuntime(surroundings.memory)).instances
+    instance_id = cut_off.create(OWNER, GOOD).id
+    surroundings.memory.engine.images, surroundings.memory.engine.registry = set(), {"nginx:alpine"}
+    downloading = SlowRuntime(surroundings.memory, calls=("pull",))
+    platform = surroundings.open(downloading)
+    platform.reconciler.sync()
+    surroundings.reaches(instance_id, reason="pulling_image")
+    with pytest.raises(RuntimeUnavailable):
+        cut_off.patch(OWNER, instance_id, {"status": "stopped"})
+    platform.reconciler.sync()
+    stopped = eventually(lambda: surroundings.row(instance_id).status == Status.STOPPED, within=5.0)
+    downloading.release()
+    assert stopped
 
 
 def test_the_actor_of_a_sync_is_told(surroundings: Surroundings, platform: Platform) -> None:
