@@ -112,19 +112,22 @@ class Claims:
         """Claim an instance once more whose claim was lost, to see to it that it is as it is wished to be.
 
         Whoever changed its container after that did so by nobody's wish, and it must not be taken for somebody's hand.
-        ``None`` when somebody works on it, who finds that out, or when it has failed and does not run. Where it
-        ``gave_secrets`` to the container, these may be older than what the bot had been given by others.
+        Who works on it is waited for, because they may have looked before that. ``None`` when it has failed and does
+        not run, or is still to be carried on with. Where it ``gave_secrets``, these may be older than what others gave.
         """
         if gave_secrets:
             with self._store.database.transaction():
                 self._row.update(secrets_unread=True).where(self._row.id == claim.instance_id).execute()
         up = self._row.operation.is_null() & ((self._row.status != Status.ERROR) | self._row.reason.in_(NOT_ANSWERING))
-        for wish, operation in ((Wish.RUN, Operation.RECOVER), (Wish.STOP, Operation.STOP)):
-            fields = {"operation": operation, "operation_since": self._store.clock(), "started": False}
-            again = self._claim(claim.instance_id, claim.actor, up & (self._row.wish == wish), fields)
-            if again is not None:
-                return replace(again, resumed=True)
-        return None
+        while True:
+            others = self._store.worked_on(claim.instance_id, LIFETIME)
+            for wish, operation in ((Wish.RUN, Operation.RECOVER), (Wish.STOP, Operation.STOP)):
+                fields = {"operation": operation, "operation_since": self._store.clock(), "started": False}
+                again = self._claim(claim.instance_id, claim.actor, up & (self._row.wish == wish), fields)
+                if again is not None:
+                    return replace(again, resumed=True)
+            if not others or self._pace.pause(self._keeper.closing, 0.25):
+                return None
 
     def row(self, claim: Claim) -> Any:
         """Return the claimed row as it is now; raises ``ClaimLost``.
@@ -153,9 +156,9 @@ class Claims:
             self._store.activity.asked(claim.instance_id, now, claim.actor, operation, why)
             told = self._write(
                 claim, now, operation=operation, operation_since=now, started=False, retry_at=None,
-                reason=phase, detail=explain(phase), claim=None, claim_until=None, **shown,
-            )  # fmt: skip
-        self._tell(told)
+                reason=phase, detail=explain(phase), claim=None, claim_until=None, **shown)  # fmt: skip
+        if told is not None:
+            self._publish(told)
 
     def save(
         self,
@@ -176,12 +179,9 @@ class Claims:
             if not given():
                 return False
             told = self._write(claim, self._store.clock(), evidence, mended, **fields)
-        self._tell(told)
-        return True
-
-    def _tell(self, told: StatusChanged | None) -> None:
         if told is not None:
             self._publish(told)
+        return True
 
     def _write(
         self, claim: Claim, now: datetime, /, evidence: Any = NOTHING, mended: Note | None = None, **fields: Any

@@ -8,6 +8,7 @@ from clawdeploy.core.contracts import Status
 from clawdeploy.core.crashes import LONGEST_PAUSE
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import RuntimeFailure
+from clawdeploy.core.holders import lapsed
 from clawdeploy.core.models import Tables
 from clawdeploy.core.spans import CLOCKS_DIFFER
 
@@ -74,6 +75,13 @@ class SyncRows:
         worked_on = self.row.operation.is_null(False) | self.row.claim.is_null(False)
         with self.database.reading():
             return [row.id for row in self.row.select(self.row.id).where(self.row.id.in_(list(ids)), worked_on)]
+
+    def worked_on(self, instance_id: str, lifetime: timedelta) -> bool:
+        """Say whether somebody carries out an operation on an instance, with a claim that holds for a ``lifetime``."""
+        held = self.row.claim.is_null(False) & ~lapsed(self.row.claim_until, self.clock(), lifetime)
+        with self.database.reading():
+            here = self.row.select().where(self.row.id == instance_id, self.row.operation.is_null(False), held)
+            return bool(here.exists())
 
     def rows(self, ids: Collection[str]) -> list[Any]:
         """Return the rows of some instances, as far as there are any, the oldest first."""

@@ -1,6 +1,7 @@
 """The loop, on engines that do what they are told and on engines that fail in every known way."""
 
 import logging
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -36,7 +37,7 @@ from clawdeploy.core.errors import (
 from clawdeploy.core.events import InstanceCreated, InstanceDeleted, StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.reasons import SENTENCES
-from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime
+from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
@@ -811,6 +812,37 @@ def test_a_change_that_comes_after_the_claim_was_lost_is_made_good(
     assert (there.status, there.operation, running) == (after, None, after is Status.RUNNING)
     reasons = {entry.reason for entry in others.instances.activity(OWNER, instance_id)}
     assert not reasons & {"stopped_outside", "started_outside"}
+
+
+def test_a_start_that_comes_after_the_last_look_of_a_stop_is_made_good(surroundings: Surroundings) -> None:
+    """Whoever stops it is yet to write down what was so, and will not look once more."""
+    frozen = SlowRuntime(surroundings.memory, calls=("start",))
+
+    class LooksJustBefore(WrappedRuntime):
+        stopped = False
+
+        def after(self, call: str) -> None:
+            self.stopped |= call == "stop"
+            if self.stopped and call == "observe":
+                frozen.release()
+                assert eventually(lambda: surroundings.memory.observe(instance_id).state is ContainerState.RUNNING, 10)
+                time.sleep(0.2)  # So that it finds this stop at work.
+
+    clock, clock_of_the_frozen = Clock(), Clock()
+    others = surroundings.open(clock=clock)
+    instance_id = made(others)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(surroundings.open(frozen, clock=clock_of_the_frozen).instances.restart, OWNER, instance_id)
+        assert frozen.entered.wait(20)
+        clock.advance(seconds=LIFETIME.total_seconds() + 1)
+        others.reconciler.sync(patience=20)
+        clock_of_the_frozen.advance(seconds=LIFETIME.total_seconds() + 1)
+        stopping = surroundings.open(LooksJustBefore(surroundings.memory), clock=clock)
+        assert stopping.instances.stop(OWNER, instance_id).status == Status.STOPPED
+        asked.result(20)
+    others.reconciler.sync(patience=20)
+    assert others.instances.get(OWNER, instance_id).status == Status.STOPPED
+    assert surroundings.memory.observe(instance_id).state is ContainerState.EXITED
 
 
 def test_a_stop_that_comes_too_late_is_made_good_for_a_bot_that_does_not_answer_too(surroundings: Surroundings) -> None:
