@@ -81,7 +81,9 @@ class Recorder:
         if row.wish == Wish.RUN and not runs_on and not isinstance(error, RuntimeUnavailable):
             # Where there is something to start, or nobody waits, it is tried once more after a pause.
             ended = seen is not None and seen.state is ContainerState.EXITED
-            again = ended or row.operation == Operation.RECOVER
+            # One that ran until it was removed for another one has not ended by anybody's wish either.
+            removed = row.operation == Operation.RESTART and row.container_id is None
+            again = ended or removed or row.operation == Operation.RECOVER
             said = tried_later(row, error.sentence, self._clock()) if again else {"detail": error.detail}
             self.fail(claim, row, reason, said)
             return

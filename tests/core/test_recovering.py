@@ -15,6 +15,7 @@ from clawdeploy.core.platform import Platform
 from clawdeploy.core.recording import MOST_NOTED
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime
 from clawdeploy.core.testing.failing_runtimes import LostAnswerRuntime, WrappedRuntime
+from tests.core.plain_blueprint import Plain, mounted
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
 from tests.platforms import GOOD
 
@@ -202,6 +203,30 @@ def test_what_was_removed_for_another_one_and_was_not_made_is_made_later(
     clock.advance(seconds=11)
     sync(platform)
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
+@pytest.mark.parametrize("refused", ["create", "start"])
+@pytest.mark.parametrize("by_sync", [True, False])
+def test_one_that_is_made_anew_for_a_secret_and_could_not_be_is_tried_again(
+    surroundings: Surroundings, clock: Clock, refused: str, by_sync: bool
+) -> None:
+    """Nobody has asked for it to end, and perhaps nobody waits to say what to do."""
+    runtime = BrokenRuntime(surroundings.memory, RuntimeFailure("There is no space left."), calls=(refused,))
+    platform = surroundings.open(runtime, clock=clock, plugins={"plain": Plain()})
+    instance_id = made(surroundings.open(clock=clock, plugins={"plain": Plain()}), blueprint="plain")
+    if by_sync:
+        surroundings.memory.loop(instance_id, 1)
+        sync(platform)
+    platform.instances.patch(OWNER, instance_id, {"apiKey": "new"})
+    sync(platform)
+    failed = platform.instances.get(OWNER, instance_id)
+    assert (failed.status, failed.reason) == (Status.ERROR, "runtime_failure")
+    assert failed.detail == "There is no space left. It is started again 10 seconds later; Stop ends that."
+    runtime.mend()
+    clock.advance(seconds=11)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+    assert mounted(surroundings, instance_id) == {"/run/apiKey": "new"}
 
 
 def test_what_is_stopped_before_another_one_was_made_is_stopped_and_can_be_started(surroundings: Surroundings) -> None:
