@@ -117,18 +117,20 @@ class DockerRuntime:
         """See ``Runtime.stop``."""
         seconds = max(math.ceil(timeout), 0)
         deadline = time.monotonic() + seconds + STOP_MARGIN
-        while time.monotonic() < deadline:
+        while True:
             container = containers.find_ours(self._engine, self._installation, container_id)
             if container is None:
                 return
             state = from_inspection(container).state
+            if state not in ALIVE and not between_restarts(container, datetime.now(UTC)):
+                return
+            # Only now, because the last try may have taken until the deadline and have ended it.
+            if time.monotonic() > deadline:
+                raise RuntimeFailure("The container does not stay stopped.")
             if state in ALIVE:
                 self._end(container_id, state, seconds)
-            elif not between_restarts(container, datetime.now(UTC)):
-                return
             else:
                 time.sleep(STOP_PAUSE)
-        raise RuntimeFailure("The container does not stay stopped.")
 
     def _end(self, container_id: str, state: ContainerState, seconds: int) -> None:
         if state is ContainerState.PAUSED:
