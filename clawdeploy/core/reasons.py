@@ -16,7 +16,7 @@ SENTENCES = {
     "waiting_until_ready": "The bot is starting and does not answer yet.",
     "stopping": "The bot is being stopped.",
     "removing": "The bot is being deleted.",
-    "stopped_outside": "It {how} on the server, not from here. Start brings it back.",
+    "stopped_outside": "It {how} on the server, not from here{code}. Start brings it back.",
     "started_outside": "It was started on the server, not from here. Stop ends it.",
     "paused_outside": "It was paused on the server, not from here. Start resumes it.",
     "crashed": "It ended by itself with exit code {exit_code}. The logs may say why.",
@@ -33,8 +33,14 @@ SENTENCES = {
     "runtime_unavailable": "Docker does not answer. What was asked for is carried out as soon as it does.",
 }
 
-ENDED: dict[int | None, str] = {0: "was stopped or ended by itself", 137: "was stopped or killed"}
+ENDED: dict[int | None, str] = {
+    None: "was stopped",
+    0: "was stopped or ended by itself",
+    137: "was stopped or killed",
+    143: "was stopped",
+}
 """What may have happened to a bot that is not to be started again, by its exit code; nobody can know which."""
+SIGNALLED = "was stopped or sent a signal"
 
 LATELY = " in the last 10 minutes"
 NOT_STOPPED = " It could not be stopped at once."
@@ -50,8 +56,9 @@ def explain(reason: str, seen: Observation | None = None, crashes: Sequence[Cras
     short = sum(crash.out_of_memory for crash in crashes)
     times = f" {short} times{LATELY}" if short > 1 else ""
     in_all = f" It ended {len(crashes)} times{LATELY} in all." if len(crashes) > max(short, 1) else ""
-    how = (seen and ENDED.get(seen.exit_code)) or "was stopped"
-    said = {"how": how, "exit_code": exit_code, "limit": limit, "times": times, "in_all": in_all}
+    how = ENDED.get(seen.exit_code if seen else None, SIGNALLED)
+    code = f", and ended with exit code {exit_code}" if how is SIGNALLED else ""
+    said = {"how": how, "code": code, "exit_code": exit_code, "limit": limit, "times": times, "in_all": in_all}
     return SENTENCES[reason].format(**said, crashes=_told(crashes, limit))
 
 

@@ -109,3 +109,8 @@ def test_what_is_not_looked_at_again_is_told_as_what_it_was() -> None:
 def test_of_what_somebody_ended_no_more_is_said_than_is_known(exit_code: int | None, how: str) -> None:
     said = explain("stopped_outside", Observation(ContainerState.EXITED, exit_code=exit_code))
     assert said == f"It {how} on the server, not from here. Start brings it back."
+
+
+def test_of_one_that_was_ended_by_hand_and_says_something_else_that_is_told() -> None:
+    said = explain("stopped_outside", Observation(ContainerState.EXITED, exit_code=1, ended_by_hand=True))
+    assert "stopped or sent a signal on the server, not from here, and ended with exit code 1. Start" in said

@@ -41,6 +41,7 @@ from clawdeploy.plugins.docker_runtime.observing import (
     ended_with_engine,
     from_inspection,
     from_list,
+    is_kept_ended,
     left_in_network,
 )
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
@@ -170,7 +171,9 @@ class DockerRuntime:
         since = self._engine.began()
         if since is None:
             return seen
-        return replace(seen, ended_with_engine=ended_with_engine(container, since, self._engine.listens_since()))
+        if ended_with_engine(container, since, self._engine.listens_since()):
+            return replace(seen, ended_with_engine=True)
+        return replace(seen, ended_by_hand=is_kept_ended(container))
 
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""
