@@ -17,7 +17,7 @@ SENTENCES = {
     "stopping": "The bot is being stopped.",
     "removing": "The bot is being deleted.",
     "stopped_outside": "It {how} on the server, not from here{code}. Start brings it back.",
-    "started_outside": "It was started on the server, not from here. Stop ends it.",
+    "started_outside": "It was started on the server, not from here{unread}. Stop ends it.",
     "paused_outside": "It was paused on the server, not from here. Start resumes it.",
     "crashed": "It ended by itself with exit code {exit_code}. The logs may say why.",
     "out_of_memory": "It ran out of memory{limit}{times} and was ended by the system.{in_all}",
@@ -43,13 +43,17 @@ ENDED: dict[int | None, str] = {
 SIGNALLED = "was stopped or sent a signal"
 
 LATELY = " in the last 10 minutes"
+UNREAD = ", after one of its secrets was changed: Restart gives it the new one"
 NOT_STOPPED = " It could not be stopped at once."
 
 
-def explain(reason: str, seen: Observation | None = None, crashes: Sequence[Crash] = ()) -> str:
+def explain(
+    reason: str, seen: Observation | None = None, crashes: Sequence[Crash] = (), *, unread: bool = False
+) -> str:
     """Return the sentence for a reason code, with what was seen of the container filled in.
 
-    ``crashes`` are the times that it has ended by itself in the last ten minutes, the oldest first.
+    ``crashes`` are the times that it has ended by itself in the last ten minutes, the oldest first. ``unread``: a
+    secret was changed since the container was given its secrets.
     """
     exit_code = "unknown" if seen is None or seen.exit_code is None else seen.exit_code
     limit = f" ({seen.memory_bytes / 2**20:.0f} MB)" if seen and seen.memory_bytes else ""
@@ -59,6 +63,7 @@ def explain(reason: str, seen: Observation | None = None, crashes: Sequence[Cras
     how = ENDED.get(seen.exit_code if seen else None, SIGNALLED)
     code = f", and ended with exit code {exit_code}" if how is SIGNALLED else ""
     said = {"how": how, "code": code, "exit_code": exit_code, "limit": limit, "times": times, "in_all": in_all}
+    said["unread"] = UNREAD if unread else ""
     return SENTENCES[reason].format(**said, crashes=_told(crashes, limit))
 
 

@@ -51,7 +51,7 @@ class Recorder:
             now = self._clock()
             fields.update(status_since=now, failures=failures_in_a_row(row, now))
         if step.action is Action.SETTLE:
-            detail = explain(step.reason, seen, situation.crashes)
+            detail = explain(step.reason, seen, situation.crashes, unread=situation.unread)
             fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
         if seen.container_id:
             fields["container_id"] = seen.container_id

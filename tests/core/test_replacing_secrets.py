@@ -252,6 +252,23 @@ def test_one_that_somebody_has_paused_is_left_alone_until_it_goes_on(
     assert journal.done == AFRESH
 
 
+def test_one_that_is_to_be_stopped_and_somebody_starts_is_left_alone_and_said_to_have_the_old_one(
+    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
+) -> None:
+    platform.instances.stop(OWNER, bot)
+    platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
+    journal.done.clear()
+    with surroundings.memory.engine.lock:
+        surroundings.memory.engine.containers[bot].state = ContainerState.RUNNING
+    sync(platform)
+    seen = platform.instances.get(OWNER, bot)
+    assert (seen.status, seen.reason, journal.done) == (Status.RUNNING, "started_outside", [])
+    assert given(surroundings, bot) == {"/run/apiKey": "sk-1"}
+    assert "after one of its secrets was changed: Restart gives it the new one. Stop ends it." in seen.detail
+    assert platform.instances.restart(OWNER, bot).reason == ""
+    assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}
+
+
 def test_one_that_was_removed_is_not_made_anew_for_that(
     surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
 ) -> None:
