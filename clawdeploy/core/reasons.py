@@ -83,7 +83,9 @@ def mended(crashes: Sequence[Crash], seen: Observation) -> Note:
         said = f"It ran out of memory{limit}" if last.out_of_memory else "It ended by itself"
     if last.exit_code is not None and not last.out_of_memory:
         said += f"{', the last time' if len(crashes) > 1 else ''} with exit code {last.exit_code}"
-    return Note("out_of_memory" if last.out_of_memory else "crashed", f"{said}, and Docker started it again.")
+    # It counts a start before it waits for that, and somebody may have stopped the bot in between.
+    again = "was to start it again" if seen.ended_by_hand else "started it again"
+    return Note("out_of_memory" if last.out_of_memory else "crashed", f"{said}, and Docker {again}.")
 
 
 def _told(crashes: Sequence[Crash], limit: str) -> str:
