@@ -51,7 +51,10 @@ class Observer:
         return seen, self.situation(row, seen, ready=ready, before=before, fresh=fresh)
 
     def probe(self, row: Any, seen: Observation) -> bool:
-        """Ask an instance's running container whether it is ready."""
+        """Ask an instance's running container whether it is ready, at the port that its owner is told."""
+        if seen.host_port != row.host_port:
+            # Somebody has made it by hand with another one, or with none.
+            return False
         return bool(guarded(self._runtime.probe, seen, self._deployments.probe(row.blueprint)))
 
     def logs(self, container_id: str, tail: int) -> str:
@@ -80,6 +83,8 @@ class Observer:
         asked = row.operation in ASKED_TO_RUN or (row.operation == Operation.RECOVER and row.container_id is None)
         begins = unread or (asked and not row.started)
         to_start = begins and seen.state is not ContainerState.MISSING
+        # Where somebody has made it by hand with another port, it is not what was asked for.
+        elsewhere = not fresh and seen.host_port != row.host_port
         probe = self._deployments.probe(row.blueprint)
         since = _waits_since(row, seen, now)
         # Of a wait that has yet to begin, the clock was put back. An operation begins its wait anew then.
@@ -94,7 +99,8 @@ class Observer:
             started=row.started,
             ready=ready,
             overdue=overdue,
-            outdated=to_start and (row.secrets_unread or not fresh) and self._deployments.outdated(row),
+            outdated=to_start
+            and (elsewhere or ((row.secrets_unread or not fresh) and self._deployments.outdated(row))),
             looping=is_loop(row, seen, crashes),
             owed=_is_owed(row, seen, now),
             crashes=crashes,

@@ -16,8 +16,8 @@ SENTENCES = {
     "waiting_until_ready": "The bot is starting and does not answer yet.",
     "stopping": "The bot is being stopped.",
     "removing": "The bot is being deleted.",
-    "stopped_outside": "It {how} on the server, not from here. Start brings it back.",
-    "started_outside": "It was started on the server, not from here. Stop ends it.",
+    "stopped_outside": "It {how} on the server, not from here{code}. Start brings it back.",
+    "started_outside": "It was started on the server, not from here{unread}. Stop ends it.",
     "paused_outside": "It was paused on the server, not from here. Start resumes it.",
     "crashed": "It ended by itself with exit code {exit_code}. The logs may say why.",
     "out_of_memory": "It ran out of memory{limit}{times} and was ended by the system.{in_all}",
@@ -33,25 +33,37 @@ SENTENCES = {
     "runtime_unavailable": "Docker does not answer. What was asked for is carried out as soon as it does.",
 }
 
-ENDED: dict[int | None, str] = {0: "was stopped or ended by itself", 137: "was stopped or killed"}
+ENDED: dict[int | None, str] = {
+    None: "was stopped",
+    0: "was stopped or ended by itself",
+    137: "was stopped or killed",
+    143: "was stopped",
+}
 """What may have happened to a bot that is not to be started again, by its exit code; nobody can know which."""
+SIGNALLED = "was stopped or sent a signal"
 
 LATELY = " in the last 10 minutes"
+UNREAD = ", after one of its secrets was changed: Restart gives it the new one"
 NOT_STOPPED = " It could not be stopped at once."
 
 
-def explain(reason: str, seen: Observation | None = None, crashes: Sequence[Crash] = ()) -> str:
+def explain(
+    reason: str, seen: Observation | None = None, crashes: Sequence[Crash] = (), *, unread: bool = False
+) -> str:
     """Return the sentence for a reason code, with what was seen of the container filled in.
 
-    ``crashes`` are the times that it has ended by itself in the last ten minutes, the oldest first.
+    ``crashes`` are the times that it has ended by itself in the last ten minutes, the oldest first. ``unread``: a
+    secret was changed since the container was given its secrets.
     """
     exit_code = "unknown" if seen is None or seen.exit_code is None else seen.exit_code
     limit = f" ({seen.memory_bytes / 2**20:.0f} MB)" if seen and seen.memory_bytes else ""
     short = sum(crash.out_of_memory for crash in crashes)
     times = f" {short} times{LATELY}" if short > 1 else ""
     in_all = f" It ended {len(crashes)} times{LATELY} in all." if len(crashes) > max(short, 1) else ""
-    how = (seen and ENDED.get(seen.exit_code)) or "was stopped"
-    said = {"how": how, "exit_code": exit_code, "limit": limit, "times": times, "in_all": in_all}
+    how = ENDED.get(seen.exit_code if seen else None, SIGNALLED)
+    code = f", and ended with exit code {exit_code}" if how is SIGNALLED else ""
+    said = {"how": how, "code": code, "exit_code": exit_code, "limit": limit, "times": times, "in_all": in_all}
+    said["unread"] = UNREAD if unread else ""
     return SENTENCES[reason].format(**said, crashes=_told(crashes, limit))
 
 
@@ -71,7 +83,9 @@ def mended(crashes: Sequence[Crash], seen: Observation) -> Note:
         said = f"It ran out of memory{limit}" if last.out_of_memory else "It ended by itself"
     if last.exit_code is not None and not last.out_of_memory:
         said += f"{', the last time' if len(crashes) > 1 else ''} with exit code {last.exit_code}"
-    return Note("out_of_memory" if last.out_of_memory else "crashed", f"{said}, and Docker started it again.")
+    # It counts a start before it waits for that, and somebody may have stopped the bot in between.
+    again = "was to start it again" if seen.ended_by_hand else "started it again"
+    return Note("out_of_memory" if last.out_of_memory else "crashed", f"{said}, and Docker {again}.")
 
 
 def _told(crashes: Sequence[Crash], limit: str) -> str:

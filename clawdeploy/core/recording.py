@@ -51,7 +51,7 @@ class Recorder:
             now = self._clock()
             fields.update(status_since=now, failures=failures_in_a_row(row, now))
         if step.action is Action.SETTLE:
-            detail = explain(step.reason, seen, situation.crashes)
+            detail = explain(step.reason, seen, situation.crashes, unread=situation.unread)
             fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
         if seen.container_id:
             fields["container_id"] = seen.container_id
@@ -81,9 +81,9 @@ class Recorder:
         if row.wish == Wish.RUN and not runs_on and not isinstance(error, RuntimeUnavailable):
             # Where there is something to start, or nobody waits, it is tried once more after a pause.
             ended = seen is not None and seen.state is ContainerState.EXITED
-            # One that ran until it was removed for another one has not ended by anybody's wish either.
-            removed = row.operation == Operation.RESTART and row.container_id is None
-            again = ended or removed or row.operation == Operation.RECOVER
+            # A restart, too, that has removed the container for another one: the bot was there before.
+            remade = row.operation == Operation.RESTART and row.container_id is None
+            again = ended or remade or row.operation == Operation.RECOVER
             said = tried_later(row, error.sentence, self._clock()) if again else {"detail": error.detail}
             self.fail(claim, row, reason, said)
             return

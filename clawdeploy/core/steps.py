@@ -142,6 +142,9 @@ def _verdict_on_ended(situation: Situation) -> Step:
     seen = situation.observation
     if situation.wish is Wish.STOP:
         return Step(Action.SETTLE, Status.STOPPED)
+    if seen.ended_by_hand:
+        # Whatever a program does when it is asked to end, such as to say that it failed.
+        return Step(Action.SETTLE, Status.STOPPED, "stopped_outside")
     asked = seen.state is ContainerState.CREATED or seen.exit_code in ENDED_WHEN_ASKED
     # An engine says that memory ran out also of one that went on, when that had ended a process beside its main one.
     if seen.out_of_memory and (seen.exit_code == SIGKILL or not asked):

@@ -80,6 +80,9 @@ def test_of_crashes_that_nobody_saw_no_cause_is_claimed() -> None:
 def test_what_an_engine_mended_is_told(crashes: list[Crash], reason: str, said: str) -> None:
     seen = Observation(ContainerState.RUNNING, memory_bytes=256 * 2**20)
     assert mended(crashes, seen) == (reason, f"{said}, and Docker started it again.")
+    # Somebody may have stopped it before Docker did, which counts that beforehand.
+    ended = Observation(ContainerState.EXITED, memory_bytes=256 * 2**20, exit_code=3, ended_by_hand=True)
+    assert mended(crashes, ended) == (reason, f"{said}, and Docker was to start it again.")
 
 
 def test_what_was_not_seen_is_said_to_be_unknown() -> None:
@@ -109,3 +112,8 @@ def test_what_is_not_looked_at_again_is_told_as_what_it_was() -> None:
 def test_of_what_somebody_ended_no_more_is_said_than_is_known(exit_code: int | None, how: str) -> None:
     said = explain("stopped_outside", Observation(ContainerState.EXITED, exit_code=exit_code))
     assert said == f"It {how} on the server, not from here. Start brings it back."
+
+
+def test_of_one_that_was_ended_by_hand_and_says_something_else_that_is_told() -> None:
+    said = explain("stopped_outside", Observation(ContainerState.EXITED, exit_code=1, ended_by_hand=True))
+    assert "stopped or sent a signal on the server, not from here, and ended with exit code 1. Start" in said

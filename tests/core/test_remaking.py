@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import (
     Bot,
     ContainerSpec,
@@ -95,6 +96,24 @@ def test_one_that_was_made_after_the_backup_that_is_restored_is_made_anew(
     assert surroundings.memory.engine.containers[bot].spec.environment == {"NAME": "test"}
     assert restored.instances.restart(OWNER, bot).status is Status.RUNNING
     assert journal.done == ["stop", "remove", "create", "start", "stop", "start"]
+
+
+def test_one_that_somebody_made_by_hand_with_another_port_is_made_anew(
+    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
+) -> None:
+    """Its owner is told an address at which nobody answers, or somebody else's program."""
+    before = platform.instances.get(OWNER, bot)
+    containers = surroundings.memory.engine.containers
+    elsewhere = containers[bot].host_port + 1
+    containers[bot] = replace(containers[bot], id="made by hand", host_port=elsewhere, started_at=utc_now())
+    platform.reconciler.sync(patience=10)
+    assert journal.done == [], "a sync never does"
+    seen = platform.instances.get(OWNER, bot)
+    assert (seen.status, seen.reason) == (Status.CREATING, "waiting_until_ready")
+    after = platform.instances.restart(OWNER, bot)
+    assert (after.status, after.host_port) == (Status.RUNNING, before.host_port)
+    assert journal.done == ["stop", "remove", "create", "start"]
+    assert surroundings.memory.observe(bot).host_port == before.host_port
 
 
 @pytest.mark.parametrize("call", ["stop", "remove", "create", "start"])

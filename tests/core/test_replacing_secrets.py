@@ -252,6 +252,43 @@ def test_one_that_somebody_has_paused_is_left_alone_until_it_goes_on(
     assert journal.done == AFRESH
 
 
+def test_one_whose_new_container_cannot_be_made_now_is_made_later(
+    surroundings: Surroundings, journal: Journal, bot: str
+) -> None:
+    """It needs a file for a secret that it did not have, and its image is not here while its registry is away."""
+    clock = Clock()
+    platform = surroundings.open(journal, plugins={"plain": Plain()}, clock=clock)
+    surroundings.memory.engine.images = set()
+    failed = platform.instances.patch(OWNER, bot, {"botToken": TELEGRAM_TOKEN})
+    assert (failed.status, failed.reason, failed.container_id) == (Status.ERROR, "image_unavailable", None)
+    assert "It is started again 10 seconds later; Stop ends that." in failed.detail
+    sync(platform)
+    assert platform.instances.get(OWNER, bot).reason == "image_unavailable"
+    surroundings.memory.engine.images = None
+    clock.advance(seconds=11)
+    sync(platform)
+    sync(platform)
+    assert platform.instances.get(OWNER, bot).status is Status.RUNNING
+    assert given(surroundings, bot) == {"/run/apiKey": "sk-1", "/run/botToken": TELEGRAM_TOKEN}
+
+
+def test_one_that_is_to_be_stopped_and_somebody_starts_is_left_alone_and_said_to_have_the_old_one(
+    surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
+) -> None:
+    platform.instances.stop(OWNER, bot)
+    platform.instances.patch(OWNER, bot, {"apiKey": "sk-2"})
+    journal.done.clear()
+    with surroundings.memory.engine.lock:
+        surroundings.memory.engine.containers[bot].state = ContainerState.RUNNING
+    sync(platform)
+    seen = platform.instances.get(OWNER, bot)
+    assert (seen.status, seen.reason, journal.done) == (Status.RUNNING, "started_outside", [])
+    assert given(surroundings, bot) == {"/run/apiKey": "sk-1"}
+    assert "after one of its secrets was changed: Restart gives it the new one. Stop ends it." in seen.detail
+    assert platform.instances.restart(OWNER, bot).reason == ""
+    assert given(surroundings, bot) == {"/run/apiKey": "sk-2"}
+
+
 def test_one_that_was_removed_is_not_made_anew_for_that(
     surroundings: Surroundings, platform: Platform, journal: Journal, bot: str
 ) -> None:

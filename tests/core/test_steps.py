@@ -360,6 +360,12 @@ def described(wish: Wish, operation: Operation | None, state: ContainerState, **
         (settled(Wish.RUN, S.EXITED, exit_code=1, out_of_memory=True), record(ERROR, "out_of_memory")),
         (settled(Wish.RUN, S.EXITED, exit_code=0, out_of_memory=True), record(STOPPED, "stopped_outside")),
         (settled(Wish.RUN, S.EXITED, exit_code=143, out_of_memory=True), record(STOPPED, "stopped_outside")),
+        (settled(Wish.RUN, S.EXITED, exit_code=1, ended_by_hand=True), record(STOPPED, "stopped_outside")),
+        (
+            settled(Wish.RUN, S.EXITED, exit_code=137, out_of_memory=True, ended_by_hand=True),
+            record(STOPPED, "stopped_outside"),
+        ),
+        (settled(Wish.STOP, S.EXITED, exit_code=1, ended_by_hand=True), record(STOPPED)),
         (settled(Wish.RUN, S.CREATED), record(STOPPED, "stopped_outside")),
         (settled(Wish.RUN, S.RESTARTING, exit_code=3, looping=True), held_back("crash_loop")),
         (settled(Wish.RUN, S.RESTARTING, exit_code=3), record(ERROR, "crashed")),

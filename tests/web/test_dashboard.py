@@ -237,6 +237,24 @@ def test_one_that_was_never_made_and_was_stopped_can_be_started(tmp_path_factory
     site.close()
 
 
+def test_one_that_runs_and_does_not_answer_can_be_restarted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its sentence says that a restart may help; to try again is to wait for it once more."""
+    site = Site(tmp_path_factory.mktemp("hangs"))
+    ann, bot = site.browser(), site.program().create()["id"]
+    started = site.memory.observe(bot).started_at
+    site.memory.ready = False
+    for _ in range(2):
+        site.platform.reconciler.sync()
+    hangs = site.platform.instances.get("ann", bot)
+    assert hangs.reason == "unhealthy"
+    assert choices(hangs)[2].why_not == ""
+    site.memory.ready = True
+    submit(ann, f"/dashboard/instances/{bot}/restart")
+    assert site.platform.instances.get("ann", bot).status is Status.RUNNING
+    assert site.memory.observe(bot).started_at != started
+    site.close()
+
+
 def test_one_that_is_to_be_made_anew_by_itself_can_be_stopped(instance: Instance) -> None:
     failed = replace(instance, status=Status.ERROR, operation=None, container_id=None)
     assert choices(failed)[1].why_not

@@ -133,7 +133,8 @@ class Observation:
     ``restart_count``, ``engine_error`` and what follows it are filled by ``Runtime.observe`` and left at their
     defaults by ``Runtime.observe_all``, which is one engine call for all containers. ``engine_error`` is why the
     engine could not start it when it last tried. ``ended_with_engine``: it has ended because the engine did, or while
-    that started, and by nobody's hand. ``memory_bytes`` is its limit.
+    that started, and by nobody's hand. ``ended_by_hand``: it has ended, and the engine was told not
+    to start it again, which it would have done. ``memory_bytes`` is its limit.
     ``unhealthy`` is the verdict of a health check that the engine carries out, and ``host_address`` the address that
     ``host_port`` is bound to, empty when it is not known; both calls fill them.
     """
@@ -147,6 +148,7 @@ class Observation:
     started_at: datetime | None = None
     engine_error: str = ""
     ended_with_engine: bool = False
+    ended_by_hand: bool = False
     memory_bytes: int | None = None
     unhealthy: bool = False
     host_address: str = ""

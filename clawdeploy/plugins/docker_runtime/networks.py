@@ -106,7 +106,7 @@ def _find(engine: Engine, installation: str) -> str | None:
         found, options = str(said["Id"]), said["Options"] or {}
         ours = carries(said["Labels"], {INSTALLATION_LABEL: installation})
     if not ours:
-        raise NameTaken(f"A network that is not ours is called {name}.")
+        raise NameTaken(f"A network of somebody else's is called {name}. Whoever runs this server has to remove it.")
     if options.get(NO_TRAFFIC_BETWEEN) != "false":
         raise RuntimeFailure(f"The network {name} lets bots reach each other. Remove it, and it is made anew.")
     return found

@@ -22,6 +22,7 @@ START_TAKES = timedelta(seconds=30)
 MARGIN = timedelta(seconds=1)
 CLOCK_STEP = timedelta(milliseconds=20)
 """The kernel notes the times of files in such steps at most."""
+STARTED_AGAIN = ("always", "unless-stopped")
 ENDED = (ContainerState.EXITED, ContainerState.RESTARTING, ContainerState.DEAD)
 
 
@@ -79,6 +80,17 @@ def left_in_network(said: Mapping[str, Any]) -> bool:
     """
     with not_understood():
         return any(each.get("EndpointID") for each in (said["NetworkSettings"]["Networks"] or {}).values())
+
+
+def is_kept_ended(said: Mapping[str, Any]) -> bool:
+    """Say whether an inspected container that has ended would be started again, had its engine not been told otherwise.
+
+    Docker starts again whatever ends by itself, with any exit code, until somebody stops the container or sends it a
+    signal. So this is by hand, unless the engine has tried and failed, or its start has ended the container.
+    """
+    with not_understood():
+        policy = (said["HostConfig"].get("RestartPolicy") or {}).get("Name")
+        return policy in STARTED_AGAIN and not said["State"].get("Error")
 
 
 def began(network: Mapping[str, Any]) -> datetime | None:

@@ -41,6 +41,7 @@ from clawdeploy.plugins.docker_runtime.observing import (
     ended_with_engine,
     from_inspection,
     from_list,
+    is_kept_ended,
     left_in_network,
 )
 from clawdeploy.plugins.docker_runtime.secret_files import SecretFolder
@@ -117,18 +118,20 @@ class DockerRuntime:
         """See ``Runtime.stop``."""
         seconds = max(math.ceil(timeout), 0)
         deadline = time.monotonic() + seconds + STOP_MARGIN
-        while time.monotonic() < deadline:
+        while True:
             container = containers.find_ours(self._engine, self._installation, container_id)
             if container is None:
                 return
             state = from_inspection(container).state
+            if state not in ALIVE and not between_restarts(container, datetime.now(UTC)):
+                return
+            # Only now, because the last try may have taken until the deadline and have ended it.
+            if time.monotonic() > deadline:
+                raise RuntimeFailure("The container does not stay stopped.")
             if state in ALIVE:
                 self._end(container_id, state, seconds)
-            elif not between_restarts(container, datetime.now(UTC)):
-                return
             else:
                 time.sleep(STOP_PAUSE)
-        raise RuntimeFailure("The container does not stay stopped.")
 
     def _end(self, container_id: str, state: ContainerState, seconds: int) -> None:
         if state is ContainerState.PAUSED:
@@ -168,7 +171,9 @@ class DockerRuntime:
         since = self._engine.began()
         if since is None:
             return seen
-        return replace(seen, ended_with_engine=ended_with_engine(container, since, self._engine.listens_since()))
+        if ended_with_engine(container, since, self._engine.listens_since()):
+            return replace(seen, ended_with_engine=True)
+        return replace(seen, ended_by_hand=is_kept_ended(container))
 
     def observe_all(self) -> Mapping[str, Observation]:
         """See ``Runtime.observe_all``."""

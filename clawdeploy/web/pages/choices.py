@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from clawdeploy.core.contracts import Instance, Operation, Status
-from clawdeploy.core.phases import ONLY_WATCHING
+from clawdeploy.core.phases import NOT_ANSWERING, ONLY_WATCHING
 
 UNDER_WAY = {
     Operation.CREATE: "It is being made already.",
@@ -60,6 +60,7 @@ def _why_not_stop(instance: Instance) -> str:
 def _why_not_restart(instance: Instance) -> str:
     if instance.operation is not None:
         return UNDER_WAY.get(instance.operation, "Something is going on with it already.")
-    if instance.status is Status.RUNNING:
+    # What does not answer runs all the same, and to start it would only be to wait for it once more.
+    if instance.status is Status.RUNNING or instance.reason in NOT_ANSWERING:
         return ""
     return "It is not running. Start it instead."

@@ -10,7 +10,7 @@ from clawdeploy.web.request import Request
 ADVICE = {
     "image_unavailable": "The server has to download the bot's software first and could not. "
     "Check that it is connected to the internet, then try again.",
-    "name_taken": "Whoever runs this server has to remove that container; then try again.",
+    "name_taken": "Whoever runs this server has to remove what has its name; then try again.",
     "port_taken": "Try again; another port may be free.",
     "runtime_failure": "Try again. If it keeps failing, show the sentence above to whoever runs this server.",
     "crashed": "Open the bot to read what it wrote. A wrong token or key is the usual cause.",

@@ -1,6 +1,7 @@
 """How containers end, and what can be seen of it on a real engine."""
 
 import socket
+import threading
 import time
 from datetime import timedelta
 
@@ -56,6 +57,19 @@ def test_what_ignores_being_asked_is_ended_by_force(stage: Stage, script: RunScr
     stage.runtime.stop(container_id, 1.5)
     assert timedelta(seconds=1.5) < timedelta(seconds=time.monotonic() - begun) < timedelta(seconds=4)
     assert stage.runtime.observe(instance_id).exit_code == 137
+
+
+def test_what_ignores_being_asked_and_is_restarted_by_hand_meanwhile_is_ended_once_more(
+    stage: Stage, script: RunScript, witness: docker.APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clawdeploy.plugins.docker_runtime.runtime.STOP_MARGIN", 1.5)
+    instance_id, container_id = stage.started(script("trap '' TERM; echo deaf; while true; do sleep 1; done"))
+    assert eventually(lambda: "deaf" in stage.runtime.logs(container_id, 1), within=5)
+    by_hand = threading.Timer(0.5, witness.restart, (container_id, 10))
+    by_hand.start()
+    stage.runtime.stop(container_id, 2)
+    by_hand.join()
+    assert stage.runtime.observe(instance_id).state is ContainerState.EXITED
 
 
 def test_a_paused_container_is_resumed_by_start(stage: Stage, spec: ContainerSpec, witness: docker.APIClient) -> None:

@@ -82,6 +82,58 @@ def test_an_external_kill_shows_within_two_seconds(
     assert max(took) < 2.0
 
 
+def stop(witness: docker.APIClient, container_id: str) -> None:
+    witness.stop(container_id, timeout=5)
+
+
+def interrupt(witness: docker.APIClient, container_id: str) -> None:
+    witness.kill(container_id, "SIGINT")
+
+
+def kill_after_a_lack_of_memory(witness: docker.APIClient, container_id: str) -> None:
+    # Of a process beside the bot's own, which Docker goes on to tell of.
+    hungry = witness.exec_create(container_id, ["sh", "-c", "text=aaaa; while true; do text=$text$text; done"])["Id"]
+    witness.exec_start(hungry)
+    witness.kill(container_id)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (stop, "stopped or sent a signal on the server, not from here, and ended with exit code 1."),
+        (interrupt, "stopped or sent a signal on the server, not from here, and ended with exit code 130."),
+        (kill_after_a_lack_of_memory, "stopped or killed on the server, not from here."),
+    ],
+)
+def test_one_that_is_ended_by_hand_is_stopped_however_it_ends(
+    tmp_path: Path,
+    make_runtime: MakeRuntime,
+    spec: ContainerSpec,
+    witness: docker.APIClient,
+    end: Callable[[docker.APIClient, str], None],
+    said: str,
+) -> None:
+    script = "trap 'exit 1' TERM; httpd -p 8080 -h /www; while true; do sleep 0.1; done"
+    fails = Scripted(replace(spec, command=("/bin/sh", "-c", script)))
+    platform = memory_platform(
+        tmp_path, runtime=make_runtime, plugins={"s": fails}, PORT_RANGE="23000-23999", SYNC_SECONDS=3600
+    )
+    bot = platform.instances.create("ann", {**GOOD, "blueprint": "scripted"}, wait=30)
+    assert bot.status is Status.RUNNING, bot.detail
+    platform.start_background()
+    try:
+        end(witness, bot.container_id or "")
+        assert eventually(lambda: platform.instances.get("ann", bot.id).status is not Status.RUNNING, 5)
+        seen = platform.instances.get("ann", bot.id)
+        assert (seen.status, seen.reason) == (Status.STOPPED, "stopped_outside"), seen.detail
+        assert seen.detail == f"It was {said} Start brings it back."
+        assert platform.instances.start("ann", bot.id, wait=30).status is Status.RUNNING
+    finally:
+        platform.instances.delete("ann", bot.id, wait=30)
+        platform.close()
+
+
 @pytest.mark.engine
 def test_a_crash_that_docker_mends_leaves_a_trace(
     tmp_path: Path, make_runtime: MakeRuntime, spec: ContainerSpec, witness: docker.APIClient

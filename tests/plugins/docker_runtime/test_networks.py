@@ -286,14 +286,15 @@ def test_one_that_somebody_else_made_is_not_used(
     witness: docker.APIClient,
     labels: dict[str, str] | None,
     options: dict[str, str],
-    failure: type[Exception],
+    failure: type[RuntimeFailure],
 ) -> None:
     name = network_name(runtime._installation)
     own = {INSTALLATION_LABEL: runtime._installation}
     theirs = witness.create_network(name, labels=own if labels is None else labels, options=options)["Id"]
     try:
-        with pytest.raises(failure, match=name):
+        with pytest.raises(failure, match=name) as refused:
             runtime.create(stage.instance_id(), free_port(), spec)
+        assert "remove it" in refused.value.detail.lower(), "what is to be done is said"
         assert runtime.observe_all() == {}
     finally:
         witness.remove_network(theirs)
