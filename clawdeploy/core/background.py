@@ -66,7 +66,10 @@ class Crew:
         self._busy = 0
 
     def do(self, name: str, work: Callable[[], None]) -> "Future[None]":
-        """Do a piece of work soon. While one of that name waits or goes on, that is the one that is meant."""
+        """Do a piece of work soon. While one of that name waits or goes on, that is the one that is meant.
+
+        Raises ``RuntimeError`` when there can be no thread for it, and forgets it.
+        """
         with self._lock:
             if name in self._outcomes:
                 return self._outcomes[name]
@@ -76,8 +79,19 @@ class Crew:
             hires = self._busy < self._size
             self._busy += hires
         if hires:
-            self._pace.beside(self._work)
+            self._hire(name)
         return outcome
+
+    def _hire(self, name: str) -> None:
+        try:
+            self._pace.beside(self._work)
+        except RuntimeError:
+            with self._lock:
+                self._busy -= 1
+                # Otherwise somebody is there who comes to it, or has.
+                if self._busy == 0 and self._outcomes.pop(name, None) is not None:
+                    self._waiting = deque(each for each in self._waiting if each[0] != name)
+                    raise
 
     def _work(self) -> None:
         while True:

@@ -130,7 +130,13 @@ class Watch:
                 return
             self._succeeds(self._keep_lease)
             for instance_id in self._take_happened():
-                self._crew.do(f"{instance_id} {number}", partial(self._look_at, instance_id))
+                try:
+                    self._crew.do(f"{instance_id} {number}", partial(self._look_at, instance_id))
+                except RuntimeError:
+                    # There are too many threads just now, as the system says; it must not be the end of this one.
+                    with self._lock:
+                        self._looking.discard(instance_id)
+                    self._compare_anew()
 
     def _keep_lease(self) -> None:
         """Renew it while a sync goes on, too, which with many bots that hang takes longer than a lease lives."""

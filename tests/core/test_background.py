@@ -2,11 +2,13 @@
 
 import logging
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextvars import ContextVar
 
 import pytest
 
-from clawdeploy.core.background import in_background
+from clawdeploy.core.background import Crew, Pace, in_background
 
 
 def test_work_is_done_by_a_thread_that_holds_nobody_up() -> None:
@@ -43,3 +45,36 @@ def test_even_an_exit_is_an_outcome() -> None:
 
     with pytest.raises(SystemExit):
         in_background(leave).result(10)
+
+
+class FewThreads:
+    """A system that lets only so many threads be started, and after that many refusals as many as are asked for."""
+
+    def __init__(self, started: int, refusals: int) -> None:
+        self.left = [True] * started + [False] * refusals
+
+    def __call__(self, work: Callable[[], None]) -> "Future[None]":
+        if self.left and not self.left.pop(0):
+            raise RuntimeError("can't start new thread")
+        return in_background(work)
+
+
+def test_a_thread_that_cannot_be_started_takes_no_place_and_its_work_can_be_asked_for_again() -> None:
+    crew = Crew(1, Pace(FewThreads(started=0, refusals=2)))
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="thread"):
+            crew.do("this", lambda: None)
+    crew.do("this", lambda: None).result(10)
+
+
+def test_work_for_which_there_is_no_thread_is_done_by_whoever_is_there() -> None:
+    crew, goes_on = Crew(2, Pace(FewThreads(started=1, refusals=1))), threading.Event()
+    first = crew.do("this", lambda: assert_set(goes_on))
+    second = crew.do("that", lambda: None)
+    goes_on.set()
+    first.result(10)
+    second.result(10)
+
+
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(10)

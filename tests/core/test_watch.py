@@ -201,6 +201,34 @@ def test_what_the_engine_tells_shows_at_once(surroundings: Surroundings, happeni
         assert surroundings.witness.until(StatusChanged, within=2.0, after=Status.RUNNING, actor="engine")
 
 
+def test_news_are_followed_also_after_there_was_no_thread_for_one(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that has too many threads says so to whoever starts one."""
+    refused = threading.Event()
+    start = threading.Thread.start
+
+    def refusing(thread: threading.Thread) -> None:
+        if thread.name == "background":
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    counting = CountingSyncs(surroundings.memory)
+    platform = surroundings.open(counting, SYNC_SECONDS=SELDOM)
+    instance_id = made(platform)
+    platform.start_background()
+    assert eventually(counting.is_followed, 10)
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    surroundings.memory.crash(instance_id)
+    assert refused.wait(10)
+    monkeypatch.undo()
+    surroundings.witness.until(StatusChanged, after=Status.ERROR)
+    assert eventually(counting.is_followed, 10)
+    surroundings.memory.mend(instance_id)
+    surroundings.witness.until(StatusChanged, within=5.0, after=Status.RUNNING, actor="engine")
+
+
 def test_what_the_engine_refused_and_has_all_the_same_shows_at_once(surroundings: Surroundings) -> None:
     class Refusing(CountingSyncs):
         def stop(self, container_id: str, timeout: float) -> None:

@@ -119,8 +119,8 @@ DEFECTS = (
     Defect(
         "a sync records what it saw before it had the claim",
         f"{CORE}/reconciler.py",
-        "                _, situation = self._observer.observed(row, ready=ready, before=before)\n",
-        "                situation = self._observer.situation(row, MISSING, ready=ready)\n",
+        "                seen, situation = self._observer.observed(row, ready=ready, before=before)\n",
+        "                seen, situation = MISSING, self._observer.situation(row, MISSING, ready=ready)\n",
         ("tests/core/test_reconciler.py",),
     ),
     Defect(
