@@ -81,8 +81,8 @@ class Recorder:
         if row.wish == Wish.RUN and not runs_on and not isinstance(error, RuntimeUnavailable):
             # Where there is something to start, or nobody waits, it is tried once more after a pause.
             ended = seen is not None and seen.state is ContainerState.EXITED
-            # A restart, too, that has removed the container for another one: the bot was there before.
-            remade = row.operation == Operation.RESTART and row.container_id is None
+            # A restart, too, that has removed the container for another one; a bot without a port was never there.
+            remade = row.operation == Operation.RESTART and row.container_id is None and row.host_port is not None
             again = ended or remade or row.operation == Operation.RECOVER
             said = tried_later(row, error.sentence, self._clock()) if again else {"detail": error.detail}
             self.fail(claim, row, reason, said)

@@ -9,6 +9,7 @@ import pytest
 
 from clawdeploy.core import claims, engine_health
 from clawdeploy.core.activity import KEPT
+from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import ContainerSpec, ContainerState, Observation, Probe, Status
 from clawdeploy.core.errors import ContainerUnusable, OperationInProgress, PortTaken, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
@@ -227,6 +228,18 @@ def test_one_that_is_made_anew_for_a_secret_and_could_not_be_is_tried_again(
     sync(platform)
     assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
     assert mounted(surroundings, instance_id) == {"/run/apiKey": "new"}
+
+
+def test_one_that_never_had_a_port_waits_for_its_owner_whatever_it_was_asked_for(surroundings: Surroundings) -> None:
+    platform = surroundings.open(PORT_RANGE="10000-10000")
+    made(platform)
+    waiting = platform.instances.create(OWNER, GOOD).id
+    assert surroundings.row(waiting).reason == "no_free_port"
+    # As when a restart takes over a start whose process was frozen for too long.
+    surroundings.set_row(waiting, operation="restart", operation_since=utc_now())
+    sync(platform)
+    row = surroundings.row(waiting)
+    assert (row.status, row.reason, row.operation, row.retry_at) == ("error", "no_free_port", None, None)
 
 
 def test_what_is_stopped_before_another_one_was_made_is_stopped_and_can_be_started(surroundings: Surroundings) -> None:
