@@ -162,9 +162,11 @@ class Reconciler:
     def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
         down = row.wish == Wish.RUN and row.status in (Status.ERROR, Status.STOPPED) and row.retry_at is None
         try:
-            if down and seen.state is ContainerState.EXITED and not closely:
-                # The list does not say how it ended: that may have been once more since then, now by the engine.
+            if down and seen.state in (ContainerState.EXITED, ContainerState.RESTARTING) and not closely:
+                # The list says neither how it ended, which may be once more since then, by the engine, nor how often.
                 seen = self._observer.look(row.id)
+                if seen.restart_count != row.restarts_seen:
+                    return True
             step = verdict(self._observer.situation(row, seen, ready=ready))
         except EngineError:
             return False

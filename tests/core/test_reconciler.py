@@ -388,3 +388,15 @@ def test_a_bot_that_nobody_starts_does_not_wait_for_a_clock_that_was_put_back(su
     assert [change["after"] for change in platform.reconciler.sync()] == ["creating"]
     clock.advance(hours=-1)
     assert [change["reason"] for change in platform.reconciler.sync()] == ["not_ready"]
+
+
+def test_a_crash_loop_is_held_back_although_the_engine_tells_nothing_of_it(surroundings: Surroundings) -> None:
+    clock = Clock()
+    platform = surroundings.open(clock=clock)
+    bot = made(platform)
+    for restarts, reason in ((1, "crashed"), (2, "crashed"), (3, "crash_loop")):
+        surroundings.memory.loop(bot, restarts)
+        platform.reconciler.sync(patience=10)
+        assert platform.instances.get(OWNER, bot).reason == reason
+        clock.advance(seconds=30)
+    assert surroundings.memory.observe(bot).state is ContainerState.EXITED

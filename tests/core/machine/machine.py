@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from clawdeploy.core.contracts import ContainerState
 from clawdeploy.core.errors import InstanceNotFound
 from clawdeploy.core.platform import Platform
 from tests.core.machine import oracle
@@ -133,6 +134,11 @@ class Machine(RuleBasedStateMachine):
             self.world.end()
 
     def _pass(self) -> None:
+        memory = self.world.memory
+        for instance_id, container in memory.engine.containers.items():
+            if container.state is ContainerState.RESTARTING:
+                # Whatever is not stopped crashes once more, and the engine counts on.
+                memory.loop(instance_id, container.restart_count + 1, container.exit_code or 0, container.out_of_memory)
         reconciler = self.world.processes[0].platform.reconciler
         reconciler.resume()
         reconciler.sync()
