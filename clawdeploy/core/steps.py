@@ -95,10 +95,12 @@ def verdict(situation: Situation) -> Step:
 
 
 def _can_come_back(situation: Situation) -> bool:
-    """Say whether a bot has ended and there is something to start, or was until a recovery had to make it anew."""
-    if situation.observation.state is ContainerState.MISSING:
-        return situation.recorded is Recorded.TRIED_LATER and not situation.made
-    return situation.observation.state is ContainerState.EXITED
+    """Say whether a bot has ended and there is something to start, or was until it had to be made anew."""
+    state, tried_later = situation.observation.state, situation.recorded is Recorded.TRIED_LATER
+    if state is ContainerState.MISSING:
+        return tried_later and not situation.made
+    # One that never ran is of the try before, if that has made it and was told that it could not.
+    return state is ContainerState.EXITED or (state is ContainerState.CREATED and tried_later)
 
 
 def _uses_secrets(situation: Situation) -> bool:

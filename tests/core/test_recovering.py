@@ -230,6 +230,31 @@ def test_one_that_is_made_anew_for_a_secret_and_could_not_be_is_tried_again(
     assert mounted(surroundings, instance_id) == {"/run/apiKey": "new"}
 
 
+def test_one_whose_new_container_was_made_and_called_a_failure_is_tried_again(
+    surroundings: Surroundings, clock: Clock
+) -> None:
+    class Refuses(WrappedRuntime):
+        refuses = True
+
+        def after(self, call: str) -> None:
+            if call == "create" and self.refuses:
+                raise RuntimeFailure("It could not be made.")
+
+    runtime = Refuses(surroundings.memory)
+    platform = surroundings.open(runtime, clock=clock, plugins={"plain": Plain()})
+    instance_id = made(surroundings.open(clock=clock, plugins={"plain": Plain()}), blueprint="plain")
+    assert platform.instances.patch(OWNER, instance_id, {"apiKey": "new"}).status == Status.ERROR
+    for _ in range(2):
+        # That it is there is found out before it is time to try it again.
+        sync(platform)
+    assert surroundings.memory.observe(instance_id).state is ContainerState.CREATED
+    runtime.refuses = False
+    clock.advance(seconds=11)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+    assert mounted(surroundings, instance_id) == {"/run/apiKey": "new"}
+
+
 def test_one_that_never_had_a_port_waits_for_its_owner_whatever_it_was_asked_for(surroundings: Surroundings) -> None:
     platform = surroundings.open(PORT_RANGE="10000-10000")
     made(platform)

@@ -103,8 +103,9 @@ def test_only_a_bot_that_should_run_is_brought_back_or_held_back(steps: Walk) ->
         seen = situation.observation
         if step.action is Action.RECOVER:
             assert (situation.wish, situation.operation, situation.owed) == (Wish.RUN, None, True), situation
-            promised = situation.recorded is Recorded.TRIED_LATER and not situation.made
-            assert seen.state is S.EXITED or (seen.state is S.MISSING and promised), situation
+            promised = situation.recorded is Recorded.TRIED_LATER
+            never_ran = seen.state is S.CREATED or (seen.state is S.MISSING and not situation.made)
+            assert seen.state is S.EXITED or (promised and never_ran), situation
         if step.action is Action.BACK_OFF:
             assert (situation.wish, situation.looping) == (Wish.RUN, True), situation
             assert seen.state in (S.RUNNING, S.RESTARTING), situation
