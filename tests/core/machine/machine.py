@@ -114,6 +114,7 @@ class Machine(RuleBasedStateMachine):
             happen(self.world, instance_id, "comes up")
         for seconds in (9.0, LONGEST_BACK_OFF, 6.0, 6.0):
             self.world.clock.advance(seconds)
+            self._crash_on()
             self._pass()
         before = _stored(self.world.rows())
         self._pass()
@@ -133,12 +134,14 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.world.end()
 
-    def _pass(self) -> None:
+    def _crash_on(self) -> None:
         memory = self.world.memory
         for instance_id, container in memory.engine.containers.items():
             if container.state is ContainerState.RESTARTING:
                 # Whatever is not stopped crashes once more, and the engine counts on.
                 memory.loop(instance_id, container.restart_count + 1, container.exit_code or 0, container.out_of_memory)
+
+    def _pass(self) -> None:
         reconciler = self.world.processes[0].platform.reconciler
         reconciler.resume()
         reconciler.sync()
