@@ -596,6 +596,7 @@ def test_a_blueprint_that_fails_is_a_reason_without_its_message(
     [
         None,
         ContainerSpec((), 80, Limits(2**20, 0.5, 10)),
+        # Both break the types on purpose: a plugin may, and nobody checks it.
         ContainerSpec(IMAGES, 80, None),  # type: ignore[arg-type]
         ContainerSpec(IMAGES, 80, Limits(2**20, 0.5, 10), environment={"A": "1", 2: "B"}),  # type: ignore[dict-item]
     ],
