@@ -17,8 +17,8 @@ from clawdeploy.core.contracts import Operation, Status, Wish
 from clawdeploy.core.crashes import failures_in_a_row
 from clawdeploy.core.events import Event, StatusChanged
 from clawdeploy.core.holders import is_dead, lapsed, new_holder
-from clawdeploy.core.phases import FIRST_PHASE, NOT_ANSWERING, ONLY_WATCHING, in_progress, require_container
-from clawdeploy.core.reasons import Note, explain
+from clawdeploy.core.phases import NOT_ANSWERING, ONLY_WATCHING, begun, in_progress, require_container
+from clawdeploy.core.reasons import Note
 from clawdeploy.core.store import InstanceStore, nothing
 
 RECOVERY_PATIENCE = timedelta(seconds=10)
@@ -85,9 +85,7 @@ class Claims:
     ) -> Claim | None:
         """Do the same without waiting for anything; ``None`` if not free. ``why`` is a sentence."""
         now = self._store.clock()
-        phase = FIRST_PHASE[operation]
-        fields: dict[str, Any] = {"wish": wish, "operation": operation, "operation_since": now, "started": False}
-        fields.update(reason=phase, detail=explain(phase), retry_at=None, failures=0, crashes=[])
+        fields = {**begun(operation, now), "wish": wish, "failures": 0, "crashes": []}
         if operation is Operation.DELETE:
             fields.update(status=Status.DELETED, status_since=now)
         other_wish = (self._row.wish != wish) & self._row.reason.in_(ONLY_WATCHING)
@@ -146,7 +144,6 @@ class Claims:
     def begin(self, claim: Claim, operation: Operation, why: str) -> None:
         """Begin what a bot is owed that nobody works on; ``why`` is a sentence. Raises ``ClaimLost``."""
         now = self._store.clock()
-        phase = FIRST_PHASE[operation]
         # One that runs with an old secret runs until it is stopped, which an engine may refuse.
         shown: Mapping[str, Any] = {} if operation is Operation.RESTART else {"status": Status.CREATING}
         with self._store.database.transaction():
@@ -154,11 +151,8 @@ class Claims:
             if not self._row.update(updated_at=now).where(self._mine(claim)).execute():
                 raise ClaimLost
             self._store.activity.asked(claim.instance_id, now, claim.actor, operation, why)
-            told = self._write(
-                claim, now, operation=operation, operation_since=now, started=False, retry_at=None,
-                reason=phase, detail=explain(phase), claim=None, claim_until=None, **shown)  # fmt: skip
-        if told is not None:
-            self._publish(told)
+            told = self._write(claim, now, **begun(operation, now), claim=None, claim_until=None, **shown)
+        self._tell(told)
 
     def save(
         self,
@@ -179,9 +173,12 @@ class Claims:
             if not given():
                 return False
             told = self._write(claim, self._store.clock(), evidence, mended, **fields)
+        self._tell(told)
+        return True
+
+    def _tell(self, told: StatusChanged | None) -> None:
         if told is not None:
             self._publish(told)
-        return True
 
     def _write(
         self, claim: Claim, now: datetime, /, evidence: Any = NOTHING, mended: Note | None = None, **fields: Any
@@ -196,11 +193,9 @@ class Claims:
             raise ClaimLost
         after = Status(fields.get("status", row.status))
         reason, detail = fields.get("reason", row.reason), fields.get("detail", row.detail)
-        if mended is not None:
-            said = {"reason": mended.reason, "detail": mended.sentence, "evidence": dict(evidence)}
-            self._store.activity.state(row.id, now, claim.actor, after, **said)
-        if changed or reason != row.reason:
-            said = {"reason": reason, "detail": detail, "evidence": dict(evidence)}
+        notes = [mended, Note(reason, detail) if changed or reason != row.reason else None]
+        for note in filter(None, notes):
+            said = {"reason": note.reason, "detail": note.sentence, "evidence": dict(evidence)}
             self._store.activity.state(row.id, now, claim.actor, after, **said)
         if not changed:
             return None

@@ -1,5 +1,8 @@
 """What is going on with an instance while an operation is under way, and what has to be there before one."""
 
+from datetime import datetime
+from typing import Any
+
 from clawdeploy.core.contracts import Instance, Operation, Status
 from clawdeploy.core.errors import NoContainer, OperationInProgress
 from clawdeploy.core.reasons import explain
@@ -31,6 +34,13 @@ WHY_AGAIN = {
     Recorded.TRIED_LATER: "It could not be started, and the pause after that is over.",
     Recorded.FAILED: "It had ended in an operation that failed.",
 }
+
+
+def begun(operation: Operation, now: datetime) -> dict[str, Any]:
+    """Return the fields of an instance's row whose operation begins now."""
+    phase = FIRST_PHASE[operation]
+    fields = {"operation": operation, "operation_since": now, "started": False, "retry_at": None}
+    return {**fields, "reason": phase, "detail": explain(phase)}
 
 
 def require_container(instance: Instance) -> None:

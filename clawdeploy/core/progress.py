@@ -6,6 +6,7 @@ from datetime import datetime
 
 from clawdeploy.core.contracts import Activity, Operation, Status
 from clawdeploy.core.errors import RuntimeUnavailable
+from clawdeploy.core.phases import FIRST_PHASE
 
 IMAGE, CONTAINER, START, READY = "image", "container", "start", "ready"
 LABELS = {
@@ -22,12 +23,7 @@ PHASES = {
     "waiting_until_ready": READY,
 }
 FAILED_AT = {"image_unavailable": IMAGE, "name_taken": CONTAINER, "no_free_port": CONTAINER, "port_taken": START}
-FIRST_PHASE = {
-    Operation.CREATE: CONTAINER,
-    Operation.START: START,
-    Operation.RESTART: START,
-    Operation.RECOVER: START,
-}
+FIRST_STEP = {operation: PHASES[phase] for operation, phase in FIRST_PHASE.items() if phase in PHASES}
 
 
 @dataclass(frozen=True)
@@ -58,12 +54,12 @@ class Progress:
 def progress(activities: Sequence[Activity], now: datetime) -> Progress | None:
     """Read the progress from what has happened, newest first; ``None`` when what was asked last was not to run."""
     asked_at = next((at for at, one in enumerate(activities) if one.kind == "asked"), None)
-    if asked_at is None or activities[asked_at].what not in FIRST_PHASE:
+    if asked_at is None or activities[asked_at].what not in FIRST_STEP:
         return None
     asked = activities[asked_at]
     # While the engine does not answer it is put off, and has not ended.
     states = [one for one in reversed(activities[:asked_at]) if one.kind == "state"]
-    spans: list[tuple[str, datetime]] = [(FIRST_PHASE[Operation(asked.what)], asked.at)]
+    spans: list[tuple[str, datetime]] = [(FIRST_STEP[Operation(asked.what)], asked.at)]
     for one in states:
         if one.reason in PHASES:
             spans.append((PHASES[one.reason], one.at))

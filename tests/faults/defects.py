@@ -190,8 +190,8 @@ DEFECTS = (
     Defect(
         "a wish to stop is not kept",
         f"{CORE}/claims.py",
-        '"wish": wish, "operation": operation,',
-        '"operation": operation,',
+        '"wish": wish, "failures": 0,',
+        '"failures": 0,',
         ("tests/core/test_state_machine.py",),
     ),
 )
