@@ -61,7 +61,7 @@ ${bot.badge(instance)}
 % if address_of(instance) and instance.status == "running":
 <a href="${address_of(instance)}" target="_blank" rel="noopener">${address_of(instance)}</a>\
 % else:
-<span class="aside">while it runs</span>\
+<span class="aside">once it answers</span>\
 % endif
 </dd></div>
 <div><dt>Created</dt><dd><time datetime="${instance.created_at.isoformat()}">${date(instance.created_at)}</time></dd></div>

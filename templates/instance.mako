@@ -44,7 +44,7 @@ ${bot.actions(instance, choices, "instance")}
 % if runs:
 <a class="button small" id="open-address" href="${address}" target="_blank" rel="noopener">Open<span class="unseen"> the bot's own page in a new tab</span></a>\
 % else:
-<button class="button small" id="no-address" type="button" aria-disabled="true" title="It answers only while it runs." data-why="It answers only while it runs.">Open<span class="unseen"> the bot's own page</span></button>\
+<button class="button small" id="no-address" type="button" aria-disabled="true" title="It does not answer now." data-why="It does not answer now.">Open<span class="unseen"> the bot's own page</span></button>\
 % endif
  <button class="button small needs-script" id="copy-address" type="button" data-copies="address">Copy<span class="unseen"> the address</span></button></span>\
 % else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.bootstrap import bootstrap
 from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import Runtime
@@ -36,6 +37,7 @@ def memory_platform(
     runtime: Callable[[str], Runtime] | None = None,
     plugins: dict[str, object] | None = None,
     clock: Callable[[], datetime] = utc_now,
+    pace: Pace = USUAL,
     environment: Mapping[str, str] = MappingProxyType({}),
     **settings: Any,
 ) -> Platform:
@@ -56,4 +58,4 @@ def memory_platform(
         host.add("runtime-under-test", lambda: RuntimePlugin(runtime), source="tests")
     for name, plugin in (plugins or {}).items():
         host.add(name, lambda plugin=plugin: plugin, source="tests")  # type: ignore[misc]
-    return bootstrap(host.config(environment), host, clock=clock)
+    return bootstrap(host.config(environment), host, clock=clock, pace=pace)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.clock import utc_now
 from clawdeploy.core.config import Config
 from clawdeploy.core.data_folder import make_data_folder
@@ -18,7 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 def bootstrap(
-    config: Config, host: PluginHost, *, clock: Callable[[], datetime] = utc_now, existing: bool = False
+    config: Config,
+    host: PluginHost,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    pace: Pace = USUAL,
+    existing: bool = False,
 ) -> Platform:
     """Open the database, bring it up to date, check the key and wire everything.
 
@@ -34,7 +40,7 @@ def bootstrap(
         applied = database.migrate()
         if applied:
             logger.info("The database was brought up to date: %s", ", ".join(applied))
-        platform = Platform(config, host, database, clock)
+        platform = Platform(config, host, database, clock, pace)
     except BaseException:
         database.close()
         raise

@@ -24,6 +24,9 @@ from clawdeploy.core.store import InstanceStore, nothing
 RECOVERY_PATIENCE = timedelta(seconds=10)
 """How long what a person asks for waits for the sync to get through with its own work on the instance."""
 
+OTHERS_SEEN_EVERY = 0.25
+"""The seconds between two looks whether somebody else is done with an instance."""
+
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -124,7 +127,7 @@ class Claims:
                 again = self._claim(claim.instance_id, claim.actor, up & (self._row.wish == wish), fields)
                 if again is not None:
                     return replace(again, resumed=True)
-            if not others or self._pace.pause(self._keeper.closing, 0.25):
+            if not others or self._pace.pause(self._keeper.closing, OTHERS_SEEN_EVERY):
                 return None
 
     def row(self, claim: Claim) -> Any:

@@ -52,7 +52,9 @@ class Demo:
         """Take back what a scene may have ordered; bots stay as they are."""
         self.site.engine.order("answer_again")
         self.site.engine.order("succeed")
+        self.site.engine.order("be_ready", True)
         self.site.wait_for_engine()
+        self.site.wait_for(USER, self.bots["running"], status="running")
 
     def close(self) -> None:
         """End the server."""
@@ -88,6 +90,17 @@ def of_a_silent_engine(path: str) -> Callable[[Demo, Page], object]:
     def reach(demo: Demo, page: Page) -> None:
         demo.site.engine.order("go_silent")
         demo.site.wait_for_engine(connected=False)
+        page.goto(path.format(**demo.bots))
+
+    return reach
+
+
+def that_does_not_answer(path: str) -> Callable[[Demo, Page], object]:
+    """Go to an address when the server has noticed that bots run and do not answer."""
+
+    def reach(demo: Demo, page: Page) -> None:
+        demo.site.engine.order("be_ready", False)
+        demo.site.wait_for(USER, demo.bots["running"], statusReason="unhealthy")
         page.goto(path.format(**demo.bots))
 
     return reach
@@ -145,9 +158,11 @@ SCENES = (
     Scene("dashboard-many", at("/dashboard?page=2"), user="bob"),
     Scene("dashboard-nothing-found", at("/dashboard?q=zebra")),
     Scene("dashboard-engine-silent", of_a_silent_engine("/dashboard")),
+    Scene("dashboard-not-answering", that_does_not_answer("/dashboard")),
     Scene("delete-question", question_before_deleting, whole=False),
     Scene("bot-running", at("/dashboard/instances/{running}")),
     Scene("bot-engine-silent", of_a_silent_engine("/dashboard/instances/{running}")),
+    Scene("bot-not-answering", that_does_not_answer("/dashboard/instances/{running}")),
     Scene("bot-crashed", at("/dashboard/instances/{crashed}")),
     Scene("bot-failed", at("/dashboard/instances/{failed}")),
     Scene("bot-stopped", at("/dashboard/instances/{stopped}")),

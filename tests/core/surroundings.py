@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Condition
 from typing import Any, TypeVar
 
+from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.clock import utc_now
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.database import Database
@@ -43,6 +44,7 @@ class Surroundings:
         *,
         plugins: Mapping[str, object] | None = None,
         clock: Callable[[], datetime] = utc_now,
+        pace: Pace = USUAL,
         **settings: Any,
     ) -> Platform:
         """Wire a platform on the given runtime (the memory runtime if none); ``witness`` sees all its events."""
@@ -52,6 +54,7 @@ class Surroundings:
             runtime=lambda installation: chosen,
             plugins={"witness": self.witness, **(plugins or {})},
             clock=clock,
+            pace=pace,
             DATABASE_URL=self.url,
             **settings,
         )

@@ -1,16 +1,18 @@
 """The loop, on engines that do what they are told and on engines that fail in every known way."""
 
 import logging
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
 from clawdeploy.core import lifecycle
+from clawdeploy.core.background import Pace
 from clawdeploy.core.claim_keeper import LIFETIME
+from clawdeploy.core.claims import OTHERS_SEEN_EVERY
 from clawdeploy.core.contracts import (
     Blueprint,
     Bot,
@@ -37,7 +39,7 @@ from clawdeploy.core.errors import (
 from clawdeploy.core.events import InstanceCreated, InstanceDeleted, StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.reasons import SENTENCES
-from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime, eventually
+from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
@@ -818,6 +820,12 @@ def test_a_change_that_comes_after_the_claim_was_lost_is_made_good(
 def test_a_start_that_comes_after_the_last_look_of_a_stop_is_made_good(surroundings: Surroundings) -> None:
     """Whoever stops it is yet to write down what was so, and will not look once more."""
     frozen = SlowRuntime(surroundings.memory, calls=("start",))
+    waits = Event()
+
+    def pause(event: Event, seconds: float) -> bool:
+        if seconds == OTHERS_SEEN_EVERY:
+            waits.set()
+        return event.wait(seconds)
 
     class LooksJustBefore(WrappedRuntime):
         stopped = False
@@ -826,14 +834,14 @@ def test_a_start_that_comes_after_the_last_look_of_a_stop_is_made_good(surroundi
             self.stopped |= call == "stop"
             if self.stopped and call == "observe":
                 frozen.release()
-                assert eventually(lambda: surroundings.memory.observe(instance_id).state is ContainerState.RUNNING, 10)
-                time.sleep(0.2)  # So that it finds this stop at work.
+                assert waits.wait(20), "it finds this stop at work"
 
     clock, clock_of_the_frozen = Clock(), Clock()
     others = surroundings.open(clock=clock)
     instance_id = made(others)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(surroundings.open(frozen, clock=clock_of_the_frozen).instances.restart, OWNER, instance_id)
+        restarting = surroundings.open(frozen, clock=clock_of_the_frozen, pace=Pace(pause=pause))
+        asked = pool.submit(restarting.instances.restart, OWNER, instance_id)
         assert frozen.entered.wait(20)
         clock.advance(seconds=LIFETIME.total_seconds() + 1)
         others.reconciler.sync(patience=20)

@@ -61,7 +61,7 @@ def test_what_is_stopped_has_no_page_of_its_own_to_open(site: Site) -> None:
     submit(site.browser(), f"{where}/stop", back="instance")
     seen = page(site.browser(), where)
     assert "open-address" not in [link.get("id") for link in seen.all("a")]
-    assert "It answers only while it runs." in [button.get("data-why") for button in seen.all("button")]
+    assert "It does not answer now." in [button.get("data-why") for button in seen.all("button")]
     assert "It is stopped." in seen.words["p"]
 
 
