@@ -1,7 +1,7 @@
 """How often a bot has ended by itself, and how long to wait before it is brought back. Pure: no clock, no engine."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,24 +19,29 @@ HEALTHY_AFTER = timedelta(minutes=10)
 """A bot that has run for so long has recovered: its next pause is the first one again."""
 
 
-def recent_crashes(row: Any, seen: Observation, now: datetime, before: Observation | None = None) -> tuple[Crash, ...]:
+def recent_crashes(
+    row: Any, seen: Observation, now: datetime, before: Observation | None = None, *, overlooked: bool = False
+) -> tuple[Crash, ...]:
     """Return how a bot has ended by itself in the last ten minutes, oldest first.
 
     The engine counts how often it has restarted a container since somebody started that; what it has counted since
-    the row was last written has happened just now. Of these only the last can have been seen, now or, when it runs
-    again already, a moment ``before``; it is the only one of them when it ended a run that was longer than that, and
-    the others are of a time in which no server looked.
+    the row was last written has happened just now, or before the run that it is in. Of these only the last can have
+    been seen, now or, when it runs again already, a moment ``before``; it is the only one of them when it ended a run
+    that was longer than that, or when all were ``overlooked``: the others are of a time in which no server looked.
     """
     at = int(now.timestamp())
-    # They lie ahead when the clock was put back.
-    known = [crash for crash in map(_kept, row.crashes) if abs(at - crash.at) <= RECENTLY.total_seconds()]
     new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
     last = next((each for each in (seen, before) if each and _shows(each, seen)), None)
     if new and last is not None:
         new[-1] = _caused(last, at)
-        if last.started_at is not None and now - last.started_at > RECENTLY:
-            del new[:-1]
-    return tuple([*known, *new][-MOST_KEPT:])
+    if overlooked or (last is not None and last.started_at is not None and now - last.started_at > RECENTLY):
+        del new[:-1]
+    # Any other moment is by a clock that differs from ours.
+    if seen.state is ContainerState.RUNNING and seen.started_at and row.status_since <= seen.started_at <= now:
+        new = [replace(crash, at=int(seen.started_at.timestamp())) for crash in new]
+    # They lie ahead when the clock was put back.
+    recent = [crash for crash in [*map(_kept, row.crashes), *new] if abs(at - crash.at) <= RECENTLY.total_seconds()]
+    return tuple(recent[-MOST_KEPT:])
 
 
 def uncounted(row: Any, seen: Observation) -> int:

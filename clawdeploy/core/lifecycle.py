@@ -61,7 +61,7 @@ class Lifecycle:
         self._pace = pace
         self._line = Line(store, claims, pace)
         self._closing = threading.Event()
-        self.observer = Observer(runtime, deployments, store.clock)
+        self.observer = Observer(runtime, deployments, store.clock, store.overlooked)
         self.recorder = recorder
 
     def begin(self, claim: Claim) -> "Future[None]":

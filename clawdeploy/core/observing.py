@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
-from clawdeploy.core.crashes import LONGEST_PAUSE, is_loop, recent_crashes
+from clawdeploy.core.crashes import LONGEST_PAUSE, is_loop, recent_crashes, uncounted
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.situation import Recorded, Situation
@@ -22,12 +22,19 @@ BY_HAND = ("stopped_outside", "paused_outside")
 
 
 class Observer:
-    """Looks at the containers of instances and changes nothing."""
+    """Looks at the containers of instances and changes nothing. ``overlooked``: for minutes no server has looked."""
 
-    def __init__(self, runtime: Runtime, deployments: Deployments, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        deployments: Deployments,
+        clock: Callable[[], datetime],
+        overlooked: Callable[[], bool],
+    ) -> None:
         self._runtime = runtime
         self._deployments = deployments
         self._clock = clock
+        self._overlooked = overlooked
 
     def look(self, instance_id: str) -> Observation:
         """Observe one container. An engine that cannot even say how it is counts as not answering."""
@@ -76,7 +83,8 @@ class Observer:
         begun_anew = seen.started_at is not None and row.status_since < seen.started_at <= now + CLOCKS_DIFFER
         if ready is None or begun_anew:
             ready = running and (row.operation is None or row.wish == Wish.RUN) and self.probe(row, seen)
-        crashes = recent_crashes(row, seen, now, before)
+        overlooked = uncounted(row, seen) > 1 and self._overlooked()
+        crashes = recent_crashes(row, seen, now, before, overlooked=overlooked)
         # Whatever else goes on, a secret that was changed may take another file.
         unread = row.secrets_unread and row.operation is not None and row.wish == Wish.RUN
         # One that is brought back is as it was, unless it was to be removed for another one, and is there still.

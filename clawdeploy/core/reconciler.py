@@ -7,7 +7,7 @@ ended by nobody's hand are brought back; that is an operation as well.
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.measurements import Measurement, SyncEnded, unmeasured
 from clawdeploy.core.observing import guarded
 from clawdeploy.core.phases import WITH_OTHER_SECRETS, why_brought_back
+from clawdeploy.core.readiness import Readiness
 from clawdeploy.core.situation import Situation
 from clawdeploy.core.steps import Action, Step, verdict
 from clawdeploy.core.store import InstanceStore
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 SYNC_ACTOR = "sync"
 ENGINE_ACTOR = "engine"
 MOST_AT_ONCE = 8
-"""How many instances are worked on at a time for each kind of operation, and as many again probed."""
+"""How many instances are worked on at a time for each kind of operation."""
 RESUMED_EVERY = timedelta(seconds=5)
 """The time between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
 
@@ -62,6 +63,7 @@ class Reconciler:
         self._pace = pace
         # One for each, so that no stop waits for downloads, which take minutes.
         self._crews = {operation: Crew(MOST_AT_ONCE, pace) for operation in Operation}
+        self._readiness = Readiness(store, self._observer)
         self._resumed_at: dict[str, datetime] = {}
 
     def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[Change]:
@@ -85,15 +87,27 @@ class Reconciler:
     def _compare(self, actor: str, begun: "list[Future[None]]") -> list[Change]:
         began = self._store.clock()
         seen = guarded(self._runtime.observe_all)
+        changes = self._catch_up(seen, actor) if self._store.overlooked() else []
         rows = self._store.all_rows()
-        ready = self._readiness(rows, seen)
-        changes: list[Change] = []
+        idle = [(row, seen.get(row.id, MISSING)) for row in rows if row.operation is None]
+        ready = self._readiness.of([each for each in idle if each[1].state is ContainerState.RUNNING])
         begun += [self._resume(row.id, row.operation, actor) for row in rows if row.operation is not None]
-        for row in rows:
-            if row.operation is None and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):
+        for row, found in idle:
+            if self._differs(row, found, ready.get(row.id)):
                 changes += self._record(row, actor, ready.get(row.id), begun)
         self._store.synced(began)
         return changes
+
+    def _catch_up(self, seen: Mapping[str, Observation], actor: str) -> list[Change]:
+        """Look closely at what runs, after minutes in which no server has looked; returns what changed.
+
+        A list does not tell of crashes that the engine has mended: the next one would count for all of them.
+        """
+        try:
+            return self.look([each for each in seen if seen[each].state is ContainerState.RUNNING], actor)
+        except EngineError as error:
+            logger.warning("Not all that happened meanwhile could be seen: %s", error.for_log)
+            return []
 
     def look(self, ids: Collection[str], actor: str = SYNC_ACTOR) -> list[Change]:
         """Compare a few instances, of which something is known to have happened; returns what changed as a sync does.
@@ -133,31 +147,6 @@ class Reconciler:
             # Also after the clock was put back.
             if not timedelta(0) <= now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) < RESUMED_EVERY:
                 self._resume(instance_id, operation, actor)
-
-    def _readiness(self, rows: list[Any], seen: Mapping[str, Observation]) -> dict[str, bool | None]:
-        """Probe all bots that run and nobody works on; one that answered until now is given a second chance.
-
-        Any process may be the one that sees it not answer once more.
-        """
-        synced_at = self._store.synced_at()
-
-        def probe(row: Any) -> tuple[str, bool | None]:
-            try:
-                answered = self._observer.probe(row, seen[row.id])
-            except EngineError:
-                return row.id, None
-            if answered and row.unanswered_since is not None:
-                self._store.answered(row, None)
-            elif not answered and row.unanswered_since is None and row.status == Status.RUNNING:
-                self._store.answered(row, max(row.status_since, synced_at or row.status_since))
-                return row.id, True
-            return row.id, answered
-
-        running = [
-            row for row in rows if row.operation is None and seen.get(row.id, MISSING).state is ContainerState.RUNNING
-        ]
-        with ThreadPoolExecutor(MOST_AT_ONCE, "probe") as threads:
-            return dict(threads.map(probe, running))
 
     def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
         down = row.wish == Wish.RUN and row.status in (Status.ERROR, Status.STOPPED) and row.retry_at is None

@@ -15,7 +15,7 @@ from clawdeploy.core.errors import EngineError, RuntimeFailure, RuntimeUnavailab
 from clawdeploy.core.events import Event, InstanceDeleted
 from clawdeploy.core.measurements import Measurement, OperationEnded, unmeasured
 from clawdeploy.core.reasons import SENTENCES, Note, explain, mended, not_stopped
-from clawdeploy.core.situation import Situation
+from clawdeploy.core.situation import Crash, Situation
 from clawdeploy.core.steps import ALIVE, CRASHED, Action, Step
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ class Recorder:
         if mended is not None and row.status == Status.RUNNING:
             # It runs since then: what ran before has ended.
             now = self._clock()
-            fields.update(status_since=now, failures=failures_in_a_row(row, now))
+            since = max(row.status_since, min(seen.started_at or now, now))
+            fields.update(status_since=since, failures=failures_in_a_row(row, now))
         if step.action is Action.SETTLE:
             detail = explain(step.reason, seen, situation.crashes, unread=situation.unread)
             fields.update(status=step.status, reason=step.reason, detail=detail, retry_at=None)
@@ -138,4 +139,6 @@ def _mended(row: Any, situation: Situation) -> Note | None:
     new = uncounted(row, situation.observation)
     if not new or len(situation.crashes) > MOST_NOTED:
         return None
-    return mended(situation.crashes[-new:], situation.observation)
+    # One that was long ago is not among them, and nobody has seen how it happened.
+    last = situation.crashes[-1] if situation.crashes else Crash(0)
+    return mended(new, last, situation.observation)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clawdeploy.core.contracts import Status
-from clawdeploy.core.crashes import LONGEST_PAUSE
+from clawdeploy.core.crashes import LONGEST_PAUSE, RECENTLY
 from clawdeploy.core.database import Database
 from clawdeploy.core.errors import RuntimeFailure
 from clawdeploy.core.holders import lapsed
@@ -38,6 +38,11 @@ class SyncRows:
         with self.database.reading():
             at: datetime | None = self._installation.select(self._installation.synced_at).scalar()
             return at
+
+    def overlooked(self) -> bool:
+        """Say whether all instances were compared last so long ago that nobody knows when they have crashed since."""
+        at = self.synced_at()
+        return at is not None and self.clock() - at > RECENTLY
 
     def answered(self, row: Any, until: datetime | None) -> None:
         """Note until when a running bot is known to have answered, ``None`` if it does.

@@ -30,6 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def platform(surroundings: Surroundings, clock: Clock) -> Platform:
+    surroundings.memory.engine.clock = clock
     return surroundings.open(clock=clock)
 
 
@@ -400,6 +401,65 @@ def test_crashes_of_long_ago_that_no_server_saw_make_no_loop(
     assert "3 times in the last 10 minutes" in platform.instances.get(OWNER, instance_id).detail
 
 
+def test_crashes_before_a_run_of_hours_make_no_loop(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    """No server has looked meanwhile, or not closely; whatever makes one look must not end a bot that is well."""
+    instance_id = made(platform)
+    clock.advance(hours=1)
+    surroundings.memory.loop(instance_id, 3, 3)
+    surroundings.memory.mend(instance_id)
+    mended_at = surroundings.memory.engine.containers[instance_id].started_at = clock()
+    clock.advance(hours=5)
+    platform.reconciler.look([instance_id], "engine")
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason, instance.operation) == ("running", "", None)
+    assert instance.status_since == mended_at
+    (told, *_) = platform.instances.activity(OWNER, instance_id)
+    assert told.detail == "It ended by itself 3 times, and Docker started it again."
+    assert surroundings.row(instance_id).restarts_seen == 3
+
+
+def test_of_crashes_while_no_server_ran_only_the_last_is_known_to_be_of_late(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    sync(platform)
+    clock.advance(hours=3)
+    surroundings.memory.loop(instance_id, 3, 3)
+    surroundings.memory.mend(instance_id)
+    clock.advance(minutes=5)
+    sync(platform)
+    assert surroundings.row(instance_id).restarts_seen == 3
+    surroundings.memory.loop(instance_id, 4, 3)
+    surroundings.memory.mend(instance_id)
+    platform.reconciler.look([instance_id], "engine")
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason, instance.operation) == ("running", "", None)
+    details = [one.detail for one in platform.instances.activity(OWNER, instance_id, 2)]
+    assert details == [f"It ended by itself{often}, and Docker started it again." for often in ("", " 3 times")]
+
+
+def test_one_that_cannot_be_looked_at_after_a_gap_does_not_keep_the_sync_from_the_others(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    """It would be a gap for ever."""
+    strange, vanished = made(platform), made(platform)
+
+    class CannotSay(WrappedRuntime):
+        def observe(self, instance_id: str) -> Observation:
+            if instance_id == strange:
+                raise RuntimeFailure("What it says is not understood.")
+            return super().observe(instance_id)
+
+    sync(platform)
+    clock.advance(hours=3)
+    surroundings.memory.vanish(vanished)
+    sync(surroundings.open(CannotSay(surroundings.memory), clock=clock))
+    assert platform.instances.get(OWNER, vanished).reason == "container_missing"
+    assert not platform.instances.is_old(platform.instances.get(OWNER, strange).status_as_of)
+
+
 @pytest.mark.parametrize("ready", [True, False])
 def test_what_was_paused_and_is_resumed_has_not_crashed_again(
     surroundings: Surroundings, platform: Platform, ready: bool
@@ -469,9 +529,9 @@ def test_a_crash_that_the_engine_mends_leaves_a_trace_and_a_new_beginning(
     known = len(platform.instances.activity(OWNER, instance_id))
     for count in (1, 2):
         clock.advance(minutes=1)
+        began = clock()
         surroundings.memory.loop(instance_id, count)
         surroundings.memory.mend(instance_id)
-        began = clock()
         platform.reconciler.look([instance_id], "engine")
         assert platform.instances.get(OWNER, instance_id).status_since >= began, "what ran before has ended"
     platform.reconciler.look([instance_id], "engine")
@@ -604,6 +664,7 @@ def test_ten_healthy_minutes_forgive(surroundings: Surroundings, platform: Platf
         sync(platform)
     assert surroundings.row(instance_id).failures == 3
     clock.advance(minutes=11)
+    sync(platform)
     crash(surroundings, platform, instance_id)
     row = surroundings.row(instance_id)
     assert row.failures == 1

@@ -85,6 +85,9 @@ class Happenings(Protocol):
     def answers(self, instance_id: str) -> bool:
         """Say whether an instance's bot answers."""
 
+    def tried(self, instance_id: str, call: str) -> None:
+        """Be told of a call, which may have left something behind also when it failed."""
+
     def acted(self, instance_id: str, call: str) -> None:
         """Be told that a container was changed."""
 
@@ -219,6 +222,8 @@ class FaultyRuntime(WrappedRuntime):
         except EngineError as error:
             self._world.excuse(instance_id, error.code)
             raise
+        finally:
+            self._world.tried(instance_id, call)
         if call in CHANGES:
             self._world.acted(instance_id, call)
         self._plan.strike(Where.ENGINE, Moment.UNANSWERED, self._world, self._process, instance_id)

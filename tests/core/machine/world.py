@@ -170,6 +170,11 @@ class World:
         facts.answered |= not facts.mute
         return not facts.mute
 
+    def tried(self, instance_id: str, call: str) -> None:
+        """Take note of what may be left behind: the row may have been deleted while the engine was busy with this."""
+        if call == "create" and instance_id not in self.rows():
+            self.too_late.add(instance_id)
+
     def acted(self, instance_id: str, call: str) -> None:
         """Take note of what the product did to a container."""
         facts = self.facts[instance_id]
@@ -177,9 +182,6 @@ class World:
         if facts.left_alone and call != "discard" and not for_secrets:
             self.complain(f"{call}: nobody had asked for that, and somebody on the server wanted it otherwise")
         if call == "create":
-            if instance_id not in self.rows():
-                # Its row was deleted while the engine was busy with this.
-                self.too_late.add(instance_id)
             facts.vanished, facts.mute = False, facts.mute or self.newcomers_are_mute
         elif call == "start":
             self.started(instance_id, "product")
