@@ -26,16 +26,19 @@ def recent_crashes(
 
     The engine counts how often it has restarted a container since somebody started that; what it has counted since
     the row was last written has happened just now, or before the run that it is in. Of these only the last can have
-    been seen, now or, when it runs again already, a moment ``before``; it is the only one of them when it ended a run
-    that was longer than that, or when all were ``overlooked``: the others are of a time in which no server looked.
+    been seen, now or, when it runs again already, a moment ``before``. The others are of a time in which no server
+    looked, when it ended a run that was longer than that, or when all were ``overlooked``.
     """
     at = int(now.timestamp())
     new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
     last = next((each for each in (seen, before) if each and _shows(each, seen)), None)
     if new and last is not None:
         new[-1] = _caused(last, at)
-    if overlooked or (last is not None and last.started_at is not None and now - last.started_at > RECENTLY):
-        del new[:-1]
+    began = last.started_at if last is not None else None
+    lately = began is not None and now - began <= RECENTLY
+    if overlooked or (began is not None and not lately):
+        # The run that ended just now had begun right after the crash before.
+        new = new[-2:] if lately else new[-1:]
     # Any other moment is by a clock that differs from ours.
     if seen.state is ContainerState.RUNNING and seen.started_at and row.status_since <= seen.started_at <= now:
         new = [replace(crash, at=int(seen.started_at.timestamp())) for crash in new]

@@ -440,6 +440,22 @@ def test_of_crashes_while_no_server_ran_only_the_last_is_known_to_be_of_late(
     assert details == [f"It ended by itself{often}, and Docker started it again." for often in ("", " 3 times")]
 
 
+def test_of_crashes_while_no_server_ran_those_count_that_are_known_to_be_of_late(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    """The run that ended last had begun some minutes ago, right after the crash before it."""
+    instance_id = made(platform)
+    sync(platform)
+    clock.advance(hours=8)
+    surroundings.memory.loop(instance_id, 20, 3)
+    surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(minutes=6)
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+    surroundings.memory.loop(instance_id, 21, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert "3 times in the last 10 minutes" in platform.instances.get(OWNER, instance_id).detail
+
+
 def test_one_that_cannot_be_looked_at_after_a_gap_does_not_keep_the_sync_from_the_others(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
