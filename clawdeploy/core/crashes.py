@@ -22,21 +22,40 @@ HEALTHY_AFTER = timedelta(minutes=10)
 def recent_crashes(row: Any, seen: Observation, now: datetime, before: Observation | None = None) -> tuple[Crash, ...]:
     """Return how a bot has ended by itself in the last ten minutes, oldest first.
 
-    The engine counts how often it has restarted a container since somebody started that; what it has counted since
-    the row was last written has happened just now. Of these only the last can have been seen, now or, when it runs
-    again already, a moment ``before``; it is the only one of them when it ended a run that was longer than that, and
-    the others are of a time in which no server looked.
+    The engine counts how often it has restarted a container since somebody started that. Of those that it has counted
+    since the row was last written only the last can have been seen, now or, when it runs again already, a moment
+    ``before``.
+    """
+    # They lie ahead when the clock was put back.
+    stored = [_kept(crash) for crash in row.crashes]
+    known = [crash for crash in stored if abs(now.timestamp() - crash.at) <= RECENTLY.total_seconds()]
+    last = next((each for each in (seen, before) if each and _shows(each, seen)), None)
+    return tuple([*known, *_new_crashes(row, seen, last, known, now)][-MOST_KEPT:])
+
+
+def _new_crashes(
+    row: Any, seen: Observation, last: Observation | None, known: Sequence[Crash], now: datetime
+) -> list[Crash]:
+    """Return those that the row does not know of yet, as far as they are known to be of lately, but at least the last.
+
+    All are when the row has told of the bot within that time. Else, as after a time in which no server looked, the
+    engine only says when it has started the bot for the last time, which was right after a crash.
     """
     at = int(now.timestamp())
-    # They lie ahead when the clock was put back.
-    known = [crash for crash in map(_kept, row.crashes) if abs(at - crash.at) <= RECENTLY.total_seconds()]
     new = [Crash(at)] * min(uncounted(row, seen), MOST_KEPT)
-    last = next((each for each in (seen, before) if each and _shows(each, seen)), None)
-    if new and last is not None:
+    began = (last or seen).started_at
+    if not new:
+        return []
+    if last is not None:
         new[-1] = _caused(last, at)
-        if last.started_at is not None and now - last.started_at > RECENTLY:
-            del new[:-1]
-    return tuple([*known, *new][-MOST_KEPT:])
+    if began is None:
+        return new
+    lately = now - began <= RECENTLY
+    if last is None and not lately:
+        new[-1] = Crash(int(began.timestamp()))
+    if lately and (known or now - row.status_since <= RECENTLY):
+        return new
+    return new[-2:] if lately and last is not None else new[-1:]
 
 
 def uncounted(row: Any, seen: Observation) -> int:

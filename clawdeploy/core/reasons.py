@@ -74,15 +74,15 @@ class Note(NamedTuple):
     sentence: str
 
 
-def mended(crashes: Sequence[Crash], seen: Observation) -> Note:
-    """Return the note of crashes, at least one, after which the engine started a bot again."""
-    last, limit = crashes[-1], f" ({seen.memory_bytes / 2**20:.0f} MB)" if seen.memory_bytes else ""
-    if len(crashes) > 1:
-        said = f"It ended by itself {len(crashes)} times"
+def mended(count: int, last: Crash, seen: Observation) -> Note:
+    """Return the note of some crashes, of which one was the last, after which the engine started a bot again."""
+    limit = f" ({seen.memory_bytes / 2**20:.0f} MB)" if seen.memory_bytes else ""
+    if count > 1:
+        said = f"It ended by itself {count} times"
     else:
         said = f"It ran out of memory{limit}" if last.out_of_memory else "It ended by itself"
     if last.exit_code is not None and not last.out_of_memory:
-        said += f"{', the last time' if len(crashes) > 1 else ''} with exit code {last.exit_code}"
+        said += f"{', the last time' if count > 1 else ''} with exit code {last.exit_code}"
     # It counts a start before it waits for that, and somebody may have stopped the bot in between.
     again = "was to start it again" if seen.ended_by_hand else "started it again"
     return Note("out_of_memory" if last.out_of_memory else "crashed", f"{said}, and Docker {again}.")

@@ -138,4 +138,4 @@ def _mended(row: Any, situation: Situation) -> Note | None:
     new = uncounted(row, situation.observation)
     if not new or len(situation.crashes) > MOST_NOTED:
         return None
-    return mended(situation.crashes[-new:], situation.observation)
+    return mended(new, situation.crashes[-1], situation.observation)

@@ -79,10 +79,10 @@ def test_of_crashes_that_nobody_saw_no_cause_is_claimed() -> None:
 )
 def test_what_an_engine_mended_is_told(crashes: list[Crash], reason: str, said: str) -> None:
     seen = Observation(ContainerState.RUNNING, memory_bytes=256 * 2**20)
-    assert mended(crashes, seen) == (reason, f"{said}, and Docker started it again.")
+    assert mended(len(crashes), crashes[-1], seen) == (reason, f"{said}, and Docker started it again.")
     # Somebody may have stopped it before Docker did, which counts that beforehand.
     ended = Observation(ContainerState.EXITED, memory_bytes=256 * 2**20, exit_code=3, ended_by_hand=True)
-    assert mended(crashes, ended) == (reason, f"{said}, and Docker was to start it again.")
+    assert mended(len(crashes), crashes[-1], ended) == (reason, f"{said}, and Docker was to start it again.")
 
 
 def test_what_was_not_seen_is_said_to_be_unknown() -> None:

@@ -401,6 +401,43 @@ def test_crashes_of_long_ago_that_no_server_saw_make_no_loop(
 
 
 @pytest.mark.parametrize("ready", [True, False])
+def test_a_bot_that_runs_again_since_long_ago_is_in_no_loop(
+    surroundings: Surroundings, platform: Platform, clock: Clock, ready: bool
+) -> None:
+    instance_id = made(platform)
+    clock.advance(hours=8)
+    surroundings.memory.loop(instance_id, 4, 3)
+    surroundings.memory.mend(instance_id)
+    surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(hours=5)
+    surroundings.memory.ready = ready
+    for _ in range(2):
+        sync(platform)
+        clock.advance(seconds=30)
+        platform.reconciler.look([instance_id], "engine")
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason) == (("running", "") if ready else ("error", "not_ready"))
+    told = [one.detail for one in platform.instances.activity(OWNER, instance_id)]
+    assert told.count("It ended by itself 4 times, and Docker started it again.") == 1
+    surroundings.memory.loop(instance_id, 5, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+
+
+def test_of_crashes_that_no_server_saw_those_count_that_are_known_to_be_of_lately(
+    surroundings: Surroundings, platform: Platform, clock: Clock
+) -> None:
+    instance_id = made(platform)
+    clock.advance(hours=8)
+    surroundings.memory.loop(instance_id, 20, 3)
+    surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(minutes=6)
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+    surroundings.memory.loop(instance_id, 21, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert "3 times in the last 10 minutes" in platform.instances.get(OWNER, instance_id).detail
+
+
+@pytest.mark.parametrize("ready", [True, False])
 def test_what_was_paused_and_is_resumed_has_not_crashed_again(
     surroundings: Surroundings, platform: Platform, ready: bool
 ) -> None:
