@@ -14,7 +14,8 @@ class Attempt:
     """One run of the loop.
 
     ``acts``: what it does since the claim was last found to hold. ``has_turn``: it is one of the creations at the
-    engine. ``made``: the container, which this run has made. ``seen``: how it was last.
+    engine. ``made``: the container, which this run has made. ``held``: the engine was asked to stop it.
+    ``seen``: how it was last.
     """
 
     claim: Claim
@@ -24,5 +25,6 @@ class Attempt:
     pulled: bool = False
     has_turn: bool = False
     made: bool = False
+    held: bool = False
     seen: Observation | None = None
     ports_taken: list[int] = field(default_factory=list)

@@ -111,7 +111,7 @@ class Lifecycle:
             self._claims.release(attempt.claim)
             return False
         attempt.seen = seen = self.observer.look(row.id)
-        situation = self.observer.situation(row, seen, fresh=attempt.made)
+        situation = self.observer.situation(row, seen, fresh=attempt.made, held=attempt.held)
         step = next_step(situation)
         if step.action in (Action.SETTLE, Action.KEEP):
             self.recorder.settle(attempt.claim, row, step, situation)
@@ -146,6 +146,7 @@ class Lifecycle:
             if row.retry_at is None:
                 self._phase(attempt.claim, row, "stopping", started=False)
             guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
+            attempt.held = True
         else:
             self._remove(attempt, row, container)
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeVar
 
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Route, Runtime, SignIn
+from clawdeploy.core.contracts import AccountSection, AuthProvider, Blueprint, Channel, Probe, Route, Runtime, SignIn
 from clawdeploy.core.errors import ConfigurationError, PluginError
 
 T = TypeVar("T")
+
+MOST_SECONDS = 1_000_000.0
+"""More than anything of a bot may take; what is longer, or has no end, does not fit into a date or a request."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,21 @@ def check_member(member: object, contract: type[Any]) -> None:
         raise PluginError(f"{what} lacks {', '.join(missing)}.")
     if contract is AuthProvider and not isinstance(getattr(member, "sign_in", None), SignIn | None):
         raise PluginError(f"{what} has a sign_in that is no SignIn.")
+    if contract is Blueprint:
+        _check_blueprint(member, what)
+
+
+def _check_blueprint(blueprint: Any, what: str) -> None:
+    """Raise ``PluginError`` for what could not be used in the midst of a sync, which is one for all bots."""
+    probe = blueprint.probe
+    if not isinstance(probe, Probe):
+        raise PluginError(f"{what} has a probe that is no Probe.")
+    seconds = [(f"{what} has a stop_timeout", blueprint.stop_timeout, 0.0)]
+    of_probe = f"The probe of t{what[1:]} has a "
+    seconds += [(f"{of_probe}{name}", getattr(probe, name), 0.001) for name in ("deadline", "timeout")]
+    for said, value, least in seconds:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= MOST_SECONDS:
+            raise PluginError(f"{said} that is no number of seconds.")
 
 
 def name_of(member: object, attribute: str = "name") -> str:

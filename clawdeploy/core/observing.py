@@ -76,6 +76,7 @@ class Observer:
         ready: bool | None = None,
         before: Observation | None = None,
         fresh: bool = False,
+        held: bool = False,
     ) -> Situation:
         """Put together all that the next step of an instance depends on."""
         now = self._clock()
@@ -113,6 +114,7 @@ class Observer:
             owed=_is_owed(row, seen, now),
             crashes=crashes,
             unread=row.secrets_unread,
+            held=held,
         )
 
 

@@ -44,7 +44,8 @@ class Situation:
     container was made from something else than what is asked for now. ``looping``: it crashes again and again.
     ``owed``: should it have ended, it was by nobody's hand and the time to bring it back has come. ``crashes`` are the
     times that it ended by itself lately, the oldest first: of a loop they say the cause. ``unread``: a secret was
-    changed since the container was given its secrets.
+    changed since the container was given its secrets. ``held``: the engine was asked to stop it, and has acknowledged
+    that.
     """
 
     wish: Wish
@@ -60,3 +61,4 @@ class Situation:
     owed: bool = False
     crashes: tuple[Crash, ...] = ()
     unread: bool = False
+    held: bool = False

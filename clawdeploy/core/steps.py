@@ -170,7 +170,9 @@ def _toward_stopped(situation: Situation) -> Step:
         return Step(Action.SETTLE, Status.ERROR, "container_missing")
     if state is ContainerState.REMOVING:
         return Step(Action.WAIT)
-    return Step(Action.STOP) if state in ALIVE else Step(Action.SETTLE, Status.STOPPED)
+    # What an engine could not start, it may start once more when it starts itself, unless it is told not to.
+    to_start = state is ContainerState.EXITED and bool(situation.observation.engine_error) and not situation.held
+    return Step(Action.STOP) if state in ALIVE or to_start else Step(Action.SETTLE, Status.STOPPED)
 
 
 def _toward_running(situation: Situation) -> Step:

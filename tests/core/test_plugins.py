@@ -16,7 +16,7 @@ import pytest
 
 from clawdeploy.core.bootstrap import bootstrap
 from clawdeploy.core.config import Config, Setting
-from clawdeploy.core.contracts import Channel, Credentials, Identity, Route, SignIn
+from clawdeploy.core.contracts import Channel, Credentials, Identity, Probe, Route, SignIn
 from clawdeploy.core.errors import ConfigurationError, NotSignedIn, PluginError
 from clawdeploy.core.events import Event
 from clawdeploy.core.hookspecs import hookimpl
@@ -27,6 +27,7 @@ from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from clawdeploy.plugins.standin import StandIn
 from clawdeploy.plugins.telegram import Telegram
 from tests.core.packages import SLACK, install
+from tests.core.plain_blueprint import Plain
 from tests.core.surroundings import Surroundings
 from tests.platforms import memory_platform
 
@@ -315,6 +316,30 @@ def test_a_way_to_sign_in_is_a_sign_in() -> None:
     )
     assert host.auth_providers(CONFIG, NO_STORE) == [good]
     assert host.report()[0].error == "The AuthProvider 'odd' has a sign_in that is no SignIn."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"probe": None}, "The Blueprint 'bad' has a probe that is no Probe."),
+        (
+            {"probe": Probe(deadline=float("nan"))},
+            "The probe of the Blueprint 'bad' has a deadline that is no number of seconds.",
+        ),
+        ({"probe": Probe(timeout=0)}, "The probe of the Blueprint 'bad' has a timeout that is no number of seconds."),
+        ({"stop_timeout": float("inf")}, "The Blueprint 'bad' has a stop_timeout that is no number of seconds."),
+        ({"stop_timeout": "10"}, "The Blueprint 'bad' has a stop_timeout that is no number of seconds."),
+    ],
+)
+def test_what_a_blueprint_says_of_itself_is_looked_at_when_it_is_offered(wrong: dict[str, Any], said: str) -> None:
+    """Later it would fail in the midst of a sync, and no bot would be looked at any more."""
+    bad, good = Plain(), Plain()
+    bad.name = "bad"
+    for name, value in wrong.items():
+        setattr(bad, name, value)
+    host = hosting(bad=offers(register_blueprints=lambda: [bad]), good=offers(register_blueprints=lambda: [good]))
+    assert host.blueprints(CONFIG) == {"plain": good}
+    assert host.report()[0].error == said
 
 
 @pytest.mark.parametrize("name", ["", None, 7])

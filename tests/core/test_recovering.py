@@ -477,6 +477,29 @@ def test_one_that_cannot_be_looked_at_after_a_gap_does_not_keep_the_sync_from_th
 
 
 @pytest.mark.parametrize("ready", [True, False])
+def test_a_bot_that_runs_again_since_long_ago_is_in_no_loop(
+    surroundings: Surroundings, platform: Platform, clock: Clock, ready: bool
+) -> None:
+    instance_id = made(platform)
+    clock.advance(hours=8)
+    surroundings.memory.loop(instance_id, 4, 3)
+    surroundings.memory.mend(instance_id)
+    surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(hours=5)
+    surroundings.memory.ready = ready
+    for _ in range(2):
+        sync(platform)
+        clock.advance(seconds=30)
+        platform.reconciler.look([instance_id], "engine")
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason) == (("running", "") if ready else ("error", "not_ready"))
+    told = [one.detail for one in platform.instances.activity(OWNER, instance_id)]
+    assert told.count("It ended by itself 4 times, and Docker started it again.") == 1
+    surroundings.memory.loop(instance_id, 5, 3)
+    platform.reconciler.look([instance_id], "engine")
+    assert platform.instances.get(OWNER, instance_id).reason == "crashed"
+
+
+@pytest.mark.parametrize("ready", [True, False])
 def test_what_was_paused_and_is_resumed_has_not_crashed_again(
     surroundings: Surroundings, platform: Platform, ready: bool
 ) -> None:

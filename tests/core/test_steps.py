@@ -189,6 +189,13 @@ def test_nothing_waits_for_what_cannot_pass_by_itself(steps: Walk) -> None:
             assert (seen.state, situation.started) == (S.RESTARTING, True), situation
 
 
+def test_what_the_engine_could_not_start_is_stopped_once_although_it_has_ended() -> None:
+    failed = Observation(S.EXITED, "c", exit_code=128, engine_error="a port is in use")
+    situation = Situation(Wish.STOP, Operation.STOP, failed, made=True)
+    assert next_step(situation) == Step(Action.STOP)
+    assert next_step(replace(situation, held=True)) == Step(Action.SETTLE, Status.STOPPED)
+
+
 def test_what_is_alive_is_stopped_before_a_restart(steps: Walk) -> None:
     tried = 0
     for situation, step in steps:

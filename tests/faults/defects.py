@@ -90,9 +90,9 @@ DEFECTS = (
     Defect(
         "a stop is settled while the engine is about to restart it",
         f"{CORE}/steps.py",
-        "    return Step(Action.STOP) if state in ALIVE else Step(Action.SETTLE, Status.STOPPED)\n",
+        "    return Step(Action.STOP) if state in ALIVE or to_start else Step(Action.SETTLE, Status.STOPPED)\n",
         "    alive = state in ALIVE and state is not ContainerState.RESTARTING\n"
-        "    return Step(Action.STOP) if alive else Step(Action.SETTLE, Status.STOPPED)\n",
+        "    return Step(Action.STOP) if alive or to_start else Step(Action.SETTLE, Status.STOPPED)\n",
         ("tests/core/test_steps.py", "tests/core/test_lifecycle.py"),
     ),
     Defect(

@@ -84,7 +84,8 @@ class Runtime(Protocol):
     def stop(self, container_id: str, timeout: float) -> None:
         """End the process, by force after ``timeout`` seconds; ended or missing is fine.
 
-        It stays stopped, also when the engine was about to restart it.
+        It stays stopped, also when the engine was about to restart it, or has failed to start it (``engine_error``) and
+        would try again when it starts itself.
         """
 
     def remove(self, container_id: str) -> None:

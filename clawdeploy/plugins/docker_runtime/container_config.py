@@ -13,6 +13,9 @@ from clawdeploy.core.errors import RuntimeFailure
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL, INSTANCE_LABEL, is_instance_id
 from clawdeploy.plugins.docker_runtime.networks import network_name
 
+RESTARTS = {"Name": "unless-stopped"}
+"""Which containers an engine starts again by itself: all that end, and that it was not asked to stop."""
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -59,7 +62,7 @@ def create_body(
             **_hardening(spec),
             "Init": True,
             "NetworkMode": network_name(owner.installation),
-            "RestartPolicy": {"Name": "unless-stopped"},
+            "RestartPolicy": RESTARTS,
             "PortBindings": {port: [{"HostIp": bind_address, "HostPort": str(host_port)}]},
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
             "Mounts": _mounts(owner, spec, secrets),

@@ -65,12 +65,13 @@ def make(engine: Engine, installation: str) -> str:
     return found
 
 
-def attach(engine: Engine, installation: str, network_id: str, container: Mapping[str, Any]) -> None:
+def rejoin(engine: Engine, installation: str, container: Mapping[str, Any]) -> None:
     """Attach an inspected container that has ended to the network that there is now, if it was made for it.
 
     An engine remembers by its id in which network a container was, and does not start one whose network was made anew.
+    Raises as ``make`` does, which comes first.
     """
-    name = network_name(installation)
+    network_id, name = make(engine, installation), network_name(installation)
     with not_understood():
         if container["HostConfig"].get("NetworkMode") != name:
             return

@@ -28,6 +28,7 @@ from clawdeploy.plugins.docker_runtime import (
     lost_processes,
     networks,
     probing,
+    staying,
     volumes,
 )
 from clawdeploy.plugins.docker_runtime.container_config import Owner, create_body, profile
@@ -102,8 +103,8 @@ class DockerRuntime:
         verb = "unpause" if seen.state is ContainerState.PAUSED else "start"
         if seen.state not in ALIVE:
             # Somebody may have removed it while no bot ran.
-            network = networks.make(self._engine, self._installation)
-            networks.attach(self._engine, self._installation, network, container)
+            networks.rejoin(self._engine, self._installation, container)
+            staying.start_as_usual(self._engine, container)
         try:
             self._send("POST", f"/containers/{container_id}/{verb}", ())
         except EngineRefusal as refused:
@@ -124,6 +125,7 @@ class DockerRuntime:
                 return
             state = from_inspection(container).state
             if state not in ALIVE and not between_restarts(container, datetime.now(UTC)):
+                staying.leave_ended(self._engine, container)
                 return
             # Only now, because the last try may have taken until the deadline and have ended it.
             if time.monotonic() > deadline:

@@ -4,7 +4,9 @@ The engine itself starts containers before anybody could write their secrets, an
 """
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -96,5 +98,44 @@ def test_bots_with_secrets_run_again(
     try:
         assert eventually(as_before, RECOVERS_WITHIN), platform.instances.get(OWNER, running)
         assert run(own, f"clawdeploy-{running}", "cat /run/secrets/botToken") == TOKEN
+    finally:
+        own.close()
+
+
+def test_a_bot_that_is_stopped_when_it_could_not_be_started_stays_stopped(
+    open_platform: Open, private_engine: PrivateEngine
+) -> None:
+    platform = open_platform()
+    instance = platform.instances.create(OWNER, {**GOOD, "blueprint": "busy", "botToken": TOKEN}, wait=30)
+
+    def start_machine_again(meanwhile: ExitStack | None = None) -> Platform:
+        platform.close()
+        private_engine.shut_down()
+        if meanwhile:
+            meanwhile.enter_context(socket.create_server(("127.0.0.1", instance.host_port or 0)))
+        private_engine.start()
+        return open_platform()
+
+    def is_(*wanted: object) -> Callable[[], bool]:
+        def reached() -> bool:
+            seen = platform.instances.get(OWNER, instance.id)
+            there = own.inspect_container(f"clawdeploy-{instance.id}")["State"]["Running"]
+            return (seen.status, seen.reason, seen.operation, there) == wanted
+
+        return reached
+
+    own = docker.APIClient(private_engine.address, version="1.41", timeout=10)
+    try:
+        with ExitStack() as other_program:
+            platform = start_machine_again(other_program)
+            assert eventually(is_(Status.ERROR, "port_taken", None, False), RECOVERS_WITHIN)
+            assert platform.instances.stop(OWNER, instance.id).status == Status.STOPPED
+        platform = start_machine_again()
+        assert not eventually(lambda: not is_(Status.STOPPED, "", None, False)(), 3.0), "Docker has started it"
+        platform.instances.start(OWNER, instance.id)
+        platform = start_machine_again()
+        assert eventually(is_(Status.RUNNING, "", None, True), RECOVERS_WITHIN)
+        policy = own.inspect_container(f"clawdeploy-{instance.id}")["HostConfig"]["RestartPolicy"]["Name"]
+        assert policy == "unless-stopped"
     finally:
         own.close()
