@@ -11,7 +11,7 @@ from typing import Any
 
 from clawdeploy.core.attempt import Attempt
 from clawdeploy.core.background import USUAL, Pace
-from clawdeploy.core.claim_keeper import Claim, ClaimLost
+from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
 from clawdeploy.core.deployments import Deployments
@@ -23,6 +23,7 @@ from clawdeploy.core.errors import (
     PortTaken,
     RuntimeFailure,
 )
+from clawdeploy.core.late_changes import MAKING, LateChanges
 from clawdeploy.core.line import Line
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import explain
@@ -33,7 +34,6 @@ from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
 
-MAKING = (Action.CREATE, Action.START)
 LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
@@ -61,6 +61,7 @@ class Lifecycle:
         self._pace = pace
         self._line = Line(store, claims, pace)
         self._closing = threading.Event()
+        self._late_changes = LateChanges(claims, self.carry_out, self._closing, pace)
         self.observer = Observer(runtime, deployments, store.clock)
         self.recorder = recorder
 
@@ -76,15 +77,8 @@ class Lifecycle:
         the engine did it and lost the answer. A ``DatabaseUnavailable`` leaves the operation to whoever comes next.
         """
         attempt = Attempt(claim)
-        with self._claims.kept(claim):
-            try:
-                self._run(attempt)
-            except ClaimLost:
-                logger.info("Work on instance %s was taken over", claim.instance_id)
-                # This process froze in the middle of a change, which came too late: others had finished the work.
-                to_undo = attempt.acts and not self._closing.is_set()
-                if to_undo and (again := self._claims.reopen(claim, gave_secrets=attempt.acts in MAKING)):
-                    self.carry_out(again)
+        with self._claims.kept(claim), self._late_changes.made_good(attempt):
+            self._run(attempt)
 
     def close(self) -> None:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
@@ -137,7 +131,6 @@ class Lifecycle:
 
     def _act(self, action: Action, attempt: Attempt, row: Any, seen: Observation) -> None:
         container = seen.container_id or ""
-        attempt.acts = action
         if action is Action.CREATE:
             self._create(attempt, row)
         elif action is Action.START:
@@ -145,6 +138,7 @@ class Lifecycle:
         elif action is Action.STOP:
             if row.retry_at is None:
                 self._phase(attempt.claim, row, "stopping", started=False)
+            attempt.acts = action
             guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
         else:
             self._remove(attempt, row, container)
@@ -158,6 +152,7 @@ class Lifecycle:
         spec = self._deployments.spec(row)
         identity = self._deployments.made_from(spec)
         self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=identity)
+        attempt.acts = Action.CREATE
         try:
             container = guarded(self._runtime.create, row.id, row.host_port, spec)
         except ImageMissing as missing:
@@ -185,6 +180,7 @@ class Lifecycle:
             # Another one was changed since this container was found to be what is asked for.
             self._claims.save(attempt.claim, secrets_unread=True)
             return
+        attempt.acts = Action.START
         try:
             guarded(self._runtime.start, container, row.id, spec)
         except ContainerUnusable as error:
@@ -213,6 +209,7 @@ class Lifecycle:
             self._phase(attempt.claim, row, "removing")
         else:
             self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, container_id=None)
+        attempt.acts = Action.REMOVE
         guarded(self._runtime.remove, container)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:

@@ -264,7 +264,7 @@ def test_a_keeper_tries_again_soon(
 def test_a_keeper_that_cannot_be_started_for_a_moment_is_started_by_whoever_keeps_a_claim_next(
     surroundings: Surroundings, instance_id: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A system that has too many threads says so; no claim of the process may lapse, or be kept, for ever after that."""
+    """A system that has too many threads says so; after that no claim may lapse, or be kept, for ever."""
 
     def refusing(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
