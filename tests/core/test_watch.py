@@ -454,6 +454,37 @@ def test_what_a_dead_process_left_is_carried_on_as_soon_as_its_claim_lapses(surr
     assert stopped, surroundings.row(instance_id).__data__
 
 
+def test_what_is_unfinished_is_carried_on_while_a_sync_waits_for_bots_that_hang(surroundings: Surroundings) -> None:
+    """A hundred of them keep it waiting for half a minute."""
+
+    class Hanging(WrappedRuntime):
+        asked, ends = threading.Event(), threading.Event()
+
+        def events(self) -> Any:
+            return iter(())
+
+        def probe(self, observation: Observation, probe: Probe) -> bool:
+            self.asked.set()
+            return not self.ends.wait(30)
+
+    clock = Clock()
+    first = surroundings.open()
+    made(first)
+    stopping = made(first)
+    claimed = {"claim": "dead", "claim_until": clock() + LIFETIME}
+    surroundings.set_row(stopping, wish="stop", operation="stop", operation_since=clock(), **claimed)
+    engine = Hanging(surroundings.memory)
+    surroundings.open(engine, clock=clock, SYNC_SECONDS=SELDOM).start_background()
+    try:
+        assert engine.asked.wait(10)
+        assert surroundings.row(stopping).claim == "dead"
+        clock.advance(seconds=LIFETIME.total_seconds())
+        stopped = eventually(lambda: surroundings.row(stopping).status == "stopped", 2 * LOOKS_EVERY + 1)
+        assert stopped, surroundings.row(stopping).__data__
+    finally:
+        engine.ends.set()
+
+
 def test_an_engine_that_cannot_be_heard_is_listened_to_again(surroundings: Surroundings) -> None:
     class DeafAtFirst(WrappedRuntime):
         """The first two tries to listen fail: one as it may, one as it must not."""
