@@ -59,9 +59,11 @@ class ClaimKeeper:
         with self._lock:
             if self._keeper is None:
                 keeper = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
-                # When there can be no thread for it just now, whoever keeps a claim next tries again.
-                keeper.start()
-                self._keeper = keeper
+                # When there can be no thread for it just now, whoever keeps a claim next tries again. The claim is
+                # renewed before each step anyway.
+                with suppress(RuntimeError):
+                    keeper.start()
+                    self._keeper = keeper
             self._kept.add(claim)
         try:
             with about(claim.instance_id):

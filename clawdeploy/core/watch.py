@@ -10,7 +10,7 @@ from itertools import count
 from clawdeploy.core.background import Crew
 from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.contracts import Runtime
-from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
+from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError, RuntimeUnavailable
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.reconciler import ENGINE_ACTOR, Reconciler
 from clawdeploy.core.spans import Spans
@@ -137,7 +137,7 @@ class Watch:
             for instance_id in self._take_happened():
                 try:
                     self._crew.do(f"{instance_id} {number}", partial(self._look_at, instance_id))
-                except RuntimeError:
+                except RuntimeUnavailable:
                     # There are too many threads just now, as the system says; it must not be the end of this one.
                     with self._lock:
                         self._looking.discard(instance_id)
