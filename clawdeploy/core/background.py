@@ -71,6 +71,10 @@ class Crew:
         self._outcomes: dict[str, Future[None]] = {}
         self._busy = 0
 
+    def is_waited_for(self) -> bool:
+        """Say whether there is work that nobody does yet, because all are busy."""
+        return bool(self._waiting)
+
     def do(self, name: str, work: Callable[[], None]) -> "Future[None]":
         """Do a piece of work soon. While one of that name waits or goes on, that is the one that is meant.
 

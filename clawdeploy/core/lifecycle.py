@@ -5,11 +5,12 @@ All enter it with a claim, from any state, because it believes only the row and 
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
 
-from clawdeploy.core.attempt import Attempt
+from clawdeploy.core.attempt import LONGEST_PAUSE, Attempt
 from clawdeploy.core.background import USUAL, Pace
 from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
@@ -34,7 +35,6 @@ from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
 MOST_PORTS = 500
@@ -69,14 +69,14 @@ class Lifecycle:
         """Carry out in the background what was claimed; returns the outcome as a future."""
         return self._pace.beside(lambda: self.carry_out(claim))
 
-    def carry_out(self, claim: Claim) -> None:
-        """Work on the claimed instance until it has settled.
+    def carry_out(self, claim: Claim, gives_way: Callable[[], bool] = bool) -> None:
+        """Work on the claimed instance until it has settled; one that has yet to answer ``gives_way`` to others.
 
         A failure is recorded in the row, with its reason. Raises an ``EngineError`` as well when a start, stop or
-        delete cannot be done now: it stays under way and every sync tries again, because nobody can know whether
-        the engine did it and lost the answer. A ``DatabaseUnavailable`` leaves the operation to whoever comes next.
+        delete cannot be done now: it stays under way and every sync tries again, because nobody can know whether the
+        engine did it and lost the answer. What gave way, or a ``DatabaseUnavailable``, is left to whoever looks next.
         """
-        attempt = Attempt(claim)
+        attempt = Attempt(claim, gives_way)
         with self._claims.kept(claim), self._late_changes.made_good(attempt):
             self._run(attempt)
 
@@ -122,8 +122,8 @@ class Lifecycle:
             return False
         if step.action is Action.WAIT:
             self.recorder.remember(attempt.claim, row, situation)
-            self._wait(attempt, row)
-        elif row.operation == Operation.CREATE and step.action in MAKING and not attempt.has_turn:
+            return self._wait(attempt, row)
+        if row.operation == Operation.CREATE and step.action in MAKING and not attempt.has_turn:
             attempt.has_turn = self._line.wait(attempt.claim, self._closing)
         else:
             self._act(step.action, attempt, row, seen)
@@ -220,19 +220,23 @@ class Lifecycle:
         self._claims.move_port(attempt.claim, self._ports, attempt.ports_taken)
         attempt.steps = 0
 
-    def _wait(self, attempt: Attempt, row: Any) -> None:
+    def _wait(self, attempt: Attempt, row: Any) -> bool:
         """Pause before looking again; a pause is not a step, so that a slow start may take its time."""
-        now = self._store.clock()
-        if row.operation_since is not None and now - row.operation_since > timedelta(hours=1):
+        now, since = self._store.clock(), row.operation_since
+        if since is not None and now - since > timedelta(hours=1):
             raise RuntimeFailure("Docker has been busy with this container for more than an hour.")
-        if row.operation_since is not None and row.operation_since > now + CLOCKS_DIFFER:
+        if since is not None and since > now + CLOCKS_DIFFER:
             # The clock was put back. The bot has its whole time, and not until that moment comes once more.
             self._claims.save(attempt.claim, operation_since=now)
         if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
             self._phase(attempt.claim, row, "waiting_until_ready", status=Status.CREATING)
+        if row.reason == "waiting_until_ready" and attempt.gives_way():
+            self._claims.release(attempt.claim)
+            return False
         attempt.steps -= 1
         self._pace.pause(self._closing, attempt.pause)
         attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
+        return True
 
     def _phase(self, claim: Claim, row: Any, reason: str, **fields: Any) -> None:
         """Say what is going on, before every change of a container. What the row says already is not written again.

@@ -485,6 +485,30 @@ def test_what_is_unfinished_is_carried_on_while_a_sync_waits_for_bots_that_hang(
         engine.ends.set()
 
 
+def test_bots_that_never_answer_keep_none_from_being_brought_back(surroundings: Surroundings) -> None:
+    """Each of them is waited for for half a minute, and more of them than are worked on at a time are the oldest."""
+
+    class Mute(WrappedRuntime):
+        mute: tuple[str | None, ...] = ()
+
+        def probe(self, observation: Observation, probe: Probe) -> bool:
+            return observation.container_id not in self.mute and self.inner.probe(observation, probe)
+
+    engine = Mute(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    ids = [made(platform) for _ in range(2 * reconciler.MOST_AT_ONCE + 1)]
+    engine.mute = tuple(surroundings.memory.observe(each).container_id for each in ids[:-1])
+    surroundings.memory.end_with_engine()
+    platform.start_background()
+    assert eventually(lambda: surroundings.memory.observe(ids[-1]).state is ContainerState.RUNNING, 10)
+    surroundings.reaches(ids[-1], status="running", operation=None)
+    for each in ids[:-1]:
+        surroundings.reaches(each, status="creating", reason="waiting_until_ready", operation="recover")
+    engine.mute = ()
+    for each in ids:
+        surroundings.reaches(each, status="running", operation=None)
+
+
 def test_an_engine_that_cannot_be_heard_is_listened_to_again(surroundings: Surroundings) -> None:
     class DeafAtFirst(WrappedRuntime):
         """The first two tries to listen fail: one as it may, one as it must not."""
