@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from clawdeploy.core.errors import RuntimeUnavailable
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -19,7 +21,8 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
     """Run work in a thread of its own and return its outcome as a future.
 
     The thread is a daemon, so that a server can end while an image is still being downloaded: what it leaves
-    unfinished is resumed by whoever comes next.
+    unfinished is resumed by whoever comes next. Where the system lets no thread be started just now, the outcome is a
+    ``RuntimeUnavailable``, and the work was not begun.
     """
     outcome: Future[T] = Future()
     # What the caller's log lines carry, such as a request id, belongs to the lines of this work too.
@@ -34,7 +37,10 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
         else:
             outcome.set_result(result)
 
-    threading.Thread(target=run, name="background", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="background", daemon=True).start()
+    except RuntimeError:
+        outcome.set_exception(RuntimeUnavailable("This server has too much to do at once. Try again in a moment."))
     return outcome
 
 
@@ -65,10 +71,14 @@ class Crew:
         self._outcomes: dict[str, Future[None]] = {}
         self._busy = 0
 
+    def is_waited_for(self) -> bool:
+        """Say whether there is work that nobody does yet, because all are busy."""
+        return bool(self._waiting)
+
     def do(self, name: str, work: Callable[[], None]) -> "Future[None]":
         """Do a piece of work soon. While one of that name waits or goes on, that is the one that is meant.
 
-        Raises ``RuntimeError`` when there can be no thread for it, and forgets it.
+        Raises ``RuntimeUnavailable`` when there can be no thread for it, and forgets it.
         """
         with self._lock:
             if name in self._outcomes:
@@ -83,15 +93,15 @@ class Crew:
         return outcome
 
     def _hire(self, name: str) -> None:
-        try:
-            self._pace.beside(self._work)
-        except RuntimeError:
+        hired = self._pace.beside(self._work)
+        refusal = hired.exception() if hired.done() else None
+        if refusal is not None:
             with self._lock:
                 self._busy -= 1
                 # Otherwise somebody is there who comes to it, or has.
                 if self._busy == 0 and self._outcomes.pop(name, None) is not None:
                     self._waiting = deque(each for each in self._waiting if each[0] != name)
-                    raise
+                    raise refusal
 
     def _work(self) -> None:
         while True:

@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 MOST_INSIDE = 32
 """How many calls of one process may be inside the engine at once; each holds a thread."""
-PLACE_SECONDS = 2.0
-"""How long a call waits until another one has left."""
+PLACE_SECONDS = 0.75
+"""How long a call waits until another one has left; with a look that fails after that, less than five seconds."""
 PING_PATIENCE = 0.5
 
 

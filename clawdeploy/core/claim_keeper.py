@@ -57,10 +57,14 @@ class ClaimKeeper:
     def kept(self, claim: Claim) -> Iterator[None]:
         """Renew the claim for as long as the block runs, which is about its instance."""
         with self._lock:
-            self._kept.add(claim)
             if self._keeper is None:
-                self._keeper = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
-                self._keeper.start()
+                keeper = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
+                # When there can be no thread for it just now, whoever keeps a claim next tries again. The claim is
+                # renewed before each step anyway.
+                with suppress(RuntimeError):
+                    keeper.start()
+                    self._keeper = keeper
+            self._kept.add(claim)
         try:
             with about(claim.instance_id):
                 yield

@@ -68,13 +68,14 @@ class DatabaseHealth:
             return Condition(self._connected and (asking is None or asking.done()), self._synced_at)
 
     def _work(self) -> None:
-        connected = False
+        connected, synced_at = False, None
         try:
             synced_at = self._read()
             connected = True
         except DatabaseUnavailable:
-            # That is the answer. The database tells of its outages itself, once.
-            synced_at = None
+            # That is the answer. The database tells of its outages itself, once. Any other error is one too, and goes
+            # on as the defect that it is.
+            pass
         finally:
             with self._lock:
                 self._connected = connected

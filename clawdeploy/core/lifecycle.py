@@ -5,13 +5,14 @@ All enter it with a claim, from any state, because it believes only the row and 
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
 
 from clawdeploy.core.attempt import Attempt
 from clawdeploy.core.background import USUAL, Pace
-from clawdeploy.core.claim_keeper import Claim, ClaimLost
+from clawdeploy.core.claim_keeper import Claim
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.contracts import ContainerState, Observation, Operation, Runtime, Status, Wish
 from clawdeploy.core.deployments import Deployments
@@ -23,6 +24,7 @@ from clawdeploy.core.errors import (
     PortTaken,
     RuntimeFailure,
 )
+from clawdeploy.core.late_changes import MAKING, LateChanges
 from clawdeploy.core.line import Line
 from clawdeploy.core.observing import Observer, guarded
 from clawdeploy.core.reasons import explain
@@ -33,8 +35,6 @@ from clawdeploy.core.store import InstanceStore
 
 logger = logging.getLogger(__name__)
 
-MAKING = (Action.CREATE, Action.START)
-LONGEST_PAUSE = 1.0
 MOST_STEPS = 60
 """More steps than any way to a settled state takes; beyond it the engine contradicts itself."""
 MOST_PORTS = 500
@@ -61,6 +61,7 @@ class Lifecycle:
         self._pace = pace
         self._line = Line(store, claims, pace)
         self._closing = threading.Event()
+        self._late_changes = LateChanges(claims, self.carry_out, self._closing, pace)
         self.observer = Observer(runtime, deployments, store.clock, store.overlooked)
         self.recorder = recorder
 
@@ -68,23 +69,16 @@ class Lifecycle:
         """Carry out in the background what was claimed; returns the outcome as a future."""
         return self._pace.beside(lambda: self.carry_out(claim))
 
-    def carry_out(self, claim: Claim) -> None:
-        """Work on the claimed instance until it has settled.
+    def carry_out(self, claim: Claim, gives_way: Callable[[], bool] = bool) -> None:
+        """Work on the claimed instance until it has settled; one that has yet to answer ``gives_way`` to others.
 
         A failure is recorded in the row, with its reason. Raises an ``EngineError`` as well when a start, stop or
-        delete cannot be done now: it stays under way and every sync tries again, because nobody can know whether
-        the engine did it and lost the answer. A ``DatabaseUnavailable`` leaves the operation to whoever comes next.
+        delete cannot be done now: it stays under way and every sync tries again, because nobody can know whether the
+        engine did it and lost the answer. What gave way, or a ``DatabaseUnavailable``, is left to whoever looks next.
         """
-        attempt = Attempt(claim)
-        with self._claims.kept(claim):
-            try:
-                self._run(attempt)
-            except ClaimLost:
-                logger.info("Work on instance %s was taken over", claim.instance_id)
-                # This process froze in the middle of a change, which came too late: others had finished the work.
-                to_undo = attempt.acts and not self._closing.is_set()
-                if to_undo and (again := self._claims.reopen(claim, gave_secrets=attempt.acts in MAKING)):
-                    self.carry_out(again)
+        attempt = Attempt(claim, gives_way)
+        with self._claims.kept(claim), self._late_changes.made_good(attempt):
+            self._run(attempt)
 
     def close(self) -> None:
         """Let every loop end at its next pause; what is unfinished is resumed by whoever comes next."""
@@ -128,8 +122,8 @@ class Lifecycle:
             return False
         if step.action is Action.WAIT:
             self.recorder.remember(attempt.claim, row, situation)
-            self._wait(attempt, row)
-        elif row.operation == Operation.CREATE and step.action in MAKING and not attempt.has_turn:
+            return self._wait(attempt, row)
+        if row.operation == Operation.CREATE and step.action in MAKING and not attempt.has_turn:
             attempt.has_turn = self._line.wait(attempt.claim, self._closing)
         else:
             self._act(step.action, attempt, row, seen)
@@ -137,7 +131,6 @@ class Lifecycle:
 
     def _act(self, action: Action, attempt: Attempt, row: Any, seen: Observation) -> None:
         container = seen.container_id or ""
-        attempt.acts = action
         if action is Action.CREATE:
             self._create(attempt, row)
         elif action is Action.START:
@@ -145,6 +138,7 @@ class Lifecycle:
         elif action is Action.STOP:
             if row.retry_at is None:
                 self._phase(attempt.claim, row, "stopping", started=False)
+            attempt.acts = action
             guarded(self._runtime.stop, container, self._deployments.stop_timeout(row.blueprint))
             attempt.held = True
         else:
@@ -159,6 +153,7 @@ class Lifecycle:
         spec = self._deployments.spec(row)
         identity = self._deployments.made_from(spec)
         self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, made_from=identity)
+        attempt.acts = Action.CREATE
         try:
             container = guarded(self._runtime.create, row.id, row.host_port, spec)
         except ImageMissing as missing:
@@ -186,6 +181,7 @@ class Lifecycle:
             # Another one was changed since this container was found to be what is asked for.
             self._claims.save(attempt.claim, secrets_unread=True)
             return
+        attempt.acts = Action.START
         try:
             guarded(self._runtime.start, container, row.id, spec)
         except ContainerUnusable as error:
@@ -214,6 +210,7 @@ class Lifecycle:
             self._phase(attempt.claim, row, "removing")
         else:
             self._phase(attempt.claim, row, "creating_container", status=Status.CREATING, container_id=None)
+        attempt.acts = Action.REMOVE
         guarded(self._runtime.remove, container)
 
     def _try_another_port(self, attempt: Attempt, row: Any, error: PortTaken) -> None:
@@ -224,19 +221,21 @@ class Lifecycle:
         self._claims.move_port(attempt.claim, self._ports, attempt.ports_taken)
         attempt.steps = 0
 
-    def _wait(self, attempt: Attempt, row: Any) -> None:
-        """Pause before looking again; a pause is not a step, so that a slow start may take its time."""
-        now = self._store.clock()
-        if row.operation_since is not None and now - row.operation_since > timedelta(hours=1):
+    def _wait(self, attempt: Attempt, row: Any) -> bool:
+        """Pause before looking again; says whether to look, which is left to others when this gives way to them."""
+        now, since = self._store.clock(), row.operation_since
+        if since is not None and now - since > timedelta(hours=1):
             raise RuntimeFailure("Docker has been busy with this container for more than an hour.")
-        if row.operation_since is not None and row.operation_since > now + CLOCKS_DIFFER:
+        if since is not None and since > now + CLOCKS_DIFFER:
             # The clock was put back. The bot has its whole time, and not until that moment comes once more.
             self._claims.save(attempt.claim, operation_since=now)
         if row.wish == Wish.RUN and row.reason != "waiting_until_ready":
             self._phase(attempt.claim, row, "waiting_until_ready", status=Status.CREATING)
-        attempt.steps -= 1
-        self._pace.pause(self._closing, attempt.pause)
-        attempt.pause = min(attempt.pause * 1.5, LONGEST_PAUSE)
+        if row.reason == "waiting_until_ready" and attempt.gives_way():
+            self._claims.release(attempt.claim)
+            return False
+        self._pace.pause(self._closing, attempt.next_pause())
+        return True
 
     def _phase(self, claim: Claim, row: Any, reason: str, **fields: Any) -> None:
         """Say what is going on, before every change of a container. What the row says already is not written again.

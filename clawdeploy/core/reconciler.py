@@ -65,6 +65,7 @@ class Reconciler:
         self._crews = {operation: Crew(MOST_AT_ONCE, pace) for operation in Operation}
         self._readiness = Readiness(store, self._observer)
         self._resumed_at: dict[str, datetime] = {}
+        self._patient = False
 
     def sync(self, actor: str = SYNC_ACTOR, *, patience: float = 0.0) -> list[Change]:
         """Compare every instance once and return what changed: ``id``, ``before``, ``after`` and ``reason``.
@@ -73,6 +74,8 @@ class Reconciler:
         seconds to wait for them (a process that is about to end has to). Raises an ``EngineError`` when the
         engine does not answer, and changes nothing then.
         """
+        # Nobody may be there to carry on with what gives way to others.
+        self._patient = patience > 0
         begun: list[Future[None]] = []
         since = time.monotonic()
         try:
@@ -230,6 +233,7 @@ class Reconciler:
             if claim is not None:
                 self._resumed_at[instance_id] = self._store.clock()
                 logger.info("Sync: carrying on with instance %s", instance_id, extra={"instance": instance_id})
-                self._lifecycle.carry_out(claim)
+                self._lifecycle.carry_out(claim, lambda: not self._patient and crew.is_waited_for())
 
-        return self._crews[Operation(operation)].do(instance_id, work)
+        crew = self._crews[Operation(operation)]
+        return crew.do(instance_id, work)

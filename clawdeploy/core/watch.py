@@ -10,7 +10,7 @@ from itertools import count
 from clawdeploy.core.background import Crew
 from clawdeploy.core.cleanup import Cleanup
 from clawdeploy.core.contracts import Runtime
-from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError
+from clawdeploy.core.errors import ClawDeployError, DatabaseUnavailable, EngineError, RuntimeUnavailable
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.reconciler import ENGINE_ACTOR, Reconciler
 from clawdeploy.core.spans import Spans
@@ -56,6 +56,7 @@ class Watch:
         self._crew = Crew(MOST_FOLLOWED)
         self._anew = False
         self._holds = False
+        self._comparing = False
         self._next_sync = 0.0
         self._complaint = ""
 
@@ -107,7 +108,11 @@ class Watch:
         if anew or time.monotonic() >= self._next_sync:
             soon = min(interval, TRIES_AGAIN)
             self._next_sync = time.monotonic() + soon
-            self._reconciler.sync()
+            self._comparing = True
+            try:
+                self._reconciler.sync()
+            finally:
+                self._comparing = False
             # A look that had nothing to ask the engine says nothing about it.
             self._complaint = ""
             # What ended just before it was listened to may be missing in an engine's list for a moment still.
@@ -128,20 +133,23 @@ class Watch:
             self._told.clear()
             if self._closing.is_set():
                 return
-            self._succeeds(self._keep_lease)
+            self._succeeds(self._keep_on)
             for instance_id in self._take_happened():
                 try:
                     self._crew.do(f"{instance_id} {number}", partial(self._look_at, instance_id))
-                except RuntimeError:
+                except RuntimeUnavailable:
                     # There are too many threads just now, as the system says; it must not be the end of this one.
                     with self._lock:
                         self._looking.discard(instance_id)
                     self._compare_anew()
 
-    def _keep_lease(self) -> None:
-        """Renew it while a sync goes on, too, which with many bots that hang takes longer than a lease lives."""
-        if self._holds:
-            self._lease.hold()
+    def _keep_on(self) -> None:
+        """Do what cannot wait for a sync, which with many bots that hang takes longer than a lease lives.
+
+        That is to renew the lease, and to carry on with what a dead process left whose claim has lapsed since it began.
+        """
+        if self._holds and self._lease.hold() and self._comparing:
+            self._reconciler.resume()
 
     def _look_at(self, instance_id: str) -> None:
         busy: list[str] = []

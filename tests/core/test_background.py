@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import pytest
 
 from clawdeploy.core.background import Crew, Pace, in_background
+from clawdeploy.core.errors import RuntimeUnavailable
 
 
 def test_work_is_done_by_a_thread_that_holds_nobody_up() -> None:
@@ -47,6 +48,17 @@ def test_even_an_exit_is_an_outcome() -> None:
         in_background(leave).result(10)
 
 
+def test_where_no_thread_can_be_started_that_is_the_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    begun: list[str] = []
+    outcome = in_background(lambda: begun.append("this"))
+    assert isinstance(outcome.exception(0), RuntimeUnavailable)
+    assert not begun
+
+
 class FewThreads:
     """A system that lets only so many threads be started, and after that many refusals as many as are asked for."""
 
@@ -55,14 +67,16 @@ class FewThreads:
 
     def __call__(self, work: Callable[[], None]) -> "Future[None]":
         if self.left and not self.left.pop(0):
-            raise RuntimeError("can't start new thread")
+            refused: Future[None] = Future()
+            refused.set_exception(RuntimeUnavailable())
+            return refused
         return in_background(work)
 
 
 def test_a_thread_that_cannot_be_started_takes_no_place_and_its_work_can_be_asked_for_again() -> None:
     crew = Crew(1, Pace(FewThreads(started=0, refusals=2)))
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="thread"):
+        with pytest.raises(RuntimeUnavailable):
             crew.do("this", lambda: None)
     crew.do("this", lambda: None).result(10)
 

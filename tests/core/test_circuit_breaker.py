@@ -1,6 +1,7 @@
 """An engine that does not answer is not asked again and again, is in use again at once, and holds few threads."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,11 +9,12 @@ import pytest
 
 from clawdeploy.core import circuit_breaker
 from clawdeploy.core.circuit_breaker import MOST_INSIDE, CircuitBreaker
-from clawdeploy.core.contracts import MISSING, ContainerSpec, Limits, Runtime
+from clawdeploy.core.contracts import MISSING, ContainerSpec, Limits, Observation, Runtime
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import NoContainer, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
+from clawdeploy.plugins.docker_runtime.engine import LOOK_SECONDS
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 
 SPEC = ContainerSpec(images=("nginx:alpine",), container_port=80, limits=Limits(2**20, 0.5, 10))
@@ -151,6 +153,30 @@ def test_an_engine_that_hangs_holds_a_few_threads_and_not_one_more(monkeypatch: 
         slow.release()
         assert {each.result(10) for each in asked} == {MISSING}
     assert breaker.observe("one") == MISSING, "the places are free again"
+
+
+def test_whoever_waits_for_a_place_and_then_for_the_engine_is_answered_within_five_seconds() -> None:
+    """An engine that answers pings and nothing else lets each look fail after its time; then another has its place."""
+
+    class GivenUp(WrappedRuntime):
+        def observe(self, instance_id: str) -> Observation:
+            time.sleep(LOOK_SECONDS)
+            raise RuntimeUnavailable
+
+    engine = GivenUp(MemoryRuntime())
+    breaker = CircuitBreaker(engine, EngineHealth(engine.ping))
+
+    def takes() -> float:
+        begun = time.monotonic()
+        with pytest.raises(RuntimeUnavailable):
+            breaker.observe("one")
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(MOST_INSIDE + 1) as threads:
+        before = [threads.submit(takes) for _ in range(MOST_INSIDE)]
+        time.sleep(LOOK_SECONDS - circuit_breaker.PLACE_SECONDS + 0.1)
+        later = threads.submit(takes)
+        assert max(each.result(20) for each in [*before, later]) < 5.0
 
 
 def test_a_hung_engine_costs_those_who_come_later_half_a_second_at_most() -> None:

@@ -1,5 +1,6 @@
 """Claims: of all threads and processes one at a time works on an instance."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -257,6 +258,26 @@ def test_a_keeper_tries_again_soon(
         clock.error = OSError("The database is away.")
         assert eventually(lambda: caplog.text.count("could not be renewed") > 20, within=10)
         clock.error = None
+    claims.close()
+
+
+def test_a_keeper_that_cannot_be_started_for_a_moment_is_started_by_whoever_keeps_a_claim_next(
+    surroundings: Surroundings, instance_id: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that has too many threads says so; work goes on, and claims are renewed after that."""
+
+    def refusing(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    claims = claims_at(surroundings, clock, renewed_every=0.02)
+    claim = take(claims, instance_id, STOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refusing)
+        with claims.kept(claim):
+            claims.save(claim, reason="stopping")
+    with claims.kept(claim):
+        clock.advance(seconds=LIFETIME.total_seconds() * 2)
+        wait_until(lambda: surroundings.row(instance_id).claim_until > clock())
     claims.close()
 
 

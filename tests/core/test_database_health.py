@@ -79,10 +79,18 @@ def test_all_who_ask_at_once_share_one_question_and_nobody_waits_for_one_that_ha
 
 
 def test_a_defect_is_no_answer_that_lasts(reading: Reading) -> None:
-    def defect() -> datetime | None:
-        raise KeyError("a defect")
+    defects = [KeyError("a defect")]
 
-    assert not DatabaseHealth(defect).condition(FOR_EVER).connected
+    def defect() -> datetime | None:
+        if defects:
+            raise defects.pop()
+        return reading()
+
+    clock = Hours()
+    health = DatabaseHealth(defect, clock=clock)
+    assert not health.condition(FOR_EVER).connected
+    clock.now += KEEP_SECONDS
+    assert health.condition(FOR_EVER) == Condition(True, SYNCED)
 
 
 def test_before_the_first_sync_nothing_is_known(reading: Reading) -> None:

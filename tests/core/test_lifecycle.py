@@ -1,8 +1,9 @@
 """The loop, on engines that do what they are told and on engines that fail in every known way."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
@@ -27,6 +28,7 @@ from clawdeploy.core.contracts import (
 )
 from clawdeploy.core.errors import (
     PUT_OFF,
+    DatabaseUnavailable,
     EngineError,
     ImageMissing,
     ImageUnavailable,
@@ -39,7 +41,7 @@ from clawdeploy.core.errors import (
 from clawdeploy.core.events import InstanceCreated, InstanceDeleted, StatusChanged
 from clawdeploy.core.hookspecs import hookimpl
 from clawdeploy.core.reasons import SENTENCES
-from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime
+from clawdeploy.core.testing import BrokenRuntime, LostAnswerRuntime, SlowRuntime, VanishingRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
@@ -813,6 +815,49 @@ def test_a_change_that_comes_after_the_claim_was_lost_is_made_good(
     there = others.instances.get(OWNER, instance_id)
     running = surroundings.memory.observe(instance_id).state is ContainerState.RUNNING
     assert (there.status, there.operation, running) == (after, None, after is Status.RUNNING)
+    reasons = {entry.reason for entry in others.instances.activity(OWNER, instance_id)}
+    assert not reasons & {"stopped_outside", "started_outside"}
+
+
+@pytest.mark.parametrize(("late", "after"), [("stop", Status.RUNNING), ("start", Status.STOPPED)])
+def test_a_change_that_outlives_its_claim_while_the_database_is_away_is_made_good(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch, late: str, after: Status
+) -> None:
+    """A process that cannot reach the database loses its claim, and cannot find that out when its call is done."""
+    clock, away = Clock(), Event()
+    others = surroundings.open(clock=clock)
+    instance_id = made(others)
+    slow = SlowRuntime(surroundings.memory, calls=(late,))
+    cut_off = surroundings.open(slow)
+
+    def cut(use: Callable[[], AbstractContextManager[None]]) -> Callable[[], AbstractContextManager[None]]:
+        def used() -> AbstractContextManager[None]:
+            if away.is_set():
+                raise DatabaseUnavailable
+            return use()
+
+        return used
+
+    for name in ("transaction", "reading"):
+        monkeypatch.setattr(cut_off.database, name, cut(getattr(cut_off.database, name)))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(cut_off.instances.restart, OWNER, instance_id)
+        assert slow.entered.wait(20)
+        away.set()
+        clock.advance(seconds=LIFETIME.total_seconds() + 1)
+        others.reconciler.sync(patience=20)
+        assert others.instances.get(OWNER, instance_id).status == Status.RUNNING
+        if after is Status.STOPPED:
+            others.instances.stop(OWNER, instance_id)
+        slow.release()
+        with pytest.raises(DatabaseUnavailable):
+            asked.result(20)
+    away.clear()
+    state = ContainerState.RUNNING if after is Status.RUNNING else ContainerState.EXITED
+    assert eventually(lambda: surroundings.memory.observe(instance_id).state is state, 10)
+    surroundings.reaches(instance_id, status=after, operation=None)
+    others.reconciler.sync(patience=20)
+    assert others.instances.get(OWNER, instance_id).status == after
     reasons = {entry.reason for entry in others.instances.activity(OWNER, instance_id)}
     assert not reasons & {"stopped_outside", "started_outside"}
 

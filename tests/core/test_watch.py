@@ -454,6 +454,61 @@ def test_what_a_dead_process_left_is_carried_on_as_soon_as_its_claim_lapses(surr
     assert stopped, surroundings.row(instance_id).__data__
 
 
+def test_what_is_unfinished_is_carried_on_while_a_sync_waits_for_bots_that_hang(surroundings: Surroundings) -> None:
+    """A hundred of them keep it waiting for half a minute."""
+
+    class Hanging(WrappedRuntime):
+        asked, ends = threading.Event(), threading.Event()
+
+        def events(self) -> Any:
+            return iter(())
+
+        def probe(self, observation: Observation, probe: Probe) -> bool:
+            self.asked.set()
+            return not self.ends.wait(30)
+
+    clock = Clock()
+    first = surroundings.open()
+    made(first)
+    stopping = made(first)
+    claimed = {"claim": "dead", "claim_until": clock() + LIFETIME}
+    surroundings.set_row(stopping, wish="stop", operation="stop", operation_since=clock(), **claimed)
+    engine = Hanging(surroundings.memory)
+    surroundings.open(engine, clock=clock, SYNC_SECONDS=SELDOM).start_background()
+    try:
+        assert engine.asked.wait(10)
+        assert surroundings.row(stopping).claim == "dead"
+        clock.advance(seconds=LIFETIME.total_seconds())
+        stopped = eventually(lambda: surroundings.row(stopping).status == "stopped", 2 * LOOKS_EVERY + 1)
+        assert stopped, surroundings.row(stopping).__data__
+    finally:
+        engine.ends.set()
+
+
+def test_bots_that_never_answer_keep_none_from_being_brought_back(surroundings: Surroundings) -> None:
+    """Each of them is waited for for half a minute, and more of them than are worked on at a time are the oldest."""
+
+    class Mute(WrappedRuntime):
+        mute: tuple[str | None, ...] = ()
+
+        def probe(self, observation: Observation, probe: Probe) -> bool:
+            return observation.container_id not in self.mute and self.inner.probe(observation, probe)
+
+    engine = Mute(surroundings.memory)
+    platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
+    ids = [made(platform) for _ in range(2 * reconciler.MOST_AT_ONCE + 1)]
+    engine.mute = tuple(surroundings.memory.observe(each).container_id for each in ids[:-1])
+    surroundings.memory.end_with_engine()
+    platform.start_background()
+    assert eventually(lambda: surroundings.memory.observe(ids[-1]).state is ContainerState.RUNNING, 10)
+    surroundings.reaches(ids[-1], status="running", operation=None)
+    for each in ids[:-1]:
+        surroundings.reaches(each, status="creating", reason="waiting_until_ready", operation="recover")
+    engine.mute = ()
+    for each in ids:
+        surroundings.reaches(each, status="running", operation=None)
+
+
 def test_an_engine_that_cannot_be_heard_is_listened_to_again(surroundings: Surroundings) -> None:
     class DeafAtFirst(WrappedRuntime):
         """The first two tries to listen fail: one as it may, one as it must not."""

@@ -181,9 +181,9 @@ DEFECTS = (
     ),
     Defect(
         "what a frozen process changed too late stays so",
-        f"{CORE}/lifecycle.py",
-        "                to_undo = attempt.acts and not self._closing.is_set()\n",
-        "                to_undo = False\n",
+        f"{CORE}/late_changes.py",
+        "            self._make_good(attempt)\n        except DatabaseUnavailable:\n",
+        "            pass\n        except DatabaseUnavailable:\n",
         ("tests/core/test_lifecycle.py", "tests/core/test_claims.py", "tests/core/test_recovering.py"),
     ),
     Defect(

@@ -40,7 +40,8 @@ class TestActivity:
         now = Activity(AT, "ann", "state", "creating", "pulling_image", "It is being downloaded.")
         before = Activity(AT, "ann", "state", "creating", "creating_container", "It is being made.")
         asked = Activity(AT, "ann", "asked", "create")
-        assert lasting([now, before, asked]) == [now, asked]
+        in_line = Activity(AT, "ann", "state", "pending", "waiting_in_line", "It waits in line.")
+        assert lasting([now, before, in_line, asked]) == [now, asked]
         assert lasting([]) == []
 
 

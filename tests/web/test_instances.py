@@ -1,14 +1,18 @@
 """The REST API of instances, used as a program uses it."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from clawdeploy.core.claim_keeper import LIFETIME
 from clawdeploy.core.contracts import Runtime
 from clawdeploy.core.testing.failing_runtimes import BrokenRuntime, SlowRuntime
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
+from clawdeploy.web.pages.log_lines import MOST_AT_ONCE, lines_in_time
+from tests.core.surroundings import Clock
 from tests.platforms import GOOD
 from tests.web.people import Site, problem
 
@@ -45,6 +49,39 @@ def test_the_whole_life_of_a_bot(either_site: Site) -> None:
     assert ann.call("DELETE", path).json == {"success": True}
     for method, end in (("GET", ""), ("DELETE", ""), ("POST", "/start"), ("GET", "/logs")):
         problem(ann.call(method, path + end), 404, "instance_not_found")
+
+
+def test_where_no_thread_can_be_started_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that has too many threads says so; that is no defect of the server's, and passes."""
+    clock = Clock()
+    site = Site(tmp_path, clock=clock)
+    ann, browser = site.program(), site.browser()
+    runs = f"/api/instances/{ann.create()['id']}"
+    page = runs.replace("/api", "/dashboard")
+    assert ann.get("/api/health").status_int == 200
+    start = threading.Thread.start
+
+    def refusing(thread: threading.Thread) -> None:
+        if thread.name in ("background", "claim-keeper"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refusing)
+        made = ann.post("/api/instances", GOOD)
+        assert made.status_int == 201
+        told = problem(ann.call("POST", f"{runs}/stop"), 503, "runtime_unavailable")
+        assert told["detail"].startswith("This server has too much to do at once.")
+        problem(ann.get(f"{runs}/logs"), 503, "runtime_unavailable")
+        assert ann.get("/api/health").status_int == 200
+        for _ in range(2 * MOST_AT_ONCE):
+            assert browser.get(page).status_int == 200
+    assert lines_in_time(lambda: "a\n") == ["a"]
+    clock.advance(seconds=LIFETIME.total_seconds() + 1)
+    site.platform.reconciler.sync(patience=20)
+    assert ann.get(runs).json["instance"]["status"] == "stopped"
+    assert ann.get(f"/api/instances/{made.json['instance']['id']}").json["instance"]["status"] == "running"
+    site.close()
 
 
 def test_no_answer_ever_holds_a_secret(site: Site) -> None:

@@ -30,9 +30,10 @@ def instance_ids(engine: Engine, installation: str) -> Iterator[str]:
         "label": [f"{INSTALLATION_LABEL}={installation}"],
     }
     params = {"filters": json.dumps(filters)}
-    heard_at = time.monotonic()
+    heard_at: float | None = None
     try:
         with engine.stream("GET", "/events", params=params, timeout=SILENCE_SECONDS, total=float("inf")) as chunks:
+            heard_at = time.monotonic()
             yield ""
             for line in lines(chunks):
                 heard_at = time.monotonic()
@@ -43,7 +44,8 @@ def instance_ids(engine: Engine, installation: str) -> Iterator[str]:
                 if instance_id:
                     yield str(instance_id)
     except RuntimeUnavailable:
-        if time.monotonic() - heard_at < SILENCE_SECONDS:
+        # One that has not even begun to tell in all that time is no silent engine but one that hangs.
+        if heard_at is None or time.monotonic() - heard_at < SILENCE_SECONDS:
             raise
 
 

@@ -34,7 +34,9 @@ EVIDENCE = {
 }
 """What was seen, in words, in the order in which it is read; ``{}`` is the value."""
 PLAIN_FIELDS = {"name": "name", "config": "configuration"}
-PASSING = ("creating_container", "pulling_image", "starting", "waiting_until_ready", "stopping", "removing")
+PASSING = (
+    "waiting_in_line", "creating_container", "pulling_image", "starting", "waiting_until_ready", "stopping", "removing",
+)  # fmt: skip
 """Reasons of states that something always follows; they are of interest while they last."""
 
 

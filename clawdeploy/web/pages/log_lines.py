@@ -39,12 +39,11 @@ def lines_in_time(read: Callable[[], str]) -> list[str] | None:
         return None
 
     def work() -> list[str]:
-        try:
-            return [printable(line) for line in read().removesuffix("\n").split("\n")]
-        finally:
-            under_way.release()
+        return [printable(line) for line in read().removesuffix("\n").split("\n")]
 
     reading = in_background(work)
+    # Also of one that could not be begun.
+    reading.add_done_callback(lambda _: under_way.release())
     try:
         lines = reading.result(PATIENCE_SECONDS)
     except (TimeoutError, ClawDeployError):

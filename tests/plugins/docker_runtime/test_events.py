@@ -16,11 +16,13 @@ import pytest
 from clawdeploy.core.contracts import ContainerSpec, Status
 from clawdeploy.core.errors import RuntimeUnavailable
 from clawdeploy.core.testing import Stage, eventually
+from clawdeploy.plugins.docker_runtime import events
 from clawdeploy.plugins.docker_runtime.events import LONGEST_LINE, lines
 from clawdeploy.plugins.docker_runtime.labels import INSTALLATION_LABEL
 from clawdeploy.plugins.docker_runtime.runtime import DockerRuntime
 from tests.core.surroundings import Witness
 from tests.platforms import GOOD, memory_platform
+from tests.plugins.docker_runtime import engines
 from tests.plugins.docker_runtime.blueprints import Scripted
 from tests.plugins.docker_runtime.conftest import MakeRuntime
 
@@ -33,6 +35,19 @@ def test_lines_are_put_together_and_bounded() -> None:
     assert list(lines([b'{"a"', b":1}\n{}", b"\n", b"\n{"])) == [b'{"a":1}', b"{}"]
     with pytest.raises(RuntimeUnavailable):
         list(lines([b"x" * (LONGEST_LINE + 1)]))
+
+
+def test_an_engine_that_hangs_while_it_is_asked_for_its_news_is_no_engine_that_tells_none(
+    make_runtime: MakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever listens takes an engine that ends without a word for one that has no news, and listens never again."""
+    monkeypatch.setattr(events, "SILENCE_SECONDS", 0.5)
+    with engines.silent() as address:
+        runtime = make_runtime(address=address)
+        # It knows the version from before, when the engine answered.
+        runtime._engine._api = "1.41"
+        with pytest.raises(RuntimeUnavailable):
+            next(runtime.events())
 
 
 @pytest.mark.engine
