@@ -6,8 +6,8 @@ ended by nobody's hand are brought back; that is an operation as well.
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,8 @@ from typing import Any
 from clawdeploy.core.background import USUAL, Crew, Pace
 from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
-from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Operation, Runtime, Status, Wish
+from clawdeploy.core.comparing import MOST_AT_ONCE, Comparison
+from clawdeploy.core.contracts import MISSING, Observation, Operation, Runtime, Status
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lifecycle import Lifecycle
@@ -31,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 SYNC_ACTOR = "sync"
 ENGINE_ACTOR = "engine"
-MOST_AT_ONCE = 8
-"""How many instances are worked on at a time for each kind of operation, and as many again probed."""
 RESUMED_EVERY = timedelta(seconds=5)
 """The time between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
 
@@ -56,6 +55,7 @@ class Reconciler:
         self._claims = claims
         self._lifecycle = lifecycle
         self._observer = lifecycle.observer
+        self._comparison = Comparison(store, lifecycle.observer)
         self._runtime = runtime
         self._health = health
         self._measure = measure
@@ -89,11 +89,12 @@ class Reconciler:
         began = self._store.clock()
         seen = guarded(self._runtime.observe_all)
         rows = self._store.all_rows()
-        ready = self._readiness(rows, seen)
+        ready = self._comparison.readiness(rows, seen)
         changes: list[Change] = []
         begun += [self._resume(row.id, row.operation, actor) for row in rows if row.operation is not None]
         for row in rows:
-            if row.operation is None and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):
+            listed = seen.get(row.id, MISSING)
+            if row.operation is None and self._comparison.differs(row, listed, ready.get(row.id)):
                 changes += self._record(row, actor, ready.get(row.id), begun)
         self._store.synced(began)
         return changes
@@ -109,7 +110,7 @@ class Reconciler:
         def look(row: Any) -> None:
             trusted = True if row.status == Status.RUNNING and row.unanswered_since is None else None
             seen = self._observer.look(row.id)
-            if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
+            if seen.restart_count != row.restarts_seen or self._comparison.differs(row, seen, trusted, closely=True):
                 changes.extend(self._record(row, actor, trusted, [], seen))
 
         # Side by side, because each of those that hang keeps whoever looks waiting.
@@ -136,48 +137,6 @@ class Reconciler:
             # Also after the clock was put back.
             if not timedelta(0) <= now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) < RESUMED_EVERY:
                 self._resume(instance_id, operation, actor)
-
-    def _readiness(self, rows: list[Any], seen: Mapping[str, Observation]) -> dict[str, bool | None]:
-        """Probe all bots that run and nobody works on; one that answered until now is given a second chance.
-
-        Any process may be the one that sees it not answer once more.
-        """
-        synced_at = self._store.synced_at()
-
-        def probe(row: Any) -> tuple[str, bool | None]:
-            try:
-                answered = self._observer.probe(row, seen[row.id])
-            except EngineError:
-                return row.id, None
-            if answered and row.unanswered_since is not None:
-                self._store.answered(row, None)
-            elif not answered and row.unanswered_since is None and row.status == Status.RUNNING:
-                self._store.answered(row, max(row.status_since, synced_at or row.status_since))
-                return row.id, True
-            return row.id, answered
-
-        running = [
-            row for row in rows if row.operation is None and seen.get(row.id, MISSING).state is ContainerState.RUNNING
-        ]
-        with ThreadPoolExecutor(MOST_AT_ONCE, "probe") as threads:
-            return dict(threads.map(probe, running))
-
-    def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
-        down = row.wish == Wish.RUN and row.status in (Status.ERROR, Status.STOPPED) and row.retry_at is None
-        try:
-            if down and seen.state in (ContainerState.EXITED, ContainerState.RESTARTING) and not closely:
-                # The list says neither how it ended, which may be once more since then, by the engine, nor how often.
-                seen = self._observer.look(row.id)
-                if seen.restart_count != row.restarts_seen:
-                    return True
-            step = verdict(self._observer.situation(row, seen, ready=ready))
-        except EngineError:
-            return False
-        recorded = (row.status, row.reason) == (step.status, step.reason)
-        known = seen.container_id in (None, row.container_id)
-        # A bot that does not answer yet is looked at closely: only that tells since when, and how often it crashed.
-        passing = step.status is Status.CREATING and not closely
-        return not known or (step.action is not Action.KEEP and (passing or not recorded))
 
     def _record(
         self,
@@ -219,6 +178,7 @@ class Reconciler:
         except EngineError as error:
             logger.warning("Instance %s could not be looked at: %s", row.id, error.for_log, extra={"instance": row.id})
             self._claims.release(claim)
+            self._comparison.not_seen(known)
             return []
         return self._change(row, step)
 

@@ -126,9 +126,9 @@ DEFECTS = (
     Defect(
         "a vanished container is overlooked",
         f"{CORE}/reconciler.py",
-        "            if row.operation is None and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):\n",
+        "            if row.operation is None and self._comparison.differs(row, listed, ready.get(row.id)):\n",
         "            if row.operation is None and row.id in seen "
-        "and self._differs(row, seen.get(row.id, MISSING), ready.get(row.id)):\n",
+        "and self._comparison.differs(row, listed, ready.get(row.id)):\n",
         ("tests/core/test_reconciler.py",),
     ),
     Defect(
