@@ -35,7 +35,8 @@ class InstanceRow(peewee.Model):
     ``claim_until`` when that claim lapses by itself. ``made_from`` identifies the specification that the
     container was made from. ``retry_at`` is when a bot that failed is brought back, ``failures`` how often that was
     in vain; ``crashes`` and ``restarts_seen`` are explained in ``core/crashes.py``. ``unanswered_since`` is until when
-    a bot that did not answer at the last look is known to have answered; at the next such look it is unhealthy.
+    a bot that did not answer at the last look is known to have answered; at the next such look it is unhealthy. Of one
+    that could not be looked at, it is until when what the row says is known to have been so.
     ``secrets_unread``: a secret was changed since the container was given its secrets, which is when it is started.
     """
 

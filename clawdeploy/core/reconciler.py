@@ -16,14 +16,14 @@ from typing import Any
 from clawdeploy.core.background import USUAL, Crew, Pace
 from clawdeploy.core.claim_keeper import Claim, ClaimLost
 from clawdeploy.core.claims import Claims
-from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Operation, Runtime, Status, Wish
+from clawdeploy.core.comparing import MOST_AT_ONCE, Comparison
+from clawdeploy.core.contracts import MISSING, ContainerState, Observation, Operation, Runtime, Status
 from clawdeploy.core.engine_health import EngineHealth
 from clawdeploy.core.errors import ClawDeployError, EngineError
 from clawdeploy.core.lifecycle import Lifecycle
 from clawdeploy.core.measurements import Measurement, SyncEnded, unmeasured
 from clawdeploy.core.observing import guarded
 from clawdeploy.core.phases import WITH_OTHER_SECRETS, why_brought_back
-from clawdeploy.core.readiness import Readiness
 from clawdeploy.core.situation import Situation
 from clawdeploy.core.steps import Action, Step, verdict
 from clawdeploy.core.store import InstanceStore
@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 SYNC_ACTOR = "sync"
 ENGINE_ACTOR = "engine"
-MOST_AT_ONCE = 8
-"""How many instances are worked on at a time for each kind of operation."""
 RESUMED_EVERY = timedelta(seconds=5)
 """The time between two tries to carry on with the same instance; to find that somebody else works on it is no try."""
 
@@ -57,13 +55,13 @@ class Reconciler:
         self._claims = claims
         self._lifecycle = lifecycle
         self._observer = lifecycle.observer
+        self._comparison = Comparison(store, lifecycle.observer)
         self._runtime = runtime
         self._health = health
         self._measure = measure
         self._pace = pace
         # One for each, so that no stop waits for downloads, which take minutes.
         self._crews = {operation: Crew(MOST_AT_ONCE, pace) for operation in Operation}
-        self._readiness = Readiness(store, self._observer)
         self._resumed_at: dict[str, datetime] = {}
         self._patient = False
 
@@ -93,10 +91,10 @@ class Reconciler:
         changes = self._catch_up(seen, actor) if self._store.overlooked() else []
         rows = self._store.all_rows()
         idle = [(row, seen.get(row.id, MISSING)) for row in rows if row.operation is None]
-        ready = self._readiness.of([each for each in idle if each[1].state is ContainerState.RUNNING])
+        ready = self._comparison.readiness(idle)
         begun += [self._resume(row.id, row.operation, actor) for row in rows if row.operation is not None]
-        for row, found in idle:
-            if self._differs(row, found, ready.get(row.id)):
+        for row, listed in idle:
+            if self._comparison.differs(row, listed, ready.get(row.id)):
                 changes += self._record(row, actor, ready.get(row.id), begun)
         self._store.synced(began)
         return changes
@@ -123,7 +121,7 @@ class Reconciler:
         def look(row: Any) -> None:
             trusted = True if row.status == Status.RUNNING and row.unanswered_since is None else None
             seen = self._observer.look(row.id)
-            if seen.restart_count != row.restarts_seen or self._differs(row, seen, trusted, closely=True):
+            if seen.restart_count != row.restarts_seen or self._comparison.differs(row, seen, trusted, closely=True):
                 changes.extend(self._record(row, actor, trusted, [], seen))
 
         # Side by side, because each of those that hang keeps whoever looks waiting.
@@ -150,23 +148,6 @@ class Reconciler:
             # Also after the clock was put back.
             if not timedelta(0) <= now - self._resumed_at.get(instance_id, now - RESUMED_EVERY) < RESUMED_EVERY:
                 self._resume(instance_id, operation, actor)
-
-    def _differs(self, row: Any, seen: Observation, ready: bool | None, *, closely: bool = False) -> bool:
-        down = row.wish == Wish.RUN and row.status in (Status.ERROR, Status.STOPPED) and row.retry_at is None
-        try:
-            if down and seen.state in (ContainerState.EXITED, ContainerState.RESTARTING) and not closely:
-                # The list says neither how it ended, which may be once more since then, by the engine, nor how often.
-                seen = self._observer.look(row.id)
-                if seen.restart_count != row.restarts_seen:
-                    return True
-            step = verdict(self._observer.situation(row, seen, ready=ready))
-        except EngineError:
-            return False
-        recorded = (row.status, row.reason) == (step.status, step.reason)
-        known = seen.container_id in (None, row.container_id)
-        # A bot that does not answer yet is looked at closely: only that tells since when, and how often it crashed.
-        passing = step.status is Status.CREATING and not closely
-        return not known or (step.action is not Action.KEEP and (passing or not recorded))
 
     def _record(
         self,
@@ -208,6 +189,7 @@ class Reconciler:
         except EngineError as error:
             logger.warning("Instance %s could not be looked at: %s", row.id, error.for_log, extra={"instance": row.id})
             self._claims.release(claim)
+            self._comparison.not_seen(known)
             return []
         return self._change(row, step)
 

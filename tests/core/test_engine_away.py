@@ -57,6 +57,39 @@ def test_it_stands_still_for_a_bot_that_does_not_answer(surroundings: Surroundin
     assert platform.instances.get(OWNER, instance_id).status_as_of > known.status_as_of
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_it_stands_still_for_a_bot_that_cannot_be_looked_at(surroundings: Surroundings, stopped: bool) -> None:
+    """An engine may list everything and hang in what it is asked about a single container."""
+    clock = Clock()
+    runtime = BrokenRuntime(surroundings.memory, calls=["observe"])
+    runtime.mend()
+    platform = surroundings.open(runtime, clock=clock)
+    instance_id, other = made(platform), made(platform)
+    if stopped:
+        platform.instances.stop(OWNER, instance_id)
+    platform.reconciler.sync()
+    known = platform.instances.get(OWNER, instance_id)
+    surroundings.memory.mend(instance_id) if stopped else surroundings.memory.crash(instance_id)
+    runtime.broken = True
+    for _ in range(2):
+        clock.advance(minutes=5)
+        platform.reconciler.sync()
+        assert platform.instances.get(OWNER, instance_id) == known
+        assert platform.instances.get(OWNER, other).status_as_of > known.status_as_of
+    if stopped:
+        surroundings.memory.stop(known.container_id or "", 1)
+    else:
+        surroundings.memory.mend(instance_id)
+    platform.reconciler.sync()
+    assert platform.instances.get(OWNER, instance_id).status_as_of > known.status_as_of
+    runtime.mend()
+    clock.advance(minutes=5)
+    surroundings.memory.crash(instance_id)
+    platform.reconciler.sync()
+    last = platform.instances.get(OWNER, instance_id)
+    assert (last.status, last.status_as_of > known.status_as_of) == (known.status if stopped else Status.ERROR, True)
+
+
 def test_it_stands_still_while_the_engine_does_not_answer(surroundings: Surroundings) -> None:
     clock = Clock()
     runtime = BrokenRuntime(surroundings.memory)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from clawdeploy.core import reconciler
 from clawdeploy.core.claims import Claims
 from clawdeploy.core.clock import utc_now
+from clawdeploy.core.comparing import MOST_AT_ONCE
 from clawdeploy.core.contracts import ContainerState, Status
 from clawdeploy.core.errors import RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import InstanceDeleted, StatusChanged
@@ -168,7 +168,8 @@ def test_one_that_cannot_be_looked_at_spoils_nothing(
     before = surroundings.row(spoilt).__data__
     syncing = surroundings.open(OneSpoilt(surroundings.memory, error=error, calls=("observe",)))
     assert [change["id"] for change in syncing.reconciler.sync()] == [other]
-    assert surroundings.row(spoilt).__data__ == before
+    # Its age goes on: until its last change of status it was known to be so.
+    assert surroundings.row(spoilt).__data__ == {**before, "unanswered_since": before["status_since"]}
 
 
 def test_a_probe_that_fails_against_its_contract_spoils_nothing(surroundings: Surroundings) -> None:
@@ -285,7 +286,7 @@ def test_no_stop_waits_until_the_images_of_others_were_downloaded(surroundings: 
     """What a server left that ended while bots were made, and one was stopped."""
     engine = surroundings.memory.engine
     cut_off = surroundings.open(BrokenRuntime(surroundings.memory)).instances
-    for _ in range(reconciler.MOST_AT_ONCE):
+    for _ in range(MOST_AT_ONCE):
         cut_off.create(OWNER, GOOD)
     instance_id = made(surroundings.open())
     with pytest.raises(RuntimeUnavailable):

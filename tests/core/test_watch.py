@@ -13,6 +13,7 @@ import pytest
 from clawdeploy.core import lease as lease_module
 from clawdeploy.core import reconciler
 from clawdeploy.core.claim_keeper import LIFETIME
+from clawdeploy.core.comparing import MOST_AT_ONCE
 from clawdeploy.core.contracts import ContainerState, Observation, Probe, Status
 from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeUnavailable
 from clawdeploy.core.events import StatusChanged
@@ -496,7 +497,7 @@ def test_bots_that_never_answer_keep_none_from_being_brought_back(surroundings: 
 
     engine = Mute(surroundings.memory)
     platform = surroundings.open(engine, SYNC_SECONDS=SELDOM)
-    ids = [made(platform) for _ in range(2 * reconciler.MOST_AT_ONCE + 1)]
+    ids = [made(platform) for _ in range(2 * MOST_AT_ONCE + 1)]
     engine.mute = tuple(surroundings.memory.observe(each).container_id for each in ids[:-1])
     surroundings.memory.end_with_engine()
     platform.start_background()

@@ -126,8 +126,8 @@ DEFECTS = (
     Defect(
         "a vanished container is overlooked",
         f"{CORE}/reconciler.py",
-        "            if self._differs(row, found, ready.get(row.id)):\n",
-        "            if row.id in seen and self._differs(row, found, ready.get(row.id)):\n",
+        "            if self._comparison.differs(row, listed, ready.get(row.id)):\n",
+        "            if row.id in seen and self._comparison.differs(row, listed, ready.get(row.id)):\n",
         ("tests/core/test_reconciler.py",),
     ),
     Defect(
