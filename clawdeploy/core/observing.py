@@ -123,6 +123,8 @@ def _recorded(row: Any, begun_anew: bool) -> Recorded:
         return Recorded.FAILED if row.retry_at is None else Recorded.TRIED_LATER
     if row.status == Status.ERROR and row.reason in BACKED_OFF and row.retry_at is not None:
         return Recorded.BACKING_OFF
+    if row.reason == "stopped_outside":
+        return Recorded.STOPPED_BY_HAND
     answered = row.status == Status.RUNNING or row.reason == "unhealthy"
     return Recorded.ANSWERED if answered and not begun_anew and row.operation is None else Recorded.OTHER
 
@@ -144,7 +146,8 @@ def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
     if row.retry_at is not None:
         # Of one that is further away than any pause is, the clock was put back since it was chosen.
         return not now < row.retry_at <= now + LONGEST_PAUSE
-    if row.reason in BY_HAND:
+    if row.reason in BY_HAND and not (row.reason == "paused_outside" and seen.engine_error):
+        # An engine that starts also starts what was paused, and may fail.
         return False
     # One that ended after a failure did so because of what had failed: its owner had asked for it to run.
     return seen.ended_with_engine or bool(seen.engine_error) or row.reason in FAILED_OPERATIONS

@@ -11,7 +11,7 @@ class Recorded(StrEnum):
 
     ``FAILED``: an operation could not bring the container up. ``TRIED_LATER``: nor could this one, which is tried once
     more after a pause. ``BACKING_OFF``: it crashed in a loop, and is brought back after a pause. ``ANSWERED``: it has
-    passed its probe since it was last started.
+    passed its probe since it was last started. ``STOPPED_BY_HAND``: somebody has stopped it on the server.
     """
 
     OTHER = "other"
@@ -19,6 +19,7 @@ class Recorded(StrEnum):
     TRIED_LATER = "tried_later"
     BACKING_OFF = "backing_off"
     ANSWERED = "answered"
+    STOPPED_BY_HAND = "stopped_by_hand"
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,9 @@ def _verdict_on_ended(situation: Situation) -> Step:
     seen = situation.observation
     if situation.wish is Wish.STOP:
         return Step(Action.SETTLE, Status.STOPPED)
+    if situation.recorded is Recorded.STOPPED_BY_HAND and seen.engine_error:
+        # Somebody has also tried to start it, in vain, and its exit code tells of that.
+        return Step(Action.KEEP)
     if seen.ended_by_hand:
         # Whatever a program does when it is asked to end, such as to say that it failed.
         return Step(Action.SETTLE, Status.STOPPED, "stopped_outside")

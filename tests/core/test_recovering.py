@@ -306,6 +306,36 @@ def test_a_stopped_by_hand_that_was_seen_is_left_alone_when_the_engine_restarts(
     assert platform.instances.get(OWNER, instance_id).reason == "stopped_outside"
 
 
+def test_a_stopped_by_hand_that_somebody_fails_to_start_is_still_stopped_by_hand(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.stop(surroundings.memory.observe(instance_id).container_id or "", 1)
+    sync(platform)
+    known = platform.instances.get(OWNER, instance_id)
+    container = surroundings.memory.engine.containers[instance_id]
+    container.exit_code, container.engine_error = 128, "address already in use"
+    for _ in range(2):
+        sync(platform)
+        platform.reconciler.look([instance_id], "engine")
+    instance = platform.instances.get(OWNER, instance_id)
+    assert (instance.status, instance.reason, instance.detail) == (known.status, "stopped_outside", known.detail)
+    assert state(surroundings, instance_id) is ContainerState.EXITED
+
+
+def test_a_paused_bot_that_the_engine_fails_to_start_when_it_starts_is_brought_back(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.engine.containers[instance_id].state = ContainerState.PAUSED
+    sync(platform)
+    surroundings.memory.end_with_engine("a file to mount is not there")
+    sync(platform)
+    told = [one.reason for one in platform.instances.activity(OWNER, instance_id)]
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+    assert "crashed" not in told
+
+
 def test_a_bot_that_its_owner_stopped_is_not_brought_back_although_somebody_had_started_it(
     surroundings: Surroundings, platform: Platform
 ) -> None:

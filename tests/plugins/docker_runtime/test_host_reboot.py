@@ -139,3 +139,24 @@ def test_a_bot_that_is_stopped_when_it_could_not_be_started_stays_stopped(
         assert policy == "unless-stopped"
     finally:
         own.close()
+
+
+def test_a_bot_whose_container_somebody_removed_before_is_made_again_with_its_data(
+    open_platform: Open, private_engine: PrivateEngine
+) -> None:
+    platform = open_platform()
+    instance = platform.instances.create(OWNER, {**GOOD, "blueprint": "busy", "botToken": TOKEN}, wait=30)
+    name = f"clawdeploy-{instance.id}"
+    own = docker.APIClient(private_engine.address, version="1.41", timeout=10)
+    try:
+        run(own, name, "echo kept > /data/kept")
+        own.remove_container(name, force=True)
+        platform.close()
+        private_engine.shut_down()
+        private_engine.start()
+        platform = open_platform()
+        again = platform.instances.retry(OWNER, instance.id, wait=30)
+        assert (again.status, again.detail, again.host_port) == (Status.RUNNING, "", instance.host_port)
+        assert run(own, name, "cat /data/kept") == "kept\n"
+    finally:
+        own.close()
