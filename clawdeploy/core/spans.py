@@ -5,6 +5,7 @@ containers. Outside of all spans it may belong to a bot whose row is in a newer 
 restored from a backup: its spans end when the backup was made, and begin again when a server was started on it.
 """
 
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ Span = tuple[datetime, datetime]
 
 
 class Spans:
-    """This process's span, which it extends, and those of all others. Used by one thread."""
+    """This process's span, which it extends, and those of all others."""
 
     def __init__(self, database: Database, row: Any, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -30,6 +31,7 @@ class Spans:
         self._mine: int | None = None
         self._until = clock()
         self._failures = 0
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Begin a span, unless this process has one; whoever takes over soon extends it."""
@@ -42,6 +44,10 @@ class Spans:
         After a silence a new one begins, and also after a failure of the database, or when this one's last end is not
         in it any more: what answers now may be an older state of it.
         """
+        with self._lock:
+            self._extend()
+
+    def _extend(self) -> None:
         now, failures = self._clock(), self._database.failures
         silence = now - self._until
         unbroken = failures == self._failures and timedelta(0) <= silence <= LONGEST_SILENCE

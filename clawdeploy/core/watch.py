@@ -146,9 +146,11 @@ class Watch:
     def _keep_on(self) -> None:
         """Do what cannot wait for a sync, which with many bots that hang takes longer than a lease lives.
 
-        That is to renew the lease, and to carry on with what a dead process left whose claim has lapsed since it began.
+        That is to renew the lease, to carry on with what a dead process left whose claim has lapsed since it began, and
+        to extend the span in which what is made is known to be of this server.
         """
         if self._holds and self._lease.hold() and self._comparing:
+            self._spans.extend()
             self._reconciler.resume()
 
     def _look_at(self, instance_id: str) -> None:

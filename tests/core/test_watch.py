@@ -510,6 +510,37 @@ def test_bots_that_never_answer_keep_none_from_being_brought_back(surroundings: 
         surroundings.reaches(each, status="running", operation=None)
 
 
+def test_what_is_made_while_a_sync_waits_for_bots_that_hang_is_of_the_span_of_this_server(
+    surroundings: Surroundings,
+) -> None:
+    """Otherwise it would be taken for what a newer database knows, and be left for ever if it became rubbish."""
+
+    class Hanging(WrappedRuntime):
+        asked, ends = threading.Event(), threading.Event()
+
+        def probe(self, observation: Observation, probe: Probe) -> bool:
+            self.asked.set()
+            return not self.ends.wait(30)
+
+    def spans() -> list[tuple[datetime, datetime]]:
+        with surroundings.looking().reading():
+            return [(row.begun, row.until) for row in surroundings.rows.span.select()]
+
+    clock = Clock()
+    made(surroundings.open())
+    engine = Hanging(surroundings.memory)
+    surroundings.open(engine, clock=clock, SYNC_SECONDS=SELDOM).start_background()
+    try:
+        assert engine.asked.wait(10)
+        for _ in range(2):
+            clock.advance(seconds=50)
+            now = clock()
+            assert eventually(lambda now=now: spans()[0][1] >= now, 2 * LOOKS_EVERY + 1), spans()  # type: ignore[misc]
+        assert len(spans()) == 1
+    finally:
+        engine.ends.set()
+
+
 def test_an_engine_that_cannot_be_heard_is_listened_to_again(surroundings: Surroundings) -> None:
     class DeafAtFirst(WrappedRuntime):
         """The first two tries to listen fail: one as it may, one as it must not."""
