@@ -431,25 +431,6 @@ def test_crashes_of_long_ago_that_no_server_saw_make_no_loop(
     assert "3 times in the last 10 minutes" in platform.instances.get(OWNER, instance_id).detail
 
 
-def test_crashes_before_a_run_of_hours_make_no_loop(
-    surroundings: Surroundings, platform: Platform, clock: Clock
-) -> None:
-    """No server has looked meanwhile, or not closely; whatever makes one look must not end a bot that is well."""
-    instance_id = made(platform)
-    clock.advance(hours=1)
-    surroundings.memory.loop(instance_id, 3, 3)
-    surroundings.memory.mend(instance_id)
-    mended_at = surroundings.memory.engine.containers[instance_id].started_at = clock()
-    clock.advance(hours=5)
-    platform.reconciler.look([instance_id], "engine")
-    instance = platform.instances.get(OWNER, instance_id)
-    assert (instance.status, instance.reason, instance.operation) == ("running", "", None)
-    assert instance.status_since == mended_at
-    (told, *_) = platform.instances.activity(OWNER, instance_id)
-    assert told.detail == "It ended by itself 3 times, and Docker started it again."
-    assert surroundings.row(instance_id).restarts_seen == 3
-
-
 def test_of_crashes_while_no_server_ran_only_the_last_is_known_to_be_of_late(
     surroundings: Surroundings, platform: Platform, clock: Clock
 ) -> None:
@@ -514,7 +495,7 @@ def test_a_bot_that_runs_again_since_long_ago_is_in_no_loop(
     clock.advance(hours=8)
     surroundings.memory.loop(instance_id, 4, 3)
     surroundings.memory.mend(instance_id)
-    surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(hours=5)
+    runs_since = surroundings.memory.engine.containers[instance_id].started_at = clock() - timedelta(hours=5)
     surroundings.memory.ready = ready
     for _ in range(2):
         sync(platform)
@@ -522,6 +503,7 @@ def test_a_bot_that_runs_again_since_long_ago_is_in_no_loop(
         platform.reconciler.look([instance_id], "engine")
     instance = platform.instances.get(OWNER, instance_id)
     assert (instance.status, instance.reason) == (("running", "") if ready else ("error", "not_ready"))
+    assert not ready or instance.status_since == runs_since
     told = [one.detail for one in platform.instances.activity(OWNER, instance_id)]
     assert told.count("It ended by itself 4 times, and Docker started it again.") == 1
     surroundings.memory.loop(instance_id, 5, 3)

@@ -43,6 +43,18 @@ def deafened(memory: MemoryRuntime) -> WrappedRuntime:
     return Silent(memory)
 
 
+class Hanging(WrappedRuntime):
+    """Keeps each probe waiting for as long as a test wants."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.asked, self.ends = threading.Event(), threading.Event()
+
+    def probe(self, observation: Observation, probe: Probe) -> bool:
+        self.asked.set()
+        return not self.ends.wait(30)
+
+
 class CountingSyncs(WrappedRuntime):
     """Counts how often one or everything is looked at, and tells when it is listened to."""
 
@@ -458,23 +470,13 @@ def test_what_a_dead_process_left_is_carried_on_as_soon_as_its_claim_lapses(surr
 def test_what_is_unfinished_is_carried_on_while_a_sync_waits_for_bots_that_hang(surroundings: Surroundings) -> None:
     """A hundred of them keep it waiting for half a minute."""
 
-    class Hanging(WrappedRuntime):
-        asked, ends = threading.Event(), threading.Event()
-
-        def events(self) -> Any:
-            return iter(())
-
-        def probe(self, observation: Observation, probe: Probe) -> bool:
-            self.asked.set()
-            return not self.ends.wait(30)
-
     clock = Clock()
     first = surroundings.open()
     made(first)
     stopping = made(first)
     claimed = {"claim": "dead", "claim_until": clock() + LIFETIME}
     surroundings.set_row(stopping, wish="stop", operation="stop", operation_since=clock(), **claimed)
-    engine = Hanging(surroundings.memory)
+    engine = Hanging(deafened(surroundings.memory))
     surroundings.open(engine, clock=clock, SYNC_SECONDS=SELDOM).start_background()
     try:
         assert engine.asked.wait(10)
@@ -514,13 +516,6 @@ def test_what_is_made_while_a_sync_waits_for_bots_that_hang_is_of_the_span_of_th
     surroundings: Surroundings,
 ) -> None:
     """Otherwise it would be taken for what a newer database knows, and be left for ever if it became rubbish."""
-
-    class Hanging(WrappedRuntime):
-        asked, ends = threading.Event(), threading.Event()
-
-        def probe(self, observation: Observation, probe: Probe) -> bool:
-            self.asked.set()
-            return not self.ends.wait(30)
 
     def spans() -> list[tuple[datetime, datetime]]:
         with surroundings.looking().reading():
