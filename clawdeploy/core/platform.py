@@ -1,5 +1,6 @@
 """The platform: every part of the core, wired together, and what the product asks of them as a whole."""
 
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -21,6 +22,7 @@ from clawdeploy.core.database_health import DatabaseHealth
 from clawdeploy.core.departure import remove_user
 from clawdeploy.core.deployments import Deployments
 from clawdeploy.core.engine_health import EngineHealth
+from clawdeploy.core.errors import RateLimited, RuntimeUnavailable
 from clawdeploy.core.events import Event
 from clawdeploy.core.installation import open_installation
 from clawdeploy.core.instances import Instances
@@ -56,6 +58,11 @@ from clawdeploy.core.watch import Watch
 BEARER = {"type": "http", "scheme": "bearer"}
 """What callers send to an auth provider that says nothing about it."""
 
+MOST_ASKED_SYNCS = 2
+SYNCS_GO_ON = "Others have asked for this just before, and it still goes on. Try again when it is done."
+SYNCED_LATER = 10
+"""Seconds after which it is worth while to try again."""
+
 
 class Platform:
     """Everything wired together. Make one with :func:`bootstrap`; each test makes its own."""
@@ -89,6 +96,7 @@ class Platform:
         measure = self.measurements.tell
         self._runtime = CircuitBreaker(runtime, self.engine_health, measure)
         self._patience = Patience(self.engine_health)
+        self._asked_syncs = threading.BoundedSemaphore(MOST_ASKED_SYNCS)
         blueprints, channels = members.blueprints, members.channels
         chosen(blueprints, BLUEPRINT, config)
         self.catalog = Catalog(blueprints, channels, config[BLUEPRINT])
@@ -189,8 +197,17 @@ class Platform:
         return None if seconds is None else self.clock() - timedelta(seconds=seconds)
 
     def sync_now(self, actor: str) -> list[Change]:
-        """Compare everything for somebody who waits for it; see ``Reconciler.sync``."""
+        """Compare everything for somebody who waits for it; see ``Reconciler.sync``.
+
+        Raises ``RateLimited`` while two others wait. With bots that hang it may take minutes, and each who waits holds
+        a thread that others need for reading.
+        """
+        if not self._asked_syncs.acquire(blocking=False):
+            if self.engine_health.turns_out_silent():
+                raise RuntimeUnavailable(self.engine_health.complaint)
+            raise RateLimited(SYNCS_GO_ON, SYNCED_LATER)
         changes = in_background(lambda: self.reconciler.sync(actor))
+        changes.add_done_callback(lambda _: self._asked_syncs.release())
         self._patience.wait_long(changes)
         return changes.result()
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from clawdeploy.core import bot_logs, engine_health
 from clawdeploy.core.contracts import Operation, Status, Wish
-from clawdeploy.core.errors import PUT_OFF, RuntimeUnavailable
+from clawdeploy.core.errors import PUT_OFF, RateLimited, RuntimeUnavailable
 from clawdeploy.core.platform import Platform
 from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
 from tests.core.surroundings import OWNER, Clock, Surroundings, made
@@ -240,6 +241,24 @@ def test_a_create_is_answered_with_the_bot_as_it_is(site: Surroundings, hung: Sl
     assert (instance.status, instance.operation) == (Status.PENDING, Operation.CREATE)
     hung.release()
     site.reaches(instance.id, status="running", operation=None)
+
+
+def test_of_those_who_ask_for_a_sync_two_wait_for_bots_that_hang(site: Surroundings) -> None:
+    """Each of them holds a thread, and a script may ask again and again."""
+    made(site.open())
+    hanging = SlowRuntime(site.memory, calls=("probe",))
+    platform = site.open(hanging)
+    with ThreadPoolExecutor(2) as pool:
+        asked = []
+        for _ in range(2):
+            hanging.entered.clear()
+            asked.append(pool.submit(platform.sync_now, "sync"))
+            assert hanging.entered.wait(10)
+        with pytest.raises(RateLimited, match="it still goes on"):
+            platform.sync_now("sync")
+        hanging.release()
+        assert [each.result(10) for each in asked] == [[], []]
+    assert platform.sync_now("sync") == []
 
 
 @pytest.mark.parametrize(

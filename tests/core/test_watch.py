@@ -19,7 +19,7 @@ from clawdeploy.core.errors import DatabaseUnavailable, RuntimeFailure, RuntimeU
 from clawdeploy.core.events import StatusChanged
 from clawdeploy.core.lease import Lease
 from clawdeploy.core.platform import Platform
-from clawdeploy.core.testing import BrokenRuntime, eventually
+from clawdeploy.core.testing import BrokenRuntime, SlowRuntime, eventually
 from clawdeploy.core.testing.failing_runtimes import WrappedRuntime
 from clawdeploy.core.watch import LOOKS_EVERY, TRIES_AGAIN
 from clawdeploy.plugins.memory_runtime import MemoryRuntime
@@ -41,18 +41,6 @@ def deafened(memory: MemoryRuntime) -> WrappedRuntime:
             return iter(())
 
     return Silent(memory)
-
-
-class Hanging(WrappedRuntime):
-    """Keeps each probe waiting for as long as a test wants."""
-
-    def __init__(self, inner: Any) -> None:
-        super().__init__(inner)
-        self.asked, self.ends = threading.Event(), threading.Event()
-
-    def probe(self, observation: Observation, probe: Probe) -> bool:
-        self.asked.set()
-        return not self.ends.wait(30)
 
 
 class CountingSyncs(WrappedRuntime):
@@ -476,16 +464,16 @@ def test_what_is_unfinished_is_carried_on_while_a_sync_waits_for_bots_that_hang(
     stopping = made(first)
     claimed = {"claim": "dead", "claim_until": clock() + LIFETIME}
     surroundings.set_row(stopping, wish="stop", operation="stop", operation_since=clock(), **claimed)
-    engine = Hanging(deafened(surroundings.memory))
+    engine = SlowRuntime(deafened(surroundings.memory), calls=("probe",))
     surroundings.open(engine, clock=clock, SYNC_SECONDS=SELDOM).start_background()
     try:
-        assert engine.asked.wait(10)
+        assert engine.entered.wait(10)
         assert surroundings.row(stopping).claim == "dead"
         clock.advance(seconds=LIFETIME.total_seconds())
         stopped = eventually(lambda: surroundings.row(stopping).status == "stopped", 2 * LOOKS_EVERY + 1)
         assert stopped, surroundings.row(stopping).__data__
     finally:
-        engine.ends.set()
+        engine.release()
 
 
 def test_bots_that_never_answer_keep_none_from_being_brought_back(surroundings: Surroundings) -> None:
@@ -523,17 +511,17 @@ def test_what_is_made_while_a_sync_waits_for_bots_that_hang_is_of_the_span_of_th
 
     clock = Clock()
     made(surroundings.open())
-    engine = Hanging(surroundings.memory)
+    engine = SlowRuntime(surroundings.memory, calls=("probe",))
     surroundings.open(engine, clock=clock, SYNC_SECONDS=SELDOM).start_background()
     try:
-        assert engine.asked.wait(10)
+        assert engine.entered.wait(10)
         for _ in range(2):
             clock.advance(seconds=50)
             now = clock()
             assert eventually(lambda now=now: spans()[0][1] >= now, 2 * LOOKS_EVERY + 1), spans()  # type: ignore[misc]
         assert len(spans()) == 1
     finally:
-        engine.ends.set()
+        engine.release()
 
 
 def test_an_engine_that_cannot_be_heard_is_listened_to_again(surroundings: Surroundings) -> None:
