@@ -138,8 +138,8 @@ def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
     if row.retry_at is not None:
         # Of one that is further away than any pause is, the clock was put back since it was chosen.
         return not now < row.retry_at <= now + LONGEST_PAUSE
-    if row.reason in BY_HAND and not (row.reason == "paused_outside" and seen.engine_error):
-        # An engine that starts also starts what was paused, and may fail.
+    if row.reason in BY_HAND and not (seen.engine_error and (seen.ended_with_engine or row.reason == "paused_outside")):
+        # What an engine ends when it is shut down looks like that, too, and what was paused it starts when it starts.
         return False
     # One that ended after a failure did so because of what had failed: its owner had asked for it to run.
     return seen.ended_with_engine or bool(seen.engine_error) or row.reason in FAILED_OPERATIONS
