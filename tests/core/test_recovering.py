@@ -337,6 +337,20 @@ def test_what_an_engine_that_is_shut_down_ends_is_not_stopped_by_hand(
     assert "Docker could not start it by itself." in told
 
 
+def test_what_ran_once_more_after_somebody_had_stopped_it_is_brought_back(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    container = surroundings.memory.observe(instance_id).container_id or ""
+    surroundings.memory.stop(container, 1)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "stopped_outside"
+    surroundings.memory.start(container, instance_id, surroundings.memory.engine.containers[instance_id].spec)
+    surroundings.memory.end_with_engine()
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
 def test_a_paused_bot_that_the_engine_fails_to_start_when_it_starts_is_brought_back(
     surroundings: Surroundings, platform: Platform
 ) -> None:
