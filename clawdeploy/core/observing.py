@@ -111,7 +111,7 @@ class Observer:
             outdated=to_start
             and (elsewhere or ((row.secrets_unread or not fresh) and self._deployments.outdated(row))),
             looping=is_loop(row, seen, crashes),
-            owed=_is_owed(row, seen, now),
+            owed=_is_owed(row, seen, now, begun_anew),
             crashes=crashes,
             unread=row.secrets_unread,
             held=held,
@@ -123,7 +123,7 @@ def _recorded(row: Any, begun_anew: bool) -> Recorded:
         return Recorded.FAILED if row.retry_at is None else Recorded.TRIED_LATER
     if row.status == Status.ERROR and row.reason in BACKED_OFF and row.retry_at is not None:
         return Recorded.BACKING_OFF
-    if row.reason == "stopped_outside":
+    if row.reason == "stopped_outside" and not begun_anew:
         return Recorded.STOPPED_BY_HAND
     answered = row.status == Status.RUNNING or row.reason == "unhealthy"
     return Recorded.ANSWERED if answered and not begun_anew and row.operation is None else Recorded.OTHER
@@ -140,14 +140,15 @@ def _waits_since(row: Any, seen: Observation, now: datetime) -> datetime | None:
     return max(past, default=row.status_since) if known else None
 
 
-def _is_owed(row: Any, seen: Observation, now: datetime) -> bool:
+def _is_owed(row: Any, seen: Observation, now: datetime, begun_anew: bool) -> bool:
     if row.operation is not None:
         return False
     if row.retry_at is not None:
         # Of one that is further away than any pause is, the clock was put back since it was chosen.
         return not now < row.retry_at <= now + LONGEST_PAUSE
-    if row.reason in BY_HAND and not (row.reason == "paused_outside" and seen.engine_error):
-        # An engine that starts also starts what was paused, and may fail.
+    # What an engine ends when it is shut down looks like that, too, and what was paused it starts when it starts.
+    not_by_hand = begun_anew or (seen.engine_error and (seen.ended_with_engine or row.reason == "paused_outside"))
+    if row.reason in BY_HAND and not not_by_hand:
         return False
     # One that ended after a failure did so because of what had failed: its owner had asked for it to run.
     return seen.ended_with_engine or bool(seen.engine_error) or row.reason in FAILED_OPERATIONS

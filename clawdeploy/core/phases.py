@@ -65,4 +65,4 @@ def why_brought_back(situation: Situation) -> str:
     """Return a sentence that says why the sync starts a bot again."""
     if situation.recorded in WHY_AGAIN:
         return WHY_AGAIN[situation.recorded]
-    return ENDED_WITH_ENGINE if situation.observation.ended_with_engine else NOT_STARTED_BY_ENGINE
+    return NOT_STARTED_BY_ENGINE if situation.observation.engine_error else ENDED_WITH_ENGINE

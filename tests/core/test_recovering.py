@@ -323,6 +323,35 @@ def test_a_stopped_by_hand_that_somebody_fails_to_start_is_still_stopped_by_hand
     assert state(surroundings, instance_id) is ContainerState.EXITED
 
 
+def test_what_an_engine_that_is_shut_down_ends_is_not_stopped_by_hand(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    surroundings.memory.stop(surroundings.memory.observe(instance_id).container_id or "", 1)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "stopped_outside"
+    container = surroundings.memory.engine.containers[instance_id]
+    container.exit_code, container.engine_error, container.ended_with_engine = 127, "a file is not there", True
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+    told = [one.detail for one in platform.instances.activity(OWNER, instance_id)]
+    assert "Docker could not start it by itself." in told
+
+
+def test_what_ran_once_more_after_somebody_had_stopped_it_is_brought_back(
+    surroundings: Surroundings, platform: Platform
+) -> None:
+    instance_id = made(platform)
+    container = surroundings.memory.observe(instance_id).container_id or ""
+    surroundings.memory.stop(container, 1)
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).reason == "stopped_outside"
+    surroundings.memory.start(container, instance_id, surroundings.memory.engine.containers[instance_id].spec)
+    surroundings.memory.end_with_engine()
+    sync(platform)
+    assert platform.instances.get(OWNER, instance_id).status == Status.RUNNING
+
+
 def test_a_paused_bot_that_the_engine_fails_to_start_when_it_starts_is_brought_back(
     surroundings: Surroundings, platform: Platform
 ) -> None:

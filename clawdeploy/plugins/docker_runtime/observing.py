@@ -62,14 +62,16 @@ def ended_with_engine(said: Mapping[str, Any], began: datetime, listens: datetim
 
     An engine that was killed leaves its containers running, and the next one ends them while it starts, with exit
     code 0 and without restarting them (Docker 20.10; moby issue 36496). One that an operator has stopped ended before:
-    before the engine listened, or where that cannot be known, before the longest that a start may take.
+    before the engine listened, or where that cannot be known, before the longest that a start may take. But what the
+    engine could not start and had ended before ended when the engine was shut down: it starts nothing else.
     """
     earliest = began - START_TAKES
     if listens is not None and listens <= began:
         earliest = max(earliest, listens - CLOCK_STEP)
     with not_understood():
         ended = _moment(said["State"]["FinishedAt"])
-        return ended is not None and earliest < ended < began + MARGIN
+        failed = bool(said["State"].get("Error"))
+        return ended is not None and ended < began + MARGIN and (failed or earliest < ended)
 
 
 def left_in_network(said: Mapping[str, Any]) -> bool:

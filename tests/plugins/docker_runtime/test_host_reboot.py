@@ -102,6 +102,28 @@ def test_bots_with_secrets_run_again(
         own.close()
 
 
+def test_a_bot_that_is_seen_to_end_when_the_engine_is_shut_down_runs_again(
+    open_platform: Open, private_engine: PrivateEngine, secret_root: Path, spec: ContainerSpec
+) -> None:
+    platform = open_platform()
+    bot = platform.instances.create(OWNER, {**GOOD, "blueprint": "busy", "botToken": TOKEN}, wait=30).id
+    own = docker.APIClient(private_engine.address, version="1.41", timeout=10)
+    try:
+        # The engine waits for it, and goes on to answer until it has ended.
+        resists = own.create_container(
+            spec.images[0], ["sh", "-c", "trap '' TERM; sleep 60 & wait; wait"], stop_timeout=4
+        )
+        own.start(resists)
+    finally:
+        own.close()
+    private_engine.shut_down()
+    assert eventually(lambda: platform.instances.get(OWNER, bot).status == Status.STOPPED, 5.0)
+    shutil.rmtree(secret_root)
+    private_engine.start()
+    assert eventually(lambda: platform.instances.get(OWNER, bot).status == Status.RUNNING, RECOVERS_WITHIN)
+    assert "crashed" not in [one.reason for one in platform.instances.activity(OWNER, bot)]
+
+
 def test_a_bot_that_is_stopped_when_it_could_not_be_started_stays_stopped(
     open_platform: Open, private_engine: PrivateEngine
 ) -> None:
