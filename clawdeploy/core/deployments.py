@@ -86,7 +86,7 @@ def _asked(blueprint: Blueprint, bot: Bot) -> ContainerSpec:
         _ = spec.fixed, spec.limits.memory_bytes, spec.images[0]
     except EngineError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # No traceback and no message: a blueprint sees secrets, and may have put one into its exception.
         logger.error("Blueprint %s failed: %s", blueprint.name, type(error).__name__)  # noqa: TRY400 - its message may hold a secret
         raise RuntimeFailure(f"The blueprint {blueprint.name!r} failed ({type(error).__name__}).") from None

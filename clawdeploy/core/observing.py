@@ -160,7 +160,7 @@ def guarded(call: Callable[..., Any], *arguments: Any) -> Any:
         return call(*arguments)
     except EngineError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Where, but not the message: a runtime sees secrets, and may have put one into its exception.
         where = "".join(traceback.format_tb(error.__traceback__))
         logger.error("The runtime failed in a way that it should not: %s\n%s", type(error).__name__, where)  # noqa: TRY400 - its message may hold a secret

@@ -72,13 +72,14 @@ class ContradictingRuntime(WrappedRuntime):
 class RaisingRuntime(WrappedRuntime):
     """Raises, against its contract, an error of some library, which says more than it should."""
 
-    def __init__(self, call: str) -> None:
+    def __init__(self, call: str, error: type[BaseException]) -> None:
         super().__init__(MemoryRuntime())
         self.call = call
+        self.error = error
 
     def before(self, call: str) -> None:
         if call == self.call:
-            raise KeyError(API_KEY)
+            raise self.error(API_KEY)
 
 
 def settled(surroundings: Surroundings, instance_id: str) -> tuple[str, str]:
@@ -449,14 +450,15 @@ def test_an_engine_that_contradicts_itself_does_not_keep_us_for_ever(surrounding
     assert "says one thing and does another" in instance.detail
 
 
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
 @pytest.mark.parametrize("call", ["observe", "create", "start"])
 def test_an_error_against_the_contract_becomes_a_reason(
-    surroundings: Surroundings, call: str, caplog: pytest.LogCaptureFixture
+    surroundings: Surroundings, call: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
-    instance = surroundings.open(RaisingRuntime(call)).instances.create(OWNER, GOOD)
+    instance = surroundings.open(RaisingRuntime(call, error)).instances.create(OWNER, GOOD)
     reason = "runtime_unavailable" if call == "observe" else "runtime_failure"
     assert (instance.status, instance.reason) == (Status.ERROR, reason)
-    assert "KeyError" in instance.detail
+    assert error.__name__ in instance.detail
     (said,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "failing" in said.getMessage() or "before" in said.getMessage(), "it must say where"
     assert API_KEY not in caplog.text + instance.detail
@@ -573,7 +575,7 @@ class BadBlueprint:
     probe = Probe()
     stop_timeout = 1.0
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
     def container(self, bot: Bot) -> ContainerSpec:
@@ -584,9 +586,9 @@ class BadBlueprint:
         return [self]
 
 
-@pytest.mark.parametrize("error", [ValueError("s3cret"), PermissionError("s3cret")])
+@pytest.mark.parametrize("error", [ValueError("s3cret"), PermissionError("s3cret"), SystemExit("s3cret")])
 def test_a_blueprint_that_fails_is_a_reason_without_its_message(
-    surroundings: Surroundings, error: Exception, caplog: pytest.LogCaptureFixture
+    surroundings: Surroundings, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     platform = surroundings.open(plugins={"bad": BadBlueprint(error)})
     instance = platform.instances.create(OWNER, {**GOOD, "blueprint": "bad"})
