@@ -169,7 +169,14 @@ class InstanceStore(SyncRows):
         return {row.field: self._vault.open(instance_id, row.field, row.ciphertext) for row in rows}
 
     def differing(self, instance_id: str, values: Mapping[str, Secret | None]) -> dict[str, Secret | None]:
-        """Return those of some new secrets (``None`` removes one) that are not stored already."""
+        """Return those of some new secrets (``None`` removes one) that are not stored already.
+
+        All of them for a bot that runs without those that are: whoever gives one once more wants it to be read.
+        """
+        unread = (self.row.status == Status.RUNNING) & self.row.operation.is_null() & self.row.secrets_unread
+        with self.database.reading():
+            if values and self.row.select().where(self.row.id == instance_id, unread).exists():
+                return dict(values)
         try:
             known = {field: secret.reveal() for field, secret in self.secrets(instance_id).items()} if values else {}
         except WrongKey:
