@@ -159,7 +159,11 @@ class Served:
     def connect(self, begin: bytes = b"") -> socket.socket:
         """Open a connection and send the beginning of a request."""
         opened = socket.create_connection((HOST, self.port), timeout=30)
-        opened.sendall(begin)
+        try:
+            opened.sendall(begin)
+        except OSError:
+            opened.close()
+            raise
         return opened
 
     def answer(self, request: bytes) -> "Answer":
